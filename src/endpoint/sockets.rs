@@ -1,0 +1,213 @@
+use super::{Cx, Errno};
+use crate::time::Span;
+use crate::wire::{Payload, Rope};
+use std::fmt;
+use std::net::SocketAddr;
+
+/// A socket of one endpoint, as a file descriptor would name it: small, and used again after `close`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SocketId(pub u32);
+
+/// Address family of a socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Family {
+    /// `AF_INET`.
+    V4,
+    /// `AF_INET6`; takes IPv4 peers as well unless [`SockOpt::V6Only`] is set (RFC 3493 3.7). Addresses of IPv4 peers
+    /// are written as IPv4, not as mapped IPv6.
+    V6,
+}
+
+/// Kind of a socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SocketKind {
+    /// `SOCK_STREAM`: TCP.
+    Stream,
+    /// `SOCK_DGRAM`: UDP.
+    Datagram,
+}
+
+/// Which half `shutdown` ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Shutdown {
+    /// `SHUT_RD`.
+    Read,
+    /// `SHUT_WR`.
+    Write,
+    /// `SHUT_RDWR`.
+    Both,
+}
+
+bitflags::bitflags! {
+    /// What `poll` reports.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+    pub struct Readiness: u8 {
+        /// `POLLIN`: `recv` or `accept` would not block.
+        const READABLE = 1;
+        /// `POLLOUT`: `send` would take something.
+        const WRITABLE = 2;
+        /// `POLLERR`: an error waits in `SO_ERROR`.
+        const ERROR = 4;
+        /// `POLLHUP`: both directions have ended.
+        const HUP = 8;
+        /// `POLLRDHUP`: the peer sends no more.
+        const RDHUP = 16;
+        /// `POLLPRI`: urgent data.
+        const URGENT = 32;
+    }
+}
+
+bitflags::bitflags! {
+    /// Flags of `send` and `recv`.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+    pub struct MsgFlags: u8 {
+        /// `MSG_OOB`: urgent data.
+        const OOB = 1;
+        /// `MSG_PEEK`: leave the data in place.
+        const PEEK = 2;
+        /// `MSG_MORE`: more follows, hold a partial segment back.
+        const MORE = 4;
+    }
+}
+
+/// Socket options under their POSIX or kernel names. `get_option` answers with the same variant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SockOpt {
+    /// `SO_REUSEADDR`.
+    ReuseAddr(bool),
+    /// `SO_KEEPALIVE`.
+    KeepAlive(bool),
+    /// `SO_LINGER`: `None` is off.
+    Linger(Option<Span>),
+    /// `SO_SNDBUF` in bytes.
+    SendBuffer(u32),
+    /// `SO_RCVBUF` in bytes.
+    ReceiveBuffer(u32),
+    /// `SO_OOBINLINE`.
+    OobInline(bool),
+    /// `SO_ERROR`: read only; reading clears it.
+    Error(Option<Errno>),
+    /// `IPV6_V6ONLY`.
+    V6Only(bool),
+    /// `TCP_NODELAY`.
+    NoDelay(bool),
+    /// `TCP_CORK`.
+    Cork(bool),
+    /// `TCP_MAXSEG`.
+    MaxSeg(u16),
+    /// `TCP_SYNCNT`.
+    SynCount(u8),
+    /// `TCP_USER_TIMEOUT` (RFC 5482); zero is the system's default.
+    UserTimeout(Span),
+    /// `TCP_KEEPIDLE`.
+    KeepIdle(Span),
+    /// `TCP_KEEPINTVL`.
+    KeepInterval(Span),
+    /// `TCP_KEEPCNT`.
+    KeepCount(u8),
+    /// `TCP_LINGER2`; `None` means negative: no FIN-WAIT-2 at all.
+    Linger2(Option<Span>),
+    /// `TCP_DEFER_ACCEPT`.
+    DeferAccept(Span),
+    /// `TCP_QUICKACK`.
+    QuickAck(bool),
+}
+
+impl SockOpt {
+    /// The name as a program writes it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            SockOpt::ReuseAddr(_) => "SO_REUSEADDR",
+            SockOpt::KeepAlive(_) => "SO_KEEPALIVE",
+            SockOpt::Linger(_) => "SO_LINGER",
+            SockOpt::SendBuffer(_) => "SO_SNDBUF",
+            SockOpt::ReceiveBuffer(_) => "SO_RCVBUF",
+            SockOpt::OobInline(_) => "SO_OOBINLINE",
+            SockOpt::Error(_) => "SO_ERROR",
+            SockOpt::V6Only(_) => "IPV6_V6ONLY",
+            SockOpt::NoDelay(_) => "TCP_NODELAY",
+            SockOpt::Cork(_) => "TCP_CORK",
+            SockOpt::MaxSeg(_) => "TCP_MAXSEG",
+            SockOpt::SynCount(_) => "TCP_SYNCNT",
+            SockOpt::UserTimeout(_) => "TCP_USER_TIMEOUT",
+            SockOpt::KeepIdle(_) => "TCP_KEEPIDLE",
+            SockOpt::KeepInterval(_) => "TCP_KEEPINTVL",
+            SockOpt::KeepCount(_) => "TCP_KEEPCNT",
+            SockOpt::Linger2(_) => "TCP_LINGER2",
+            SockOpt::DeferAccept(_) => "TCP_DEFER_ACCEPT",
+            SockOpt::QuickAck(_) => "TCP_QUICKACK",
+        }
+    }
+}
+
+impl fmt::Display for SocketId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "fd {}", self.0)
+    }
+}
+
+/// The POSIX socket calls, all non-blocking: what would block answers `EAGAIN` (or `EINPROGRESS`), and the endpoint
+/// says [`Cx::ready`] when the answer would change. Blocking calls are built above this, by the engine.
+pub trait Sockets {
+    /// `socket()`.
+    fn socket(&mut self, cx: &mut Cx<'_>, family: Family, kind: SocketKind) -> Result<SocketId, Errno>;
+
+    /// `bind()`; port 0 asks for an ephemeral one.
+    fn bind(&mut self, cx: &mut Cx<'_>, socket: SocketId, local: SocketAddr) -> Result<(), Errno>;
+
+    /// `listen()`.
+    fn listen(&mut self, cx: &mut Cx<'_>, socket: SocketId, backlog: u32) -> Result<(), Errno>;
+
+    /// `accept()`: the new socket and its peer.
+    fn accept(&mut self, cx: &mut Cx<'_>, socket: SocketId) -> Result<(SocketId, SocketAddr), Errno>;
+
+    /// `connect()`. TCP: `EINPROGRESS` at first; when the socket turns writable, calling it again gives the result
+    /// (`Ok` once, then `EISCONN`).
+    fn connect(&mut self, cx: &mut Cx<'_>, socket: SocketId, remote: SocketAddr) -> Result<(), Errno>;
+
+    /// `send()`: how many bytes were taken; UDP needs a connected socket.
+    fn send(&mut self, cx: &mut Cx<'_>, socket: SocketId, data: &Payload, flags: MsgFlags) -> Result<u32, Errno>;
+
+    /// `recv()`: appends up to `max` bytes to `into`; `Ok(0)` is the end of the stream (or `max` 0).
+    fn recv(
+        &mut self,
+        cx: &mut Cx<'_>,
+        socket: SocketId,
+        max: usize,
+        flags: MsgFlags,
+        into: &mut Rope,
+    ) -> Result<usize, Errno>;
+
+    /// `sendto()` on a datagram socket.
+    fn send_to(&mut self, cx: &mut Cx<'_>, socket: SocketId, data: &Payload, to: SocketAddr) -> Result<u32, Errno>;
+
+    /// `recvfrom()` on a datagram socket.
+    fn recv_from(&mut self, cx: &mut Cx<'_>, socket: SocketId) -> Result<(Payload, SocketAddr), Errno>;
+
+    /// `shutdown()`.
+    fn shutdown(&mut self, cx: &mut Cx<'_>, socket: SocketId, how: Shutdown) -> Result<(), Errno>;
+
+    /// `close()`: the descriptor is gone at once, the connection ends in its own time.
+    fn close(&mut self, cx: &mut Cx<'_>, socket: SocketId) -> Result<(), Errno>;
+
+    /// RFC 9293's ABORT: a reset to the peer, as `close()` after `SO_LINGER` with time 0.
+    fn abort(&mut self, cx: &mut Cx<'_>, socket: SocketId) -> Result<(), Errno>;
+
+    /// `setsockopt()`.
+    fn set_option(&mut self, cx: &mut Cx<'_>, socket: SocketId, option: SockOpt) -> Result<(), Errno>;
+
+    /// `getsockopt()`: the value of `option` in place of the one given.
+    fn get_option(&mut self, cx: &mut Cx<'_>, socket: SocketId, option: SockOpt) -> Result<SockOpt, Errno>;
+
+    /// `poll()` without waiting.
+    fn readiness(&self, socket: SocketId) -> Readiness;
+
+    /// `getsockname()`.
+    fn local_addr(&self, socket: SocketId) -> Result<SocketAddr, Errno>;
+
+    /// `getpeername()`.
+    fn peer_addr(&self, socket: SocketId) -> Result<SocketAddr, Errno>;
+
+    /// The addresses of the host, loopback excluded, the preferred one of each family first.
+    fn addresses(&self) -> Vec<std::net::IpAddr>;
+}

@@ -1,0 +1,12 @@
+//! A deterministic network-simulation test harness for TCP: every packet's fate, decided by a seed.
+
+pub mod choice;
+pub mod endpoint;
+pub mod map;
+pub mod rng;
+pub mod slab;
+pub mod time;
+pub mod wire;
+
+pub use choice::{Ratio, percent, permille};
+pub use time::{Span, ms, ns, secs, us};

@@ -1,0 +1,269 @@
+//! TCP options, kept as the bytes they are, so that their order, padding and unknown kinds survive.
+
+use std::fmt;
+
+/// At most 40 bytes of options (RFC 9293 3.1: the data offset has four bits).
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Options {
+    len: u8,
+    bytes: [u8; Options::MAX],
+}
+
+/// One option.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TcpOption<'a> {
+    /// Kind 0: end of the list.
+    End,
+    /// Kind 1: padding.
+    Nop,
+    /// Kind 2: maximum segment size (RFC 9293 3.7.1).
+    Mss(u16),
+    /// Kind 3: window scale (RFC 7323 2).
+    WindowScale(u8),
+    /// Kind 4: SACK permitted (RFC 2018 2).
+    SackPermitted,
+    /// Kind 5: selective acknowledgments (RFC 2018 3).
+    Sack(SackBlocks<'a>),
+    /// Kind 8: timestamps (RFC 7323 3).
+    Timestamps {
+        /// TSval.
+        val: u32,
+        /// TSecr.
+        ecr: u32,
+    },
+    /// Kind 34: Fast Open cookie; empty in a request (RFC 7413 4.1.1).
+    FastOpen(&'a [u8]),
+    /// Kind 254 with the magic number 0xF989: Fast Open before its own kind was assigned.
+    FastOpenExperimental(&'a [u8]),
+    /// Any other kind, or a known kind with a length that is not its own.
+    Unknown {
+        /// The kind byte.
+        kind: u8,
+        /// What follows the length byte.
+        data: &'a [u8],
+    },
+}
+
+/// The blocks of a SACK option: pairs of left and right edge.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct SackBlocks<'a>(&'a [u8]);
+
+impl<'a> SackBlocks<'a> {
+    /// The pairs `(left, right)`, right exclusive, in their order.
+    pub fn iter(self) -> impl Iterator<Item = (super::Seq, super::Seq)> + 'a {
+        let word = |b: &[u8]| super::Seq(u32::from_be_bytes([b[0], b[1], b[2], b[3]]));
+        self.0.chunks_exact(8).map(move |block| (word(&block[..4]), word(&block[4..])))
+    }
+}
+
+impl fmt::Debug for SackBlocks<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
+    }
+}
+
+/// The option does not fit into the 40 bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OptionsFull;
+
+impl fmt::Display for OptionsFull {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TCP options take at most {} bytes", Options::MAX)
+    }
+}
+
+impl std::error::Error for OptionsFull {}
+
+const FAST_OPEN_MAGIC: [u8; 2] = [0xF9, 0x89];
+
+impl Options {
+    /// The most bytes a segment can carry.
+    pub const MAX: usize = 40;
+    /// No options.
+    pub const NONE: Options = Options { len: 0, bytes: [0; Options::MAX] };
+
+    /// The options in `bytes`, as they are.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Options, OptionsFull> {
+        let mut options = Options::NONE;
+        options.append(bytes)?;
+        Ok(options)
+    }
+
+    /// The bytes, without the padding that the header adds.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.len)]
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Length in bytes, rounded up to the next multiple of four.
+    pub fn padded_len(&self) -> u32 {
+        u32::from(self.len).next_multiple_of(4)
+    }
+
+    /// Appends one option.
+    pub fn push(&mut self, option: TcpOption<'_>) -> Result<(), OptionsFull> {
+        match option {
+            TcpOption::End => self.append(&[0]),
+            TcpOption::Nop => self.append(&[1]),
+            TcpOption::Mss(mss) => self.append(&[2, 4, mss.to_be_bytes()[0], mss.to_be_bytes()[1]]),
+            TcpOption::WindowScale(shift) => self.append(&[3, 3, shift]),
+            TcpOption::SackPermitted => self.append(&[4, 2]),
+            TcpOption::Sack(blocks) => self.append_counted(5, &[], blocks.0),
+            TcpOption::Timestamps { val, ecr } => {
+                let mut data = [0; 8];
+                data[..4].copy_from_slice(&val.to_be_bytes());
+                data[4..].copy_from_slice(&ecr.to_be_bytes());
+                self.append_counted(8, &[], &data)
+            }
+            TcpOption::FastOpen(cookie) => self.append_counted(34, &[], cookie),
+            TcpOption::FastOpenExperimental(cookie) => self.append_counted(254, &FAST_OPEN_MAGIC, cookie),
+            TcpOption::Unknown { kind, data } => self.append_counted(kind, &[], data),
+        }
+    }
+
+    /// Appends a SACK option with these blocks.
+    pub fn push_sack(&mut self, blocks: impl IntoIterator<Item = (super::Seq, super::Seq)>) -> Result<(), OptionsFull> {
+        let mut data = [0; Options::MAX];
+        let mut len = 0;
+        for (left, right) in blocks {
+            let place = data.get_mut(len..len + 8).ok_or(OptionsFull)?;
+            place[..4].copy_from_slice(&left.0.to_be_bytes());
+            place[4..].copy_from_slice(&right.0.to_be_bytes());
+            len += 8;
+        }
+        self.append_counted(5, &[], &data[..len])
+    }
+
+    /// The options one by one; ends at an end-of-list option or where the bytes are malformed.
+    pub fn iter(&self) -> impl Iterator<Item = TcpOption<'_>> {
+        let mut rest = self.as_bytes();
+        std::iter::from_fn(move || {
+            let (option, after) = split_first(rest)?;
+            rest = after;
+            Some(option)
+        })
+    }
+
+    /// The MSS option, if there is one.
+    pub fn mss(&self) -> Option<u16> {
+        self.iter().find_map(|o| if let TcpOption::Mss(mss) = o { Some(mss) } else { None })
+    }
+
+    /// The window scale option, if there is one.
+    pub fn window_scale(&self) -> Option<u8> {
+        self.iter().find_map(|o| if let TcpOption::WindowScale(shift) = o { Some(shift) } else { None })
+    }
+
+    /// Whether SACK is permitted.
+    pub fn sack_permitted(&self) -> bool {
+        self.iter().any(|o| o == TcpOption::SackPermitted)
+    }
+
+    /// `(TSval, TSecr)`, if there are timestamps.
+    pub fn timestamps(&self) -> Option<(u32, u32)> {
+        self.iter().find_map(|o| if let TcpOption::Timestamps { val, ecr } = o { Some((val, ecr)) } else { None })
+    }
+
+    /// The SACK blocks, if there are any.
+    pub fn sack(&self) -> Option<SackBlocks<'_>> {
+        self.iter().find_map(|o| if let TcpOption::Sack(blocks) = o { Some(blocks) } else { None })
+    }
+
+    fn append_counted(&mut self, kind: u8, magic: &[u8], data: &[u8]) -> Result<(), OptionsFull> {
+        let before = *self;
+        let len = u8::try_from(2 + magic.len() + data.len()).map_err(|_| OptionsFull)?;
+        let all = self.append(&[kind, len]).and_then(|()| self.append(magic)).and_then(|()| self.append(data));
+        all.inspect_err(|_| *self = before)
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> Result<(), OptionsFull> {
+        let start = usize::from(self.len);
+        let place = self.bytes.get_mut(start..start + bytes.len()).ok_or(OptionsFull)?;
+        place.copy_from_slice(bytes);
+        self.len = u8::try_from(start + bytes.len()).map_err(|_| OptionsFull)?;
+        Ok(())
+    }
+}
+
+/// The first option of `bytes` and what follows it; nothing at the end or where the length lies.
+fn split_first(bytes: &[u8]) -> Option<(TcpOption<'_>, &[u8])> {
+    let kind = *bytes.first()?;
+    if kind == 0 {
+        return Some((TcpOption::End, &[]));
+    }
+    if kind == 1 {
+        return Some((TcpOption::Nop, &bytes[1..]));
+    }
+    let len = usize::from(*bytes.get(1)?);
+    let data = bytes.get(2..len)?;
+    let option = match (kind, data) {
+        (2, &[a, b]) => TcpOption::Mss(u16::from_be_bytes([a, b])),
+        (3, &[shift]) => TcpOption::WindowScale(shift),
+        (4, []) => TcpOption::SackPermitted,
+        (5, blocks) if !blocks.is_empty() && blocks.len() % 8 == 0 => TcpOption::Sack(SackBlocks(blocks)),
+        (8, &[a, b, c, d, e, f, g, h]) => {
+            TcpOption::Timestamps { val: u32::from_be_bytes([a, b, c, d]), ecr: u32::from_be_bytes([e, f, g, h]) }
+        }
+        (34, cookie) => TcpOption::FastOpen(cookie),
+        (254, [0xF9, 0x89, cookie @ ..]) => TcpOption::FastOpenExperimental(cookie),
+        (kind, data) => TcpOption::Unknown { kind, data },
+    };
+    Some((option, &bytes[len..]))
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options::NONE
+    }
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Seq;
+    use super::*;
+
+    #[test]
+    fn options_keep_their_order() {
+        let mut options = Options::NONE;
+        let linux = [
+            TcpOption::Mss(1460),
+            TcpOption::SackPermitted,
+            TcpOption::Timestamps { val: 7, ecr: 0 },
+            TcpOption::Nop,
+            TcpOption::WindowScale(7),
+        ];
+        for option in linux {
+            options.push(option).unwrap();
+        }
+        assert_eq!(options.iter().collect::<Vec<_>>(), linux);
+        assert_eq!((options.as_bytes().len(), options.mss(), options.timestamps()), (20, Some(1460), Some((7, 0))));
+    }
+
+    #[test]
+    fn what_does_not_fit_changes_nothing() {
+        let mut options = Options::NONE;
+        options.push_sack([(Seq(1), Seq(2)); 4]).unwrap();
+        let before = options;
+        assert_eq!(options.push(TcpOption::Timestamps { val: 1, ecr: 2 }), Err(OptionsFull));
+        assert_eq!(options, before);
+        assert_eq!(options.push_sack([(Seq(1), Seq(2)); 6]), Err(OptionsFull));
+        assert_eq!(options.sack().unwrap().iter().count(), 4);
+    }
+
+    #[test]
+    fn malformed_lengths_end_the_list() {
+        for bytes in [&[2u8, 0][..], &[2], &[8, 10, 1], &[5, 1], &[2, 255, 0, 0]] {
+            assert_eq!(Options::from_bytes(bytes).unwrap().iter().count(), 0, "{bytes:?}");
+        }
+    }
+}
