@@ -53,6 +53,11 @@ impl<'a> Cx<'a> {
         self.effects.push(Effect::Ready(socket, readiness));
     }
 
+    /// How many effects there have been so far: where a call's record goes among them.
+    pub(crate) fn mark(&self) -> usize {
+        self.effects.len()
+    }
+
     /// Whether timer and queue events are looked at; where they are not, noting them is wasted work and nothing else.
     pub fn detail(&self) -> bool {
         self.detail

@@ -1,0 +1,210 @@
+//! What happens next: one entry a source, ordered by (time, class, source).
+//!
+//! A source (a link, an endpoint's timeouts, its applications, the script) keeps its own order and has only its head
+//! here, so the order of a run never depends on when or how often a source was put in. Re-arming a timer moves an
+//! entry; nothing stale is left behind.
+
+use crate::time::SimTime;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+/// The classes of events, in the order in which they happen at one instant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum Class {
+    /// A packet arrives; the source is a link.
+    Delivery = 0,
+    /// An endpoint's timeout; the source is the endpoint.
+    Timeout = 1,
+    /// Applications; the source is the endpoint. Scripted calls come after all of these: whoever drives the run makes
+    /// them between two events.
+    Application = 2,
+    /// A scheduled disturbance; the source is 0, the list of them.
+    Fault = 3,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    time: SimTime,
+    /// Breaks ties: class and source, or a hash of them and the time where ties are shuffled.
+    rank: u64,
+    class: Class,
+    source: u32,
+}
+
+impl Entry {
+    fn before(&self, other: &Entry) -> bool {
+        (self.time, self.rank) < (other.time, other.rank)
+    }
+}
+
+const ABSENT: u32 = u32::MAX;
+
+/// A binary heap of sources that knows where each of them is.
+#[derive(Debug, Default)]
+pub(super) struct Agenda {
+    heap: Vec<Entry>,
+    places: [Vec<u32>; 4],
+    shuffle: Option<u64>,
+}
+
+impl Agenda {
+    /// From now on ties are broken by a hash under `seed` instead of class and source.
+    pub(super) fn shuffle_ties(&mut self, seed: u64) {
+        assert!(self.heap.is_empty(), "ties are shuffled from the start of a run or not at all");
+        self.shuffle = Some(seed);
+    }
+
+    /// Sets when `source` is due next, or that it is not.
+    pub(super) fn set(&mut self, class: Class, source: u32, time: Option<SimTime>) {
+        let place = self.place(class, source);
+        match (place, time) {
+            (ABSENT, None) => {}
+            (ABSENT, Some(time)) => {
+                let entry = self.entry(class, source, time);
+                self.heap.push(entry);
+                self.sift_up(self.heap.len() - 1);
+            }
+            (place, None) => self.remove(place as usize),
+            (place, Some(time)) => {
+                let place = place as usize;
+                if self.heap[place].time != time {
+                    let earlier = time < self.heap[place].time;
+                    self.heap[place] = self.entry(class, source, time);
+                    if earlier { self.sift_up(place) } else { self.sift_down(place) }
+                }
+            }
+        }
+    }
+
+    /// The next event: when, of which class, from which source.
+    pub(super) fn first(&self) -> Option<(SimTime, Class, u32)> {
+        self.heap.first().map(|e| (e.time, e.class, e.source))
+    }
+
+    /// Whether another source is due at the same instant as the first.
+    pub(super) fn is_tied(&self) -> bool {
+        let time = |n: usize| self.heap.get(n).map(|e| e.time);
+        time(0).is_some() && (time(1) == time(0) || time(2) == time(0))
+    }
+
+    fn entry(&self, class: Class, source: u32, time: SimTime) -> Entry {
+        let plain = (class as u64) << 32 | u64::from(source);
+        let rank = match self.shuffle {
+            None => plain,
+            Some(seed) => {
+                let mut key = [0; 16];
+                key[..8].copy_from_slice(&plain.to_le_bytes());
+                key[8..].copy_from_slice(&time.as_nanos().to_le_bytes());
+                xxh3_64_with_seed(&key, seed)
+            }
+        };
+        Entry { time, rank, class, source }
+    }
+
+    fn place(&self, class: Class, source: u32) -> u32 {
+        self.places[class as usize].get(source as usize).copied().unwrap_or(ABSENT)
+    }
+
+    fn set_place(&mut self, class: Class, source: u32, place: u32) {
+        let places = &mut self.places[class as usize];
+        if places.len() <= source as usize {
+            places.resize(source as usize + 1, ABSENT);
+        }
+        places[source as usize] = place;
+    }
+
+    fn settle(&mut self, at: usize, entry: Entry) {
+        self.heap[at] = entry;
+        self.set_place(entry.class, entry.source, u32::try_from(at).expect("fewer than 2^32 sources"));
+    }
+
+    fn sift_up(&mut self, mut at: usize) {
+        let entry = self.heap[at];
+        while at > 0 {
+            let parent = (at - 1) / 2;
+            if !entry.before(&self.heap[parent]) {
+                break;
+            }
+            self.settle(at, self.heap[parent]);
+            at = parent;
+        }
+        self.settle(at, entry);
+    }
+
+    fn sift_down(&mut self, mut at: usize) {
+        let entry = self.heap[at];
+        loop {
+            let left = 2 * at + 1;
+            let Some(mut child) = self.heap.get(left) else { break };
+            let mut next = left;
+            if let Some(right) = self.heap.get(left + 1)
+                && right.before(child)
+            {
+                (child, next) = (right, left + 1);
+            }
+            if !child.before(&entry) {
+                break;
+            }
+            self.settle(at, self.heap[next]);
+            at = next;
+        }
+        self.settle(at, entry);
+    }
+
+    fn remove(&mut self, at: usize) {
+        let gone = self.heap.swap_remove(at);
+        self.set_place(gone.class, gone.source, ABSENT);
+        if at < self.heap.len() {
+            let moved = self.heap[at];
+            self.settle(at, moved);
+            if moved.before(&gone) { self.sift_up(at) } else { self.sift_down(at) }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rng::{Stream, below};
+    use crate::time::ms;
+
+    fn at(n: u64) -> SimTime {
+        SimTime::ZERO + ms(n)
+    }
+
+    #[test]
+    fn equal_times_go_by_class_and_source() {
+        let mut agenda = Agenda::default();
+        agenda.set(Class::Fault, 0, Some(at(1)));
+        agenda.set(Class::Application, 3, Some(at(1)));
+        agenda.set(Class::Delivery, 7, Some(at(1)));
+        agenda.set(Class::Delivery, 2, Some(at(1)));
+        let mut order = Vec::new();
+        while let Some((_, class, source)) = agenda.first() {
+            order.push((class, source));
+            agenda.set(class, source, None);
+        }
+        let expected =
+            [(Class::Delivery, 2), (Class::Delivery, 7), (Class::Application, 3), (Class::Fault, 0)];
+        assert_eq!(order, expected);
+    }
+
+    #[test]
+    fn it_agrees_with_a_sorted_list() {
+        let mut random = Stream::new(1, "agenda");
+        let mut agenda = Agenda::default();
+        let mut list = std::collections::BTreeMap::new();
+        for _ in 0..20_000 {
+            let source = u32::try_from(below(random.word(), 40)).unwrap();
+            let time = (random.word() % 3 > 0).then(|| at(below(random.word(), 1_000)));
+            agenda.set(Class::Timeout, source, time);
+            match time {
+                Some(time) => list.insert(source, time),
+                None => list.remove(&source),
+            };
+            let first = list.iter().map(|(&source, &time)| (time, source)).min();
+            assert_eq!(agenda.first().map(|(time, _, source)| (time, source)), first);
+            let ties = first.map_or(0, |(time, _)| list.values().filter(|&&t| t == time).count());
+            assert_eq!(agenda.is_tied(), ties > 1);
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! The digest of a run: packets with their fates, deliveries, transitions, calls with results, in an encoding with a
+//! version of its own. Verbosity, filters, captures, oracles and recording do not reach it.
+
+use super::{Arrived, Call, Called, Disturbance, Done, LinkName, Record, Sent, What};
+use crate::endpoint::{Errno, Event};
+use crate::wire::{Body, Packet, Payload};
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use xxhash_rust::xxh3::{Xxh3, xxh3_64};
+
+/// Identifies a run. Equal digests come from equal runs of one version of the encoding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Digest(pub u128);
+
+/// `d1:` and 32 hexadecimal digits; `d1` is the version of the encoding.
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "d1:{:032x}", self.0)
+    }
+}
+
+/// Takes records one by one.
+pub(super) struct Digester {
+    hash: Xxh3,
+    /// Hashes of names, so that numbering (which links and hosts added elsewhere shift) stays out of the digest.
+    nodes: Vec<u64>,
+    links: Vec<u64>,
+    buffer: Vec<u8>,
+}
+
+impl Default for Digester {
+    fn default() -> Digester {
+        Digester { hash: Xxh3::new(), nodes: Vec::new(), links: Vec::new(), buffer: Vec::with_capacity(256) }
+    }
+}
+
+impl Digester {
+    pub(super) fn node(&mut self, name: &str) {
+        self.nodes.push(xxh3_64(name.as_bytes()));
+    }
+
+    pub(super) fn link(&mut self, name: &LinkName) {
+        self.links.push(xxh3_64(name.to_string().as_bytes()));
+    }
+
+    pub(super) fn digest(&self) -> Digest {
+        Digest(self.hash.digest128())
+    }
+
+    pub(super) fn take(&mut self, record: &Record<'_>) {
+        self.buffer.clear();
+        if !self.encode(record) {
+            return;
+        }
+        self.hash.update(&self.buffer);
+    }
+
+    /// Encodes `record` unless it is of a kind that the digest leaves out.
+    fn encode(&mut self, record: &Record<'_>) -> bool {
+        let tag = match &record.what {
+            What::Sent(_) => 1,
+            What::Arrived(_) => 2,
+            What::Noted { event: Event::Transition { .. }, .. } => 3,
+            What::Called(called) if called.result.is_some() => 4,
+            What::Disturbed(_) => 5,
+            What::Noted { .. } | What::Called(_) | What::Violated { .. } => return false,
+        };
+        self.buffer.push(tag);
+        self.word(record.at.as_nanos());
+        let node = record.node.map_or(0, |node| self.nodes[node.0 as usize]);
+        self.word(node);
+        match &record.what {
+            What::Sent(sent) => self.sent(sent),
+            What::Arrived(arrived) => self.arrived(arrived),
+            What::Noted { event: Event::Transition { tuple, from, to, error, .. }, .. } => {
+                self.socket(tuple.local);
+                self.socket(tuple.remote);
+                self.buffer.extend([*from as u8, *to as u8, error.map_or(0, |e| e.number().to_le_bytes()[0])]);
+            }
+            What::Called(called) => self.called(called),
+            What::Disturbed(disturbance) => self.disturbed(disturbance),
+            What::Noted { .. } | What::Violated { .. } => {}
+        }
+        true
+    }
+
+    fn sent(&mut self, sent: &Sent<'_>) {
+        self.word(self.links[sent.link.0 as usize]);
+        self.word(sent.n);
+        self.packet(&sent.packet);
+        sent.fate.encode(&mut self.buffer);
+    }
+
+    /// What a packet holds was taken when it was sent; here its name and, if it was changed on the way, its bytes.
+    fn arrived(&mut self, arrived: &Arrived<'_>) {
+        self.word(self.links[arrived.link.0 as usize]);
+        self.word(arrived.n);
+        self.buffer.push(arrived.copy);
+        if let Body::Raw(bytes) = &arrived.packet.body {
+            self.payload(bytes);
+        }
+    }
+
+    fn called(&mut self, called: &Called) {
+        match &called.call {
+            Call::Bind(addr) => self.call(1, Some(*addr), 0),
+            Call::Listen { local, backlog } => self.call(2, Some(*local), u64::from(*backlog)),
+            Call::Accept { local } => self.call(3, Some(*local), 0),
+            Call::Connect(addr) => self.call(4, Some(*addr), 0),
+            Call::Send(data) => self.call(5, None, u64::from(data.len())),
+            Call::SendTo(data, addr) => self.call(6, Some(*addr), u64::from(data.len())),
+            Call::Recv { max } => self.call(7, None, *max as u64),
+            Call::RecvFrom => self.call(8, None, 0),
+            Call::Shutdown(how) => self.call(9, None, *how as u64),
+            Call::Close => self.call(10, None, 0),
+            Call::Abort => self.call(11, None, 0),
+            Call::SetOption(option) => {
+                self.call(12, None, 0);
+                self.buffer.extend(format!("{option:?}").as_bytes());
+            }
+        }
+        match &called.result {
+            Some(Ok(done)) => self.done(done),
+            Some(Err(errno)) => self.errno(*errno),
+            None => {}
+        }
+        self.word(called.took.as_nanos());
+    }
+
+    fn call(&mut self, tag: u8, addr: Option<SocketAddr>, number: u64) {
+        self.buffer.push(tag);
+        if let Some(addr) = addr {
+            self.socket(addr);
+        }
+        self.word(number);
+    }
+
+    fn done(&mut self, done: &Done) {
+        match done {
+            Done::Unit => self.buffer.push(0),
+            Done::Count(n) => self.word(*n),
+            Done::Accepted { peer, .. } => self.socket(*peer),
+            Done::Data(data) => self.payload(data),
+            Done::Datagram(data, from) => {
+                self.payload(data);
+                self.socket(*from);
+            }
+        }
+    }
+
+    fn errno(&mut self, errno: Errno) {
+        self.buffer.push(0xFF);
+        self.buffer.extend(errno.number().to_le_bytes());
+    }
+
+    fn disturbed(&mut self, disturbance: &Disturbance) {
+        match disturbance {
+            Disturbance::Down(link) | Disturbance::Up(link) | Disturbance::Injected(link) => {
+                let name = self.links[link.0 as usize];
+                self.buffer.push(matches!(disturbance, Disturbance::Up(_)).into());
+                self.word(name);
+            }
+            Disturbance::Host(fault) => self.buffer.extend(format!("{fault:?}").as_bytes()),
+            Disturbance::Skew(ppm) => self.buffer.extend(ppm.to_le_bytes()),
+            Disturbance::Note(text) => self.buffer.extend(text.as_bytes()),
+        }
+    }
+
+    fn packet(&mut self, packet: &Packet) {
+        self.addr(packet.src);
+        self.addr(packet.dst);
+        self.buffer.extend([packet.ttl, packet.tos, packet.dont_fragment.into()]);
+        match &packet.body {
+            Body::Tcp(segment) => {
+                self.buffer.push(6);
+                let b = &mut self.buffer;
+                b.extend(segment.src_port.to_le_bytes());
+                b.extend(segment.dst_port.to_le_bytes());
+                b.extend(segment.seq.0.to_le_bytes());
+                b.extend(segment.ack.0.to_le_bytes());
+                b.extend(segment.flags.bits().to_le_bytes());
+                b.extend(segment.window.to_le_bytes());
+                b.extend(segment.urgent.to_le_bytes());
+                b.extend(segment.options.as_bytes());
+                self.payload(&segment.payload);
+            }
+            Body::Udp(datagram) => {
+                self.buffer.push(17);
+                self.buffer.extend(datagram.src_port.to_le_bytes());
+                self.buffer.extend(datagram.dst_port.to_le_bytes());
+                self.payload(&datagram.payload);
+            }
+            Body::Icmp(icmp) => {
+                self.buffer.push(1);
+                self.buffer.extend(format!("{:?}", icmp.kind).as_bytes());
+                self.payload(&icmp.quote);
+            }
+            Body::Raw(bytes) => {
+                self.buffer.push(255);
+                self.payload(bytes);
+            }
+        }
+    }
+
+    fn payload(&mut self, payload: &Payload) {
+        let (hash, start, len) = payload.identity();
+        self.word(hash);
+        self.word(u64::from(start) << 32 | u64::from(len));
+    }
+
+    fn socket(&mut self, addr: SocketAddr) {
+        self.addr(addr.ip());
+        self.buffer.extend(addr.port().to_le_bytes());
+    }
+
+    fn addr(&mut self, addr: IpAddr) {
+        match addr {
+            IpAddr::V4(addr) => self.buffer.extend(addr.octets()),
+            IpAddr::V6(addr) => self.buffer.extend(addr.octets()),
+        }
+    }
+
+    fn word(&mut self, word: u64) {
+        self.buffer.extend(word.to_le_bytes());
+    }
+}
