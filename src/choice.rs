@@ -1,6 +1,6 @@
 //! The one interface for choice: whatever decides something in a run asks `chance` or `pick` here.
 //!
-//! Random, recorded, enumerated and shrinking runs differ only in the [`Source`] that answers.
+//! Random, recorded, enumerated and shrinking runs differ only in the source that answers.
 //! Alternative 0 is always the harmless one, and only the other alternatives are recorded.
 
 use crate::rng::{Stream, below};

@@ -3,7 +3,7 @@ use std::fmt;
 macro_rules! errnos {
     ($($name:ident = $number:literal, $text:literal;)*) => {
         /// Why a socket call failed, under its POSIX name.
-        #[allow(clippy::upper_case_acronyms)]
+        #[allow(clippy::upper_case_acronyms, reason = "POSIX spells them so")]
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Errno {
             $(#[doc = $text] $name,)*
