@@ -3,9 +3,12 @@
 pub mod choice;
 pub mod endpoint;
 pub mod map;
+pub mod oracle;
 pub mod rng;
+pub mod sim;
 pub mod slab;
 pub mod time;
+pub mod trace;
 pub mod wire;
 
 pub use choice::{Ratio, percent, permille};

@@ -20,7 +20,7 @@ impl fmt::Display for Digest {
 }
 
 /// Takes records one by one.
-pub(super) struct Digester {
+pub(crate) struct Digester {
     hash: Xxh3,
     /// Hashes of names, so that numbering (which links and hosts added elsewhere shift) stays out of the digest.
     nodes: Vec<u64>,
@@ -35,19 +35,19 @@ impl Default for Digester {
 }
 
 impl Digester {
-    pub(super) fn node(&mut self, name: &str) {
+    pub(crate) fn node(&mut self, name: &str) {
         self.nodes.push(xxh3_64(name.as_bytes()));
     }
 
-    pub(super) fn link(&mut self, name: &LinkName) {
+    pub(crate) fn link(&mut self, name: &LinkName) {
         self.links.push(xxh3_64(name.to_string().as_bytes()));
     }
 
-    pub(super) fn digest(&self) -> Digest {
+    pub(crate) fn digest(&self) -> Digest {
         Digest(self.hash.digest128())
     }
 
-    pub(super) fn take(&mut self, record: &Record<'_>) {
+    pub(crate) fn take(&mut self, record: &Record<'_>) {
         self.buffer.clear();
         if !self.encode(record) {
             return;

@@ -1,5 +1,5 @@
 use super::{Belongs, LinkId, NodeId, StreamId};
-use crate::endpoint::{Arrival, Errno, Event, HostFault, Shutdown, SockOpt};
+use crate::endpoint::{Arrival, Errno, Event, HostFault, Shutdown, SockOpt, Tuple};
 use crate::net::Fate;
 use crate::time::{SimTime, Span};
 use crate::wire::{Packet, Payload};
@@ -87,14 +87,27 @@ pub struct Arrived<'a> {
 pub struct Called {
     /// The socket, as the trace names it; none for a call on no named socket.
     pub stream: Option<StreamId>,
+    /// The two ends of its connection, where it has one.
+    pub tuple: Option<Tuple>,
     /// The call and its arguments.
     pub call: Call,
     /// Its result; none where it has only begun.
     pub result: Option<Result<Done, Errno>>,
     /// How long it blocked.
     pub took: Span,
-    /// One of many by an application's loop: left out of the story.
-    pub routine: bool,
+    /// What kind of call it is.
+    pub kind: CallKind,
+}
+
+/// Who made a call, and whether the story shows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum CallKind {
+    /// An application's call that the story shows.
+    Plain,
+    /// One of many by a loop, or part of a blocking call: left out of the story.
+    Routine,
+    /// A blocking call of a task, made of routine calls: what oracles count is in those.
+    Blocking,
 }
 
 /// A socket call's name and arguments.

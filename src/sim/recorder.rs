@@ -1,37 +1,27 @@
-use super::digest::Digester;
-use super::{Conns, Digest, LinkId, LinkName, Names, NodeId, Record, StreamId, What};
 use crate::oracle::{NodeView, Oracle, Seen, Violation};
 use crate::time::SimTime;
+use crate::trace::{Conns, Digest, Digester, Keep, LinkId, LinkName, Names, NodeId, Record, StreamId, What};
 use std::collections::VecDeque;
 use std::net::IpAddr;
 
-/// How much of a run is kept for showing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Keep {
-    /// Nothing: digest and verdict only.
-    Nothing,
-    /// The last so many records.
-    Last(usize),
-    /// Everything, without timers and queues.
-    Story,
-    /// Everything.
-    Full,
-}
-
 /// Where every record of a run goes: digest, oracles, and as much memory of it as is wanted.
-pub(crate) struct Recorder {
-    pub(crate) names: Names,
-    pub(crate) conns: Conns,
-    pub(crate) violations: Vec<Violation>,
+pub(super) struct Recorder {
+    pub(super) names: Names,
+    pub(super) conns: Conns,
+    pub(super) violations: Vec<Violation>,
     oracles: Vec<Box<dyn Oracle>>,
     digester: Digester,
     keep: Keep,
     records: VecDeque<Record<'static>>,
     found: Vec<Violation>,
+    accepted: u32,
+    connected: u32,
+    pub(super) packets: u64,
+    pub(super) lost: u64,
 }
 
 impl Recorder {
-    pub(crate) fn new(keep: Keep, oracles: Vec<Box<dyn Oracle>>) -> Recorder {
+    pub(super) fn new(keep: Keep, oracles: Vec<Box<dyn Oracle>>) -> Recorder {
         Recorder {
             names: Names::default(),
             conns: Conns::default(),
@@ -41,50 +31,70 @@ impl Recorder {
             keep,
             records: VecDeque::new(),
             found: Vec::new(),
+            accepted: 0,
+            connected: 0,
+            packets: 0,
+            lost: 0,
         }
     }
 
-    pub(crate) fn add_node(&mut self, name: &str) -> NodeId {
+    pub(super) fn add_node(&mut self, name: &str) -> NodeId {
         self.digester.node(name);
         self.names.nodes.push(name.to_owned());
         NodeId(number(self.names.nodes.len() - 1))
     }
 
-    pub(crate) fn add_link(&mut self, from: &str, to: &str) -> LinkId {
+    pub(super) fn add_link(&mut self, from: &str, to: &str) -> LinkId {
         let name = LinkName { from: from.to_owned(), to: to.to_owned() };
         self.digester.link(&name);
         self.names.links.push(name);
         LinkId(number(self.names.links.len() - 1))
     }
 
-    pub(crate) fn add_stream(&mut self, name: String) -> StreamId {
+    pub(super) fn add_stream(&mut self, name: String) -> StreamId {
         self.names.streams.push(name);
         StreamId(number(self.names.streams.len() - 1))
     }
 
-    pub(crate) fn add_addr(&mut self, addr: IpAddr, node: NodeId) {
+    /// The name of the next accepted socket that is given none: `s1`, `s2`, …
+    pub(super) fn next_accepted_name(&mut self) -> String {
+        self.accepted += 1;
+        format!("s{}", self.accepted)
+    }
+
+    /// The name of the next connecting socket that is given none: `c1`, `c2`, …
+    pub(super) fn next_connected_name(&mut self) -> String {
+        self.connected += 1;
+        format!("c{}", self.connected)
+    }
+
+    pub(super) fn add_addr(&mut self, addr: IpAddr, node: NodeId) {
         self.names.addrs.push((addr, node));
     }
 
     /// Whether timers and queues are looked at.
-    pub(crate) fn wants_detail(&self) -> bool {
+    pub(super) fn wants_detail(&self) -> bool {
         self.keep == Keep::Full
     }
 
-    pub(crate) fn keep(&mut self, keep: Keep) {
+    pub(super) fn keep(&mut self, keep: Keep) {
         self.keep = keep;
     }
 
-    pub(crate) fn set_oracles(&mut self, oracles: Vec<Box<dyn Oracle>>) {
+    pub(super) fn set_oracles(&mut self, oracles: Vec<Box<dyn Oracle>>) {
         self.oracles = oracles;
     }
 
-    pub(crate) fn oracles(&self) -> impl Iterator<Item = &dyn Oracle> {
+    pub(super) fn oracles(&self) -> impl Iterator<Item = &dyn Oracle> {
         self.oracles.iter().map(|oracle| &**oracle)
     }
 
-    pub(crate) fn take(&mut self, record: Record<'_>) {
+    pub(super) fn take(&mut self, record: Record<'_>) {
         self.digester.take(&record);
+        if let What::Sent(sent) = &record.what {
+            self.packets += 1;
+            self.lost += u64::from(sent.fate.is_lost());
+        }
         let mut seen =
             Seen { names: &self.names, conns: &self.conns, now: record.at, found: &mut self.found };
         for oracle in &mut self.oracles {
@@ -94,7 +104,7 @@ impl Recorder {
         self.settle();
     }
 
-    pub(crate) fn quiescent(&mut self, now: SimTime, nodes: &[NodeView]) {
+    pub(super) fn quiescent(&mut self, now: SimTime, nodes: &[NodeView]) {
         let mut seen = Seen { names: &self.names, conns: &self.conns, now, found: &mut self.found };
         for oracle in &mut self.oracles {
             oracle.at_quiescence(nodes, &mut seen);
@@ -102,11 +112,11 @@ impl Recorder {
         self.settle();
     }
 
-    pub(crate) fn digest(&self) -> Digest {
+    pub(super) fn digest(&self) -> Digest {
         self.digester.digest()
     }
 
-    pub(crate) fn records(&self) -> &VecDeque<Record<'static>> {
+    pub(super) fn records(&self) -> &VecDeque<Record<'static>> {
         &self.records
     }
 

@@ -1,0 +1,321 @@
+//! The engine: the only place where endpoints meet the network.
+//!
+//! A [`Sim`] owns endpoints, links, applications and the agenda, and is itself sans-IO: [`Sim::next_event_at`],
+//! [`Sim::step`], [`Sim::run_until`]; [`Sim::run`] loops over them.
+
+mod agenda;
+mod app;
+mod budget;
+mod calls;
+mod clock;
+mod disturb;
+mod ledger;
+mod node;
+mod observe;
+mod packets;
+mod recorder;
+mod task;
+mod topology;
+
+pub use app::{App, AppCx, AppId, Wake};
+pub use budget::{Budget, Exceeded};
+pub use calls::Stream;
+pub use ledger::{Received, Returned};
+pub use observe::{Ended, Outcome};
+
+use crate::endpoint::{Cx, Effect, Endpoint, Event};
+use crate::time::{HostTime, SimTime};
+use crate::trace::{Header, Keep, NodeId, Record, What};
+use recorder::Recorder;
+use agenda::{Agenda, Class};
+use budget::Used;
+use disturb::Scheduled;
+use ledger::Ledger;
+use node::{Node, Pending, Presence};
+use std::collections::BTreeMap;
+use topology::Topology;
+
+/// One run: endpoints on a network, in virtual time, under one seed.
+pub struct Sim {
+    seed: u64,
+    now: SimTime,
+    agenda: Agenda,
+    nodes: Vec<Node>,
+    topology: Topology,
+    header: Header,
+    recorder: Recorder,
+    ledger: Ledger,
+    scheduled: BTreeMap<(SimTime, u64), Scheduled>,
+    next_scheduled: u64,
+    faults: packets::Faults,
+    budget: Budget,
+    used: Used,
+    ended: Option<Ended>,
+    effects: Vec<Effect>,
+    calls: Vec<(usize, crate::trace::Called)>,
+}
+
+impl Sim {
+    /// A run under `seed`, with every oracle on and its story kept.
+    pub fn new(seed: u64) -> Sim {
+        Sim::with(seed, Keep::Story)
+    }
+
+    /// A run under `seed`, with every oracle on, that keeps as much of its trace as `keep` says.
+    pub fn with(seed: u64, keep: Keep) -> Sim {
+        Sim {
+            seed,
+            now: SimTime::ZERO,
+            agenda: Agenda::default(),
+            nodes: Vec::new(),
+            topology: Topology::default(),
+            header: Header { seed, ..Header::default() },
+            recorder: Recorder::new(keep, crate::oracle::all()),
+            ledger: Ledger::default(),
+            scheduled: BTreeMap::new(),
+            next_scheduled: 0,
+            faults: packets::Faults::default(),
+            budget: Budget::default(),
+            used: Used::default(),
+            ended: None,
+            effects: Vec::new(),
+            calls: Vec::new(),
+        }
+    }
+
+    /// The seed.
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// The instant that the run has reached.
+    pub fn now(&self) -> SimTime {
+        self.now
+    }
+
+    /// Sets what the run may use.
+    pub fn set_budget(&mut self, budget: Budget) {
+        self.budget = budget;
+    }
+
+    /// Breaks ties between events of one instant by a hash under `seed` instead of by class and source.
+    ///
+    /// # Panics
+    /// If anything is on the agenda already.
+    pub fn shuffle_ties(&mut self, seed: u64) {
+        self.agenda.shuffle_ties(seed);
+    }
+
+    /// When the next event happens; nothing at quiescence.
+    pub fn next_event_at(&mut self) -> Option<SimTime> {
+        self.settle_topology();
+        if self.ended.is_some_and(|ended| ended != Ended::Quiescent) {
+            return None;
+        }
+        self.agenda.first().map(|(time, _, _)| time)
+    }
+
+    /// Lets the next event happen; false if there is none.
+    pub fn step(&mut self) -> bool {
+        if self.next_event_at().is_none() {
+            return false;
+        }
+        let Some((time, class, source)) = self.agenda.first() else { return false };
+        self.used.ties += u64::from(self.agenda.is_tied());
+        debug_assert!(time >= self.now, "the agenda is in order");
+        self.now = time;
+        let checked = self.used.event(time, &self.budget).and_then(|()| self.check_network_budget());
+        if let Err(exceeded) = checked {
+            self.exceed(exceeded);
+            return false;
+        }
+        self.ended = None;
+        match class {
+            Class::Delivery => self.deliver(source),
+            Class::Timeout => self.timeout(NodeId(source)),
+            Class::Application => self.wake(NodeId(source)),
+            Class::Fault => self.disturb_now(),
+        }
+        true
+    }
+
+    /// Lets everything happen that is due until `time`, and moves the clock there.
+    pub fn run_until(&mut self, time: SimTime) {
+        while self.next_event_at().is_some_and(|next| next <= time) {
+            if !self.step() {
+                return;
+            }
+        }
+        self.now = self.now.max(time);
+    }
+
+    /// Runs for `span` of virtual time.
+    pub fn run_for(&mut self, span: crate::time::Span) {
+        self.run_until(self.now + span);
+    }
+
+    /// Runs until nothing more will happen, or a budget is exceeded; then asks the oracles about the end.
+    pub fn run(&mut self) {
+        while self.step() {}
+        self.finish();
+    }
+
+    /// Calls `f` with an endpoint and its context, then carries out what it asked for.
+    pub fn with_endpoint<R>(&mut self, node: NodeId, f: impl FnOnce(&mut dyn Endpoint, &mut Cx<'_>) -> R) -> R {
+        let mut effects = std::mem::take(&mut self.effects);
+        let detail = self.recorder.wants_detail();
+        let place = &mut self.nodes[node.0 as usize];
+        let now = place.clock.to_host(self.now);
+        let mut cx = Cx::new(now, &mut effects, &mut place.streams, detail);
+        let result = f(&mut *place.endpoint, &mut cx);
+        self.carry_out(node, &mut effects);
+        self.effects = effects;
+        result
+    }
+
+    fn timeout(&mut self, node: NodeId) {
+        self.with_endpoint(node, |endpoint, cx| endpoint.on_timeout(cx));
+    }
+
+    /// Carries out effects in their order and puts the endpoint's next timeout on the agenda.
+    fn carry_out(&mut self, node: NodeId, effects: &mut Vec<Effect>) {
+        for effect in effects.drain(..) {
+            self.one_effect(node, effect);
+        }
+        self.rearm(node);
+    }
+
+    fn one_effect(&mut self, node: NodeId, effect: Effect) {
+        match effect {
+            Effect::Send(iface, packet) => self.transmit(node, iface, packet),
+            Effect::Note(event) => self.note(node, event),
+            Effect::Ready(socket, readiness) => {
+                let place = &mut self.nodes[node.0 as usize];
+                let pending = match place.owners.get(socket.0 as usize).and_then(|owner| owner.app) {
+                    None => return,
+                    Some(task::TASKS) => Pending::Task(socket),
+                    Some(app) => Pending::App(app, Wake::Ready(socket, readiness)),
+                };
+                if !place.wakes.contains(&pending) {
+                    place.wakes.push_back(pending);
+                }
+            }
+        }
+    }
+
+    fn note(&mut self, node: NodeId, event: Event) {
+        let conn = match event {
+            Event::Transition { tuple, from, to, .. } => self.recorder.conns.transition(tuple, from, to),
+            Event::Timer { tuple, .. } | Event::Cwnd { tuple, .. } => {
+                self.recorder.conns.of(tuple.local, tuple.remote)
+            }
+            Event::Arrival(_) | Event::Queue { .. } => None,
+        };
+        self.record(Some(node), What::Noted { conn, event });
+    }
+
+    fn record(&mut self, node: Option<NodeId>, what: What<'_>) {
+        self.recorder.take(Record { at: self.now, node, what });
+    }
+
+    /// Puts an endpoint's next timeout and its applications' next wake-up on the agenda.
+    fn rearm(&mut self, node: NodeId) {
+        let place = &self.nodes[node.0 as usize];
+        let (mut timeout, mut wake) = (None, None);
+        if place.is_up() {
+            let sim = |time: HostTime| place.clock.to_sim(time).max(self.now);
+            timeout = place.endpoint.next_timeout().map(sim);
+            wake = place.due.first().map(|&(time, _)| sim(time));
+        }
+        if !place.wakes.is_empty() && place.presence != Presence::Paused {
+            wake = Some(self.now);
+        }
+        self.agenda.set(Class::Timeout, node.0, timeout);
+        self.agenda.set(Class::Application, node.0, wake);
+    }
+
+    /// Wakes one application of `node`: the first in the queue, or the one whose timer is due.
+    fn wake(&mut self, node: NodeId) {
+        let place = &mut self.nodes[node.0 as usize];
+        match place.wakes.pop_front() {
+            Some(Pending::App(app, wake)) => self.run_app(node, app, Some(wake)),
+            Some(Pending::Task(socket)) => self.run_tasks(node, |tasks, cx, now| tasks.on_ready(cx, now, socket)),
+            Some(Pending::Begin(stream)) => self.run_tasks(node, |tasks, cx, now| tasks.run(cx, now, stream)),
+            None => {
+                let Some(&(_, app)) = place.due.first() else { return self.rearm(node) };
+                place.set_timer(app, None);
+                self.run_app(node, app, Some(Wake::Timer));
+            }
+        }
+    }
+
+    /// Runs an application: `None` is its start.
+    fn run_app(&mut self, node: NodeId, app: u32, wake: Option<Wake>) {
+        let place = &mut self.nodes[node.0 as usize];
+        let Some(running) = place.running(app) else { return self.rearm(node) };
+        let Some(mut code) = running.app.take() else { return self.rearm(node) };
+        let timer = running.timer;
+        let timer = self.with_app_cx(node, app, timer, |cx| match wake {
+            None => code.on_start(cx),
+            Some(wake) => code.on_wake(cx, wake),
+        });
+        let place = &mut self.nodes[node.0 as usize];
+        place.set_timer(app, timer);
+        if let Some(running) = place.running(app) {
+            running.app = Some(code);
+        }
+        self.rearm(node);
+    }
+
+    fn run_tasks(&mut self, node: NodeId, f: impl FnOnce(&mut task::Tasks, &mut AppCx<'_>, SimTime)) {
+        let mut tasks = std::mem::take(&mut self.nodes[node.0 as usize].tasks);
+        let now = self.now;
+        self.with_app_cx(node, task::TASKS, None, |cx| f(&mut tasks, cx, now));
+        self.nodes[node.0 as usize].tasks = tasks;
+    }
+
+    /// Calls `f` with the context of one application, then carries out what it asked for; returns its timer.
+    fn with_app_cx(
+        &mut self,
+        node: NodeId,
+        app: u32,
+        mut timer: Option<HostTime>,
+        f: impl FnOnce(&mut AppCx<'_>),
+    ) -> Option<HostTime> {
+        let mut effects = std::mem::take(&mut self.effects);
+        let mut calls = std::mem::take(&mut self.calls);
+        let detail = self.recorder.wants_detail();
+        let place = &mut self.nodes[node.0 as usize];
+        let cx = Cx::new(place.clock.to_host(self.now), &mut effects, &mut place.streams, detail);
+        if let Some(sockets) = place.endpoint.sockets() {
+            let (owners, ledger, recorder) = (&mut place.owners, &mut self.ledger, &mut self.recorder);
+            let calls = &mut calls;
+            f(&mut AppCx { cx, sockets, app, node, owners, timer: &mut timer, ledger, recorder, calls });
+        }
+        self.carry_out_with_calls(node, &mut effects, &mut calls);
+        (self.effects, self.calls) = (effects, calls);
+        timer
+    }
+
+    /// Carries out effects, with each call recorded at its place among them.
+    fn carry_out_with_calls(
+        &mut self,
+        node: NodeId,
+        effects: &mut Vec<Effect>,
+        calls: &mut Vec<(usize, crate::trace::Called)>,
+    ) {
+        // Calls nest (a blocking call is made of others), so their marks need sorting; equal marks keep their order.
+        calls.sort_by_key(|&(mark, _)| mark);
+        let mut calls = calls.drain(..).peekable();
+        for (at, effect) in effects.drain(..).enumerate() {
+            while let Some((_, called)) = calls.next_if(|&(mark, _)| mark <= at) {
+                self.recorder.take(Record { at: self.now, node: Some(node), what: What::Called(called) });
+            }
+            self.one_effect(node, effect);
+        }
+        for (_, called) in calls {
+            self.recorder.take(Record { at: self.now, node: Some(node), what: What::Called(called) });
+        }
+        self.rearm(node);
+    }
+}
