@@ -7,6 +7,7 @@ mod payload;
 mod quote;
 mod segment;
 mod seq;
+mod text;
 
 pub use codec::{Layer, ParseError, emit, emit_into, parse, parse_raw};
 pub use options::{Options, OptionsFull, SackBlocks, TcpOption};
@@ -15,3 +16,7 @@ pub use payload::{Payload, Rope};
 pub use quote::{Quoted, quote_of};
 pub use segment::{Flags, Segment};
 pub use seq::Seq;
+pub use text::{
+    BodyText, IcmpText, Notation, OptionsText, PayloadLength, QuoteText, SegmentText, TextError, flags_text,
+    parse_flags,
+};

@@ -135,6 +135,11 @@ impl Options {
         }
     }
 
+    /// Appends bytes as they are, which need not be a well-formed option.
+    pub fn push_bytes(&mut self, bytes: &[u8]) -> Result<(), OptionsFull> {
+        self.append(bytes)
+    }
+
     /// Appends a SACK option with these blocks.
     pub fn push_sack(&mut self, blocks: impl IntoIterator<Item = (super::Seq, super::Seq)>) -> Result<(), OptionsFull> {
         let mut data = [0; Options::MAX];
