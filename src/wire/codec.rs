@@ -479,3 +479,93 @@ fn at_least(layer: Layer, needed: usize, bytes: &[u8]) -> Result<(), ParseError>
 fn truncated(layer: Layer, needed: usize, got: usize) -> ParseError {
     ParseError::Truncated { layer, needed, got }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn packet(body: Body) -> Packet {
+        Packet::new([192, 168, 0, 1].into(), [192, 168, 0, 199].into(), body)
+    }
+
+    fn v6(body: Body) -> Packet {
+        let addr = |last| Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, last).into();
+        Packet::new(addr(1), addr(2), body)
+    }
+
+    /// `emit(packet)` with one byte changed and the IPv4 checksum made right again.
+    fn refused(packet: &Packet, at: usize, byte: u8) -> ParseError {
+        let mut bytes = emit(packet);
+        bytes[at] = byte;
+        if packet.src.is_ipv4() && at < 20 {
+            bytes[10..12].fill(0);
+            let sum = Sum16BitWords::new().add_slice(&bytes[..usize::from(bytes[0] & 0xF) * 4]);
+            bytes[10..12].copy_from_slice(&sum.ones_complement().to_be().to_be_bytes());
+        }
+        parse(&bytes).unwrap_err()
+    }
+
+    #[test]
+    fn headers_are_as_the_rfcs_draw_them() {
+        let mut segment = Segment { src_port: 0x1234, dst_port: 80, seq: Seq(1), ack: Seq(2), ..Segment::default() };
+        (segment.flags, segment.window, segment.urgent) = (Flags::AE | Flags::ACK | Flags::URG, 502, 3);
+        segment.options.push(super::super::TcpOption::SackPermitted).unwrap();
+        segment.payload = "hi".into();
+        let bytes = emit(&packet(Body::Tcp(segment)));
+        assert_eq!(bytes[..10], [0x45, 0, 0, 46, 0, 0, 0x40, 0, 64, 6]);
+        let tcp = [0x12, 0x34, 0, 80, 0, 0, 0, 1, 0, 0, 0, 2, 0x61, 0x30, 0x01, 0xF6];
+        assert_eq!(bytes[20..36], tcp);
+        assert_eq!(bytes[38..], [0, 3, 4, 2, 0, 0, b'h', b'i']);
+        // The header checksum of a UDP packet of 115 bytes between these hosts, as widely published.
+        let datagram = Datagram { payload: vec![0; 87].into(), ..Datagram::default() };
+        assert_eq!(emit(&packet(Body::Udp(datagram)))[10..12], [0xB8, 0x61]);
+        let kind = IcmpKind::TooBig { mtu: 1400 };
+        let bytes = emit(&packet(Body::Icmp(Icmp { kind, quote: Payload::EMPTY })));
+        assert_eq!(bytes[20..], [3, 4, 0xF7, 0x83, 0, 0, 5, 0x78]);
+        let bytes = emit(&v6(Body::Icmp(Icmp { kind: IcmpKind::ProtocolUnreachable, quote: Payload::EMPTY })));
+        assert_eq!((&bytes[40..42], &bytes[44..]), (&[4, 1][..], &[0, 0, 0, 6][..]));
+    }
+
+    #[test]
+    fn each_refusal_has_its_reason() {
+        let tcp = packet(Body::Tcp(Segment::default()));
+        let udp = packet(Body::Udp(Datagram::default()));
+        let icmp = packet(Body::Icmp(Icmp { kind: IcmpKind::TimeExceeded, quote: Payload::EMPTY }));
+        let length = |layer, said, least| ParseError::HeaderLength { layer, said, least };
+        assert_eq!(parse(&[]), Err(truncated(Layer::Ipv4, 20, 0)));
+        assert_eq!(parse(&emit(&tcp)[..39]), Err(truncated(Layer::Ipv4, 40, 39)));
+        assert_eq!(parse(&emit(&v6(tcp.body.clone()))[..39]), Err(truncated(Layer::Ipv6, 40, 39)));
+        assert_eq!(refused(&tcp, 0, 0x55), ParseError::Version(5));
+        assert_eq!(parse(&[0x44; 40]), Err(length(Layer::Ipv4, 16, 20)));
+        assert_eq!(refused(&tcp, 3, 19), length(Layer::Ipv4, 19, 20));
+        assert_eq!(refused(&tcp, 0, 0x46), ParseError::Options(4));
+        assert_eq!(refused(&tcp, 6, 0x20), ParseError::Fragment { offset: 0, more: true });
+        assert_eq!(refused(&tcp, 7, 2), ParseError::Fragment { offset: 16, more: false });
+        assert_eq!(refused(&tcp, 9, 47), ParseError::Protocol(47));
+        assert_eq!(refused(&v6(tcp.body.clone()), 6, 44), ParseError::Extension(44));
+        assert_eq!(refused(&v6(icmp.body.clone()), 6, 1), ParseError::Protocol(1));
+        assert_eq!(refused(&tcp, 3, 39), truncated(Layer::Tcp, 20, 19));
+        assert_eq!(refused(&tcp, 32, 0x40), length(Layer::Tcp, 16, 20));
+        assert_eq!(refused(&tcp, 32, 0x60), truncated(Layer::Tcp, 24, 20));
+        assert_eq!(refused(&udp, 25, 7), length(Layer::Udp, 7, 8));
+        assert_eq!(refused(&udp, 25, 9), truncated(Layer::Udp, 9, 8));
+        let error = refused(&tcp, 21, 1);
+        assert!(matches!(error, ParseError::Checksum { layer: Layer::Tcp, .. }), "{error}");
+        let mut echo = emit(&icmp);
+        echo[20..24].copy_from_slice(&[8, 0, 0xF7, 0xFF]);
+        assert_eq!(parse(&echo), Err(ParseError::IcmpMessage { kind: 8, code: 0 }));
+    }
+
+    #[test]
+    fn a_missing_udp_checksum_is_for_ipv4_alone() {
+        let body = Body::Udp(Datagram { src_port: 1, dst_port: 2, payload: "data".into() });
+        for (packet, at) in [(packet(body.clone()), 26), (v6(body), 46)] {
+            let mut bytes = emit(&packet);
+            bytes[at..at + 2].fill(0);
+            match parse(&bytes) {
+                Ok(read) => assert_eq!((read.src.is_ipv4(), read), (true, packet)),
+                Err(error) => assert!(packet.src.is_ipv6(), "{error}"),
+            }
+        }
+    }
+}
