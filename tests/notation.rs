@@ -1,5 +1,7 @@
 //! The notation of packets, line by line.
 
+#![allow(clippy::unwrap_used, reason = "clippy takes the helpers of a test for no part of it")]
+
 use wirefate::wire::{
     Body, BodyText, Datagram, Flags, Icmp, IcmpKind, Notation, Options, Packet, Payload, PayloadLength, Segment,
     SegmentText, Seq, TcpOption, TextError, flags_text, parse_flags, quote_of,

@@ -1,5 +1,7 @@
 //! Packets, their bytes and their text: each turns into the others and back, and nothing that arrives makes them panic.
 
+#![allow(clippy::unwrap_used, reason = "clippy takes the helpers of a test for no part of it")]
+
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
