@@ -3,12 +3,17 @@
 mod conns;
 mod digest;
 mod names;
+mod pcapng;
 mod record;
 
 pub use conns::{Belongs, ConnId, Conns, Incarnation, Side};
 pub use digest::Digest;
 pub(crate) use digest::Digester;
 pub use names::{LinkId, LinkName, Names, NodeId, StreamId};
+pub use pcapng::{Capture, CaptureError};
+pub use record::{Arrived, Call, Called, Disturbance, Done, Record, Sent, What};
+pub use recorder::Keep;
+pub(crate) use recorder::Recorder;
 pub use record::{Arrived, Call, CallKind, Called, Disturbance, Done, Record, Sent, What};
 
 use std::collections::VecDeque;

@@ -104,6 +104,16 @@ impl Options {
         u32::from(self.len).next_multiple_of(4)
     }
 
+    /// These options and the end-of-list bytes that the header adds to fill its last word. Whoever builds a segment
+    /// calls this last (or fills up with NOPs, as Linux does): on the wire the two cannot be told apart, so a segment
+    /// whose options are not padded comes back from its bytes with options that differ.
+    #[must_use]
+    pub fn padded(mut self) -> Options {
+        // `bytes` past `len` are zero, which is the end-of-list option.
+        self.len = self.len.next_multiple_of(4);
+        self
+    }
+
     /// Appends one option.
     pub fn push(&mut self, option: TcpOption<'_>) -> Result<(), OptionsFull> {
         match option {
@@ -123,6 +133,11 @@ impl Options {
             TcpOption::FastOpenExperimental(cookie) => self.append_counted(254, &FAST_OPEN_MAGIC, cookie),
             TcpOption::Unknown { kind, data } => self.append_counted(kind, &[], data),
         }
+    }
+
+    /// Appends bytes as they are, which need not be a well-formed option.
+    pub fn push_bytes(&mut self, bytes: &[u8]) -> Result<(), OptionsFull> {
+        self.append(bytes)
     }
 
     /// Appends a SACK option with these blocks.
