@@ -39,6 +39,16 @@ impl Ratio {
         }
     }
 
+    /// Numerator and denominator.
+    pub const fn parts(self) -> (u32, u32) {
+        (self.num, self.den)
+    }
+
+    /// The probability of the opposite.
+    pub const fn complement(self) -> Ratio {
+        Ratio { num: self.den - self.num, den: self.den }
+    }
+
     /// Whether this is 0.
     pub const fn is_zero(self) -> bool {
         self.num == 0

@@ -3,6 +3,7 @@
 pub mod choice;
 pub mod endpoint;
 pub mod map;
+pub mod net;
 pub mod oracle;
 pub mod rng;
 pub mod sim;
@@ -12,4 +13,5 @@ pub mod trace;
 pub mod wire;
 
 pub use choice::{Ratio, percent, permille};
+pub use net::Link;
 pub use time::{Span, ms, ns, secs, us};

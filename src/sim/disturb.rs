@@ -128,7 +128,7 @@ impl Sim {
             Scheduled::Host(node, fault) => self.disturb_host(node, fault),
             Scheduled::Link(link, up) => {
                 let place = &mut self.topology.links[link.0 as usize];
-                place.wire.set_up(up);
+                place.lane.set_up(up);
                 let from = place.from;
                 let what = if up { Disturbance::Up(link) } else { Disturbance::Down(link) };
                 self.record(Some(from), What::Disturbed(what));

@@ -3,7 +3,7 @@ use super::node::{Iface, Kind, Node};
 use crate::choice::MakerId;
 use crate::endpoint::{Attach, Endpoint, IfaceId, Streams};
 use crate::map::Map;
-use crate::net::{Link, Wire};
+use crate::net::{Lane, Link};
 use crate::time::SimTime;
 use crate::trace::{LinkId, NodeId};
 use std::collections::VecDeque;
@@ -30,7 +30,7 @@ pub(super) struct Topology {
 
 /// A directed link at its place.
 pub(super) struct Place {
-    pub(super) wire: Wire,
+    pub(super) lane: Lane,
     pub(super) from: NodeId,
     pub(super) from_iface: IfaceId,
     pub(super) to: NodeId,
@@ -142,15 +142,15 @@ impl Sim {
         let (from_name, to_name) = (self.name_of(from).to_owned(), self.name_of(to).to_owned());
         let maker = MakerId(1_000_000 + self.topology.makers);
         self.topology.makers += 64;
-        let wire = Wire::new(link, self.seed, &format!("{from_name} > {to_name}"), maker);
+        let lane = Lane::new(link, self.seed, &format!("{from_name} > {to_name}"), maker);
         if let Some(&id) = self.topology.between.get(&(from, to)) {
-            self.topology.links[id.0 as usize].wire = wire;
+            self.topology.links[id.0 as usize].lane = lane;
             return id;
         }
         let id = self.recorder.add_link(&from_name, &to_name);
         let from_iface = self.iface_towards(from, &to_name, id);
         let to_iface = self.iface_towards(to, &from_name, id);
-        self.topology.links.push(Place { wire, from, from_iface, to, to_iface });
+        self.topology.links.push(Place { lane, from, from_iface, to, to_iface });
         self.topology.between.insert((from, to), id);
         self.topology.out[from.0 as usize].push(id);
         self.topology.dirty = true;
@@ -165,8 +165,8 @@ impl Sim {
         }
         let name = self.name_of(node).to_owned();
         let id = self.recorder.add_link(&name, &name);
-        let wire = Wire::new(&Link::new(), self.seed, &format!("{name} > {name}"), MakerId(0));
-        self.topology.links.push(Place { wire, from: node, from_iface: LO, to: node, to_iface: LO });
+        let lane = Lane::new(&Link::new(), self.seed, &format!("{name} > {name}"), MakerId(0));
+        self.topology.links.push(Place { lane, from: node, from_iface: LO, to: node, to_iface: LO });
         self.topology.between.insert((node, node), id);
         id
     }
@@ -337,7 +337,7 @@ impl Sim {
 
     /// When the next packet arrives on a link.
     pub(super) fn next_arrival(&self, link: u32) -> Option<SimTime> {
-        self.topology.links[link as usize].wire.next_arrival()
+        self.topology.links[link as usize].lane.next_arrival()
     }
 }
 

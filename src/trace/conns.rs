@@ -169,7 +169,14 @@ impl Conns {
         Belongs { conn, from: Side::Opener }
     }
 
-    fn join(&mut self, key: (SocketAddr, SocketAddr), end: usize, conn: ConnId, local: SocketAddr, iss: Seq) -> Belongs {
+    fn join(
+        &mut self,
+        key: (SocketAddr, SocketAddr),
+        end: usize,
+        conn: ConnId,
+        local: SocketAddr,
+        iss: Seq,
+    ) -> Belongs {
         let belongs = self.belongs(conn, local);
         self.all[conn.0 as usize].iss[belongs.from as usize] = Some(iss);
         let slot = self.current.get_or_insert_with(key, Current::default);
@@ -218,7 +225,13 @@ mod tests {
         let (syn, ack) = (Flags::SYN, Flags::ACK);
         let got = sides(
             &mut conns,
-            &[(true, ack, 9, 9), (false, syn, 100, 0), (false, syn, 100, 0), (true, syn | ack, 300, 101), (false, ack, 101, 301)],
+            &[
+                (true, ack, 9, 9),
+                (false, syn, 100, 0),
+                (false, syn, 100, 0),
+                (true, syn | ack, 300, 101),
+                (false, ack, 101, 301),
+            ],
         );
         let (opener, other) = (Some((0, Side::Opener)), Some((0, Side::Other)));
         assert_eq!(got, [None, opener, opener, other, opener]);

@@ -11,9 +11,6 @@ pub use digest::Digest;
 pub(crate) use digest::Digester;
 pub use names::{LinkId, LinkName, Names, NodeId, StreamId};
 pub use pcapng::{Capture, CaptureError};
-pub use record::{Arrived, Call, Called, Disturbance, Done, Record, Sent, What};
-pub use recorder::Keep;
-pub(crate) use recorder::Recorder;
 pub use record::{Arrived, Call, CallKind, Called, Disturbance, Done, Record, Sent, What};
 
 use std::collections::VecDeque;

@@ -1,0 +1,184 @@
+use super::fault::{Action, Fault};
+use super::flight::Flight;
+use super::{Arrived, Fate, Impairment, Link, Loss, Transit};
+use crate::choice::{Choices, MakerId};
+use crate::time::{SimTime, ns};
+use crate::wire::Packet;
+
+/// A directed link at work: decides the fate of each packet sent on it, and keeps what is in flight.
+pub struct Lane {
+    stages: Vec<Stage>,
+    up: bool,
+    sent: u64,
+    flight: Flight,
+    held: Vec<(String, Arrived)>,
+    recorded: Vec<(&'static str, Action)>,
+}
+
+/// One impairment with its own randomness.
+struct Stage {
+    name: &'static str,
+    impairment: Box<dyn Impairment>,
+    choices: Choices,
+    masked: bool,
+}
+
+impl Lane {
+    /// `link` at work in a run under `seed`. Each impairment has a stream keyed by `name` and its own name
+    /// (`client > server/loss`, and `client > server/loss.2` where there is a second one).
+    pub fn new(link: &Link, seed: u64, name: &str, first: MakerId) -> Lane {
+        let mut stages: Vec<Stage> = Vec::new();
+        for (impairment, maker) in link.impairments().into_iter().zip(first.0..) {
+            let kind = impairment.name();
+            let stream = match stages.iter().filter(|stage| stage.name == kind).count() {
+                0 => format!("{name}/{kind}"),
+                n => format!("{name}/{kind}.{}", n + 1),
+            };
+            let choices = Choices::random(MakerId(maker), seed, &stream, impairment.words());
+            stages.push(Stage { name: kind, impairment, choices, masked: false });
+        }
+        let (flight, held, recorded) = (Flight::default(), Vec::new(), Vec::new());
+        Lane { stages, up: true, sent: 0, flight, held, recorded }
+    }
+
+    /// Decides the fate of `packet`, sent at `now`, and puts it in flight unless it is lost. `forced` are the faults
+    /// that meet it. `label` comes back with it on arrival.
+    pub fn send(&mut self, now: SimTime, packet: &Packet, label: u64, forced: &[&Fault]) -> Fate {
+        self.sent += 1;
+        self.recorded.clear();
+        let mut transit = Transit::new(packet, now);
+        let mut held = None;
+        for fault in forced.iter().filter(|fault| fault.stage.is_none()) {
+            held = force(&mut transit, fault).or(held);
+        }
+        if !self.up {
+            transit.lose(Loss::Down);
+        }
+        for stage in self.stages.iter_mut().filter(|stage| !stage.masked) {
+            stage.pass(self.sent - 1, &mut transit, forced, &mut self.recorded);
+        }
+        self.launch(transit, packet, label, held)
+    }
+
+    fn launch(&mut self, transit: Transit<'_>, packet: &Packet, label: u64, held: Option<String>) -> Fate {
+        if transit.lost.is_none() {
+            let (sent, corrupt_bit) = (transit.sent, transit.corrupt_bit);
+            let (n, packet) = (self.sent, packet.clone());
+            let first = Arrived { n, copy: 0, packet, corrupt_bit, sent, arrive: transit.arrive, label };
+            for (&arrive, copy) in transit.copies.iter().zip(1u8..) {
+                self.flight.push(Arrived { copy, arrive, ..first.clone() });
+            }
+            match held {
+                Some(name) => {
+                    self.held.push((name.clone(), first));
+                    return Fate::Held(name);
+                }
+                None => self.flight.push(first),
+            }
+        }
+        transit.fate()
+    }
+
+    /// Lets the packets go that the fault `name` holds; they arrive at `now`.
+    pub fn release(&mut self, name: &str, now: SimTime) {
+        let (released, held) = std::mem::take(&mut self.held).into_iter().partition(|(by, _)| by == name);
+        self.held = held;
+        let released: Vec<(String, Arrived)> = released;
+        for (_, arrived) in released {
+            self.flight.push(Arrived { arrive: now, ..arrived });
+        }
+    }
+
+    /// When the next packet arrives.
+    pub fn next_arrival(&self) -> Option<SimTime> {
+        self.flight.first()
+    }
+
+    /// Takes the next packet off the link.
+    pub fn pop(&mut self) -> Option<Arrived> {
+        self.flight.pop()
+    }
+
+    /// How many packets were sent on it.
+    pub fn sent(&self) -> u64 {
+        self.sent
+    }
+
+    /// Counts a packet that is sent on it and lost by whoever calls this.
+    pub fn count(&mut self) -> u64 {
+        self.sent += 1;
+        self.sent
+    }
+
+    /// How many packets are in flight or held.
+    pub fn in_flight(&self) -> u64 {
+        (self.flight.len() + self.held.len()) as u64
+    }
+
+    /// Cuts or mends it. What is in flight arrives all the same.
+    pub fn set_up(&mut self, up: bool) {
+        self.up = up;
+    }
+
+    /// Takes the impairments called `name` out of action; nothing else changes by it.
+    pub fn mask(&mut self, name: &str) {
+        for stage in self.stages.iter_mut().filter(|stage| stage.name == name) {
+            stage.masked = true;
+        }
+    }
+
+    /// From now on choices are harmless but for what faults with a stage say.
+    pub fn replay(&mut self) {
+        for stage in &mut self.stages {
+            stage.choices.replay();
+        }
+    }
+
+    /// The choices about the packet just sent that were not harmless: the impairment, and what they amount to.
+    pub fn recorded(&self) -> &[(&'static str, Action)] {
+        &self.recorded
+    }
+}
+
+impl Stage {
+    fn pass(
+        &mut self,
+        item: u64,
+        transit: &mut Transit<'_>,
+        forced: &[&Fault],
+        recorded: &mut Vec<(&'static str, Action)>,
+    ) {
+        if self.impairment.words() > 0 {
+            self.choices.begin(item);
+            if self.choices.is_replay() {
+                for fault in forced.iter().filter(|fault| fault.stage.as_deref() == Some(self.name)) {
+                    for (call, alternative) in self.impairment.answers(&fault.action) {
+                        self.choices.answer(call, alternative);
+                    }
+                }
+            }
+        }
+        self.impairment.apply(transit, &mut self.choices);
+        if !self.choices.taken().is_empty() {
+            recorded.extend(self.impairment.action(self.choices.taken()).map(|action| (self.name, action)));
+        }
+    }
+}
+
+/// Does to a packet what a fault says; gives the name under which it is held.
+fn force(transit: &mut Transit<'_>, fault: &Fault) -> Option<String> {
+    match &fault.action {
+        Action::Drop => transit.lose(Loss::Fault(fault.name.clone())),
+        Action::Delay(by) => {
+            transit.delay(*by);
+            transit.overtakes = true;
+        }
+        Action::Duplicate(times) => {
+            let copies = (1..=u64::from(*times)).map(|n| transit.arrive + ns(n));
+            transit.copies.extend(copies);
+        }
+        Action::Corrupt(bit) => transit.corrupt_bit = Some(*bit),
+        Action::Hold => return Some(fault.name.clone().unwrap_or_else(|| "held".to_owned())),
+    }
+    None
+}
