@@ -183,8 +183,7 @@ mod tests {
             order.push((class, source));
             agenda.set(class, source, None);
         }
-        let expected =
-            [(Class::Delivery, 2), (Class::Delivery, 7), (Class::Application, 3), (Class::Fault, 0)];
+        let expected = [(Class::Delivery, 2), (Class::Delivery, 7), (Class::Application, 3), (Class::Fault, 0)];
         assert_eq!(order, expected);
     }
 

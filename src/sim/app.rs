@@ -1,12 +1,12 @@
 use super::Sim;
 use super::ledger::Ledger;
+use super::recorder::Recorder;
 use super::task::TASKS;
 use crate::choice::Choices;
 use crate::endpoint::{
     Cx, Errno, Family, MsgFlags, Readiness, Shutdown, SockOpt, SocketId, SocketKind, Sockets, Tuple,
 };
 use crate::time::{HostTime, Span};
-use super::recorder::Recorder;
 use crate::trace::{Call, CallKind, Called, Done, NodeId, StreamId};
 use crate::wire::{Payload, Rope};
 use std::net::{IpAddr, SocketAddr};

@@ -54,24 +54,25 @@ impl Sim {
     /// If its name is taken or its configuration is wrong; [`Host::new`] tells what.
     pub fn host(&mut self, config: HostConfig) -> NodeId {
         let addrs = config.addrs.clone();
+        let name = config.name.clone();
         let host = Host::new(config, self.seed).unwrap_or_else(|error| panic!("{error}"));
-        self.attach_host(Box::new(host), (!addrs.is_empty()).then_some(addrs))
+        self.attach_host(&name, Box::new(host), (!addrs.is_empty()).then_some(addrs))
     }
 
     /// Attaches a foreign endpoint as a host: a loopback, and one interface with one address of each family.
     ///
     /// # Panics
     /// If its name is taken.
-    pub fn endpoint(&mut self, endpoint: impl Endpoint + 'static) -> NodeId {
-        self.attach_host(Box::new(endpoint), None)
+    pub fn endpoint(&mut self, name: &str, endpoint: impl Endpoint + 'static) -> NodeId {
+        self.attach_host(name, Box::new(endpoint), None)
     }
 
     /// Attaches an endpoint that forwards: it gets an interface with each of its links.
     ///
     /// # Panics
     /// If its name is taken.
-    pub fn middlebox(&mut self, endpoint: impl Endpoint + 'static) -> NodeId {
-        self.attach(Box::new(endpoint), Kind::Middlebox)
+    pub fn middlebox(&mut self, name: &str, endpoint: impl Endpoint + 'static) -> NodeId {
+        self.attach(name, Box::new(endpoint), Kind::Middlebox)
     }
 
     /// Links `a` and `b` both ways, each way with its own state and randomness.
@@ -211,11 +212,9 @@ impl Sim {
     pub fn find_peer(&self, stream: Stream) -> Option<Stream> {
         let entry = self.ledger.get(stream.0);
         let (local, remote) = (entry.local?, entry.remote?);
-        let entries = self.ledger.entries.iter().zip(0u32..).rev();
-        let mut peers = entries.filter(|(e, n)| {
-            *n != stream.0.0 && e.local == Some(remote) && e.remote == Some(local)
-        });
-        peers.next().map(|(_, n)| Stream(StreamId(n)))
+        let entries = self.ledger.entries.iter().zip(0u32..);
+        let peers = entries.filter(|(e, n)| *n != stream.0.0 && e.local == Some(remote) && e.remote == Some(local));
+        peers.last().map(|(_, n)| Stream(StreamId(n)))
     }
 
     /// The named sockets of `node`, in the order of their making.

@@ -26,12 +26,12 @@ pub use observe::{Ended, Outcome};
 use crate::endpoint::{Cx, Effect, Endpoint, Event};
 use crate::time::{HostTime, SimTime};
 use crate::trace::{Header, Keep, NodeId, Record, What};
-use recorder::Recorder;
 use agenda::{Agenda, Class};
 use budget::Used;
 use disturb::Scheduled;
 use ledger::Ledger;
 use node::{Node, Pending, Presence};
+use recorder::Recorder;
 use std::collections::BTreeMap;
 use topology::Topology;
 
@@ -206,9 +206,7 @@ impl Sim {
     fn note(&mut self, node: NodeId, event: Event) {
         let conn = match event {
             Event::Transition { tuple, from, to, .. } => self.recorder.conns.transition(tuple, from, to),
-            Event::Timer { tuple, .. } | Event::Cwnd { tuple, .. } => {
-                self.recorder.conns.of(tuple.local, tuple.remote)
-            }
+            Event::Timer { tuple, .. } | Event::Cwnd { tuple, .. } => self.recorder.conns.of(tuple.local, tuple.remote),
             Event::Arrival(_) | Event::Queue { .. } => None,
         };
         self.record(Some(node), What::Noted { conn, event });

@@ -2,9 +2,9 @@ use super::app::{App, Owner, Wake};
 use super::clock::Clock;
 use super::task::Tasks;
 use crate::endpoint::{Endpoint, IfaceId, SocketId, Streams};
-use crate::time::{HostTime, SimTime};
+use crate::net::Arrived;
+use crate::time::HostTime;
 use crate::trace::{LinkId, StreamId};
-use crate::wire::Packet;
 use std::collections::{BTreeSet, VecDeque};
 use std::net::IpAddr;
 
@@ -55,11 +55,8 @@ pub(super) struct Iface {
 #[derive(Clone, Debug)]
 pub(super) struct Held {
     pub(super) link: LinkId,
-    pub(super) n: u64,
-    pub(super) copy: u8,
-    pub(super) sent: SimTime,
     pub(super) iface: IfaceId,
-    pub(super) packet: Packet,
+    pub(super) arrived: Arrived,
 }
 
 pub(super) struct Running {

@@ -3,10 +3,10 @@
 use super::Sim;
 use super::budget::Exceeded;
 use super::node::Presence;
+use super::recorder::Recorder;
 use crate::endpoint::{ConnView, ListenView, State};
 use crate::oracle::{NodeView, Oracle, Violation};
 use crate::time::SimTime;
-use super::recorder::Recorder;
 use crate::trace::{Digest, Keep, NodeId, Record, Trace, Verdict, What};
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;

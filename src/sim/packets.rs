@@ -2,12 +2,15 @@
 
 use super::budget::Exceeded;
 use super::node::{Held, Presence};
+use super::recorder::Recorder;
+use super::topology::Topology;
 use super::topology::{Hop, Void};
 use super::{Class, Sim};
-use crate::endpoint::{Arrival, DropReason, Effect, Event, IfaceId};
-use crate::net::{Facts, Fate, Fault};
-use crate::trace::{Arrived, Belongs, LinkId, NodeId, Sent, What};
-use crate::wire::{Body, Icmp, IcmpKind, Packet, Payload, codec};
+use crate::endpoint::{Effect, Event, IfaceId};
+use crate::map::Map;
+use crate::net::{Action, Facts, Fate, Fault, Loss, Selector};
+use crate::trace::{Arrived, Belongs, ConnId, LinkId, NodeId, Sent, Side, What};
+use crate::wire::{self, Body, Icmp, IcmpKind, Packet, Payload};
 use std::borrow::Cow;
 use std::net::SocketAddr;
 
@@ -15,6 +18,11 @@ use std::net::SocketAddr;
 #[derive(Default)]
 pub(super) struct Faults {
     list: Vec<(Fault, u32)>,
+    /// Whether choices that are not harmless are taken down.
+    pub(super) recording: bool,
+    pub(super) recorded: Vec<Fault>,
+    /// How many packets of each link, connection and control bits there have been, while recording.
+    met: Map<(LinkId, Option<ConnId>, Option<u16>), u32>,
 }
 
 impl Sim {
@@ -23,89 +31,115 @@ impl Sim {
         self.faults.list.push((fault, 0));
     }
 
+    /// Lets the packets go that the fault called `name` holds.
+    pub fn release(&mut self, name: &str) {
+        for (place, link) in self.topology.links.iter_mut().zip(0u32..) {
+            place.lane.release(name, self.now);
+            self.agenda.set(Class::Delivery, link, place.lane.next_arrival());
+        }
+    }
+
+    /// Takes down the network's choices from now on; [`Sim::choices`] gives them.
+    pub fn record_choices(&mut self) {
+        self.faults.recording = true;
+    }
+
+    /// The choices of the network that were not harmless, as faults that bring them back.
+    pub fn choices(&self) -> Vec<Fault> {
+        self.faults.recorded.clone()
+    }
+
+    /// Makes every choice of the network harmless but for these, which [`Sim::choices`] of another run gave.
+    pub fn replay(&mut self, faults: &[Fault]) {
+        self.faults.list.extend(faults.iter().map(|fault| (fault.clone(), 0)));
+        self.topology.replay = true;
+        for place in &mut self.topology.links {
+            place.lane.replay();
+        }
+    }
+
+    /// Takes the impairments called `name` out of action on every link; nothing else changes by it.
+    pub fn mask(&mut self, name: &str) {
+        self.topology.masked.push(name.to_owned());
+        for place in &mut self.topology.links {
+            place.lane.mask(name);
+        }
+    }
+
     /// Sends `packet` from an interface of `node`: decides its fate and puts it on its link.
     pub(super) fn transmit(&mut self, node: NodeId, iface: IfaceId, packet: Packet) {
         match self.next_hop(node, iface, packet.dst) {
             Hop::Link(link) => self.put_on(node, link, packet),
-            hop => self.lose_outside(node, hop, packet),
+            hop => self.lose_outside(node, hop, &packet),
         }
     }
 
     /// Puts `packet` on `link`.
     pub(super) fn put_on(&mut self, node: NodeId, link: LinkId, packet: Packet) {
         let conn = self.recorder.conns.sent(&packet);
-        let place = &mut self.topology.links[link.0 as usize];
-        let n = place.wire.sent() + 1;
-        let before = place.wire.in_flight();
-        let fate = if self.faults.list.is_empty() {
-            place.wire.send(self.now, packet.clone(), &[])
-        } else {
-            let name = self.recorder.names.link(link);
-            let conn = conn.map(|belongs| self.recorder.conns.name(belongs.conn));
-            let forced = self.faults.forced((&name.from, &name.to), conn.as_deref(), &packet, n);
-            self.topology.links[link.0 as usize].wire.send(self.now, packet.clone(), &forced)
-        };
-        let place = &self.topology.links[link.0 as usize];
-        self.topology.in_flight = self.topology.in_flight + place.wire.in_flight() - before;
-        self.agenda.set(Class::Delivery, link.0, place.wire.next_arrival());
-        let forwarded = !self.nodes[node.0 as usize].owns(packet.src);
-        let too_big = fate.too_big();
-        let sent = Sent { link, n, packet: Cow::Borrowed(&packet), conn, fate: Cow::Borrowed(&fate), forwarded };
-        self.record(Some(node), What::Sent(sent));
-        if let Some(mtu) = too_big
+        let forced = self.faults.forced(&self.recorder, link, conn, &packet, &self.topology);
+        let lane = &mut self.topology.links[link.0 as usize].lane;
+        let before = lane.in_flight();
+        let fate = lane.send(self.now, &packet, label(conn), &forced);
+        let (n, after, next) = (lane.sent(), lane.in_flight(), lane.next_arrival());
+        self.topology.in_flight = self.topology.in_flight + after - before;
+        self.agenda.set(Class::Delivery, link.0, next);
+        if self.faults.recording {
+            self.faults.take_down(&self.recorder, link, conn, &packet, &self.topology);
+        }
+        self.sent(node, link, n, &packet, conn, &fate);
+        if let Some(mtu) = fate.too_big()
             && packet.dont_fragment
         {
             let mtu = u16::try_from(mtu).unwrap_or(u16::MAX);
-            self.answer_with_icmp(node, link, &packet, IcmpKind::TooBig { mtu });
+            self.answer_with_icmp(node, &packet, IcmpKind::TooBig { mtu });
         }
+    }
+
+    fn sent(&mut self, node: NodeId, link: LinkId, n: u64, packet: &Packet, conn: Option<Belongs>, fate: &Fate) {
+        let forwarded = !self.nodes[node.0 as usize].owns(packet.src);
+        let (packet, fate) = (Cow::Borrowed(packet), Cow::Borrowed(fate));
+        self.record(Some(node), What::Sent(Sent { link, n, packet, conn, fate, forwarded }));
     }
 
     /// A packet that finds no link: it is sent on a link to nowhere, so that it has a name and a fate.
-    fn lose_outside(&mut self, node: NodeId, hop: Hop, packet: Packet) {
-        let (fate, to) = match hop {
-            Hop::Void(Void::Blackhole) => (Fate::blackhole(), "blackhole"),
-            Hop::Void(Void::Unreachable) => (Fate::unreachable(), "unreachable"),
-            _ => (Fate::no_host(), "nowhere"),
+    fn lose_outside(&mut self, node: NodeId, hop: Hop, packet: &Packet) {
+        let (loss, to) = match hop {
+            Hop::Void(Void::Blackhole) => (Loss::Blackhole, "blackhole"),
+            Hop::Void(Void::Unreachable) => (Loss::Unreachable, "unreachable"),
+            _ => (Loss::NoHost, "nowhere"),
         };
         let link = self.nowhere(node, to);
-        let conn = self.recorder.conns.sent(&packet);
-        let n = self.topology.links[link.0 as usize].wire.count();
-        let forwarded = !self.nodes[node.0 as usize].owns(packet.src);
-        let sent = Sent { link, n, packet: Cow::Borrowed(&packet), conn, fate: Cow::Borrowed(&fate), forwarded };
-        self.record(Some(node), What::Sent(sent));
+        let conn = self.recorder.conns.sent(packet);
+        let n = self.topology.links[link.0 as usize].lane.count();
+        self.sent(node, link, n, packet, conn, &Fate::Lost(loss));
         if hop == Hop::Void(Void::Unreachable) {
-            self.answer_with_icmp(node, link, &packet, IcmpKind::HostUnreachable);
+            self.answer_with_icmp(node, packet, IcmpKind::HostUnreachable);
         }
     }
 
-    /// The network tells the sender why `packet` was lost: the answer comes over the loopback of the sender's own
-    /// interface, from the address that could not be reached, after no time.
-    fn answer_with_icmp(&mut self, node: NodeId, _link: LinkId, packet: &Packet, kind: IcmpKind) {
-        if matches!(packet.body, Body::Icmp(_)) || !self.nodes[node.0 as usize].owns(packet.src) {
-            // RFC 1122 3.2.2: no ICMP error about an ICMP error.
+    /// The network tells the sender why `packet` was lost: the answer comes on a link of its own, from the address
+    /// that could not be reached, after no time.
+    fn answer_with_icmp(&mut self, node: NodeId, packet: &Packet, kind: IcmpKind) {
+        // RFC 1122 3.2.2: no ICMP error about an ICMP error.
+        if matches!(packet.body, Body::Icmp(_)) {
             return;
         }
-        let quote = crate::wire::quote_of(packet);
+        let quote = wire::quote_of(packet);
         let answer = Packet::new(packet.dst, packet.src, Body::Icmp(Icmp { kind, quote }));
-        let back = self.nowhere_back(node);
+        let back = self.from_network(node);
         self.put_on(node, back, answer);
     }
 
     /// The next packet of `link` arrives.
     pub(super) fn deliver(&mut self, link: u32) {
         let place = &mut self.topology.links[link as usize];
-        let before = place.wire.in_flight();
-        let arrived = place.wire.pop();
-        self.topology.in_flight = self.topology.in_flight + place.wire.in_flight() - before;
-        self.agenda.set(Class::Delivery, link, place.wire.next_arrival());
-        let (to, iface) = (place.to, place.to_iface);
+        let arrived = place.lane.pop();
+        let (to, iface, next) = (place.to, place.to_iface, place.lane.next_arrival());
+        self.agenda.set(Class::Delivery, link, next);
         let Some(arrived) = arrived else { return };
-        let packet = match arrived.corrupt_bit {
-            Some(bit) => corrupted(&arrived.packet, bit),
-            None => arrived.packet,
-        };
-        let (n, copy, sent) = (arrived.n, arrived.copy, arrived.sent);
-        let held = Held { link: LinkId(link), n, copy, sent, iface, packet };
+        self.topology.in_flight -= 1;
+        let held = Held { link: LinkId(link), iface, arrived };
         match self.nodes[to.0 as usize].presence {
             Presence::Paused => self.nodes[to.0 as usize].held.push(held),
             Presence::Up | Presence::Down => self.hand_over(to, held),
@@ -114,8 +148,13 @@ impl Sim {
 
     /// Gives a packet to its endpoint, and records what that made of it before anything that follows from it.
     pub(super) fn hand_over(&mut self, node: NodeId, held: Held) {
-        let Held { link, n, copy, sent, iface, packet } = held;
-        let conn = self.recorder.conns.sent_in(&packet, sent);
+        let Held { link, iface, arrived } = held;
+        let conn = belongs(arrived.label);
+        let (n, copy, sent) = (arrived.n, arrived.copy, arrived.sent);
+        let packet = match arrived.corrupt_bit {
+            Some(bit) => corrupted(&arrived.packet, bit),
+            None => arrived.packet,
+        };
         let here = conn.and_then(|conn| self.other_view(&packet, conn));
         let mut effects = std::mem::take(&mut self.effects);
         let detail = self.recorder.wants_detail();
@@ -154,12 +193,29 @@ impl Sim {
 
 impl Faults {
     /// The faults that meet this packet; counts it for each selector that names an occurrence.
-    fn forced(&mut self, link: (&str, &str), conn: Option<&str>, packet: &Packet, n: u64) -> Vec<&Fault> {
-        let flags = packet.segment().map(|segment| segment.flags);
-        let payload = packet.segment().is_some_and(|segment| !segment.payload.is_empty());
+    fn forced<'a>(
+        &'a mut self,
+        recorder: &Recorder,
+        link: LinkId,
+        conn: Option<Belongs>,
+        packet: &Packet,
+        topology: &Topology,
+    ) -> Vec<&'a Fault> {
+        if self.list.is_empty() {
+            return Vec::new();
+        }
+        let name = recorder.names.link(link);
+        let conn = conn.map(|belongs| recorder.conns.name(belongs.conn));
+        let segment = packet.segment();
+        let facts = Facts {
+            link: (&name.from, &name.to),
+            conn: conn.as_deref(),
+            flags: segment.map(|segment| segment.flags),
+            payload: segment.is_some_and(|segment| !segment.payload.is_empty()),
+            packet: topology.links[link.0 as usize].lane.sent() + 1,
+        };
         let mut forced = Vec::new();
         for (fault, met) in &mut self.list {
-            let facts = Facts { link, conn, flags, packet: n, payload };
             if fault.selector.matches(&facts) {
                 *met += 1;
                 if fault.selector.nth.is_none_or(|nth| nth == *met) {
@@ -169,17 +225,58 @@ impl Faults {
         }
         forced
     }
+
+    /// Takes down the choices about the packet just sent that were not harmless, as faults that bring them back.
+    fn take_down(
+        &mut self,
+        recorder: &Recorder,
+        link: LinkId,
+        conn: Option<Belongs>,
+        packet: &Packet,
+        topology: &Topology,
+    ) {
+        let flags = packet.segment().map(|segment| segment.flags);
+        let key = (link, conn.map(|belongs| belongs.conn), flags.map(|flags| flags.bits()));
+        let nth = self.met.get_or_insert_with(key, || 0);
+        *nth += 1;
+        let lane = &topology.links[link.0 as usize].lane;
+        let name = recorder.names.link(link);
+        for (stage, action) in lane.recorded() {
+            let selector = Selector {
+                link: Some((name.from.clone(), name.to.clone())),
+                conn: conn.map(|belongs| recorder.conns.name(belongs.conn)),
+                flags,
+                payload: None,
+                nth: Some(*nth),
+                packet: Some(lane.sent()),
+            };
+            let (action, stage): (Action, _) = (action.clone(), Some((*stage).to_owned()));
+            self.recorded.push(Fault { name: None, selector, action, stage });
+        }
+    }
 }
 
-/// The packet with one bit of it flipped, as the receiver's checksum code sees it.
+/// A packet's incarnation and sending side as one number, and back.
+fn label(conn: Option<Belongs>) -> u64 {
+    conn.map_or(0, |belongs| (u64::from(belongs.conn.0) << 1 | belongs.from as u64) + 1)
+}
+
+fn belongs(label: u64) -> Option<Belongs> {
+    let code = label.checked_sub(1)?;
+    let from = if code & 1 == Side::Opener as u64 { Side::Opener } else { Side::Other };
+    Some(Belongs { conn: ConnId(u32::try_from(code >> 1).ok()?), from })
+}
+
+/// The packet with one bit behind its IP header flipped, as the receiver's checksum code sees it.
 fn corrupted(packet: &Packet, bit: u32) -> Packet {
-    let mut bytes = codec::emit(packet);
-    let index = (bit / 8) as usize % bytes.len();
-    bytes[index] ^= 0x80 >> (bit % 8);
-    match codec::parse(&bytes) {
-        Ok(parsed) => parsed,
-        Err(_) => Packet { body: Body::Raw(Payload::from(bytes)), ..packet.clone() },
+    let mut bytes = wire::emit(packet);
+    let header = packet.ip_header_len() as usize;
+    let index = header + (bit / 8) as usize % (bytes.len() - header).max(1);
+    if let Some(byte) = bytes.get_mut(index) {
+        *byte ^= 0x80 >> (bit % 8);
     }
+    let raw = |bytes: Vec<u8>| Packet { body: Body::Raw(Payload::from(bytes)), ..packet.clone() };
+    wire::parse(&bytes).unwrap_or_else(|_| raw(bytes))
 }
 
 impl super::node::Node {
@@ -188,6 +285,3 @@ impl super::node::Node {
         addr.is_loopback() || self.ifaces.iter().any(|iface| iface.addrs.contains(&addr))
     }
 }
-
-/// What an endpoint that is down says to every packet.
-pub(super) const DOWN: Arrival = Arrival::Dropped(DropReason::HostDown);

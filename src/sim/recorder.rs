@@ -95,8 +95,7 @@ impl Recorder {
             self.packets += 1;
             self.lost += u64::from(sent.fate.is_lost());
         }
-        let mut seen =
-            Seen { names: &self.names, conns: &self.conns, now: record.at, found: &mut self.found };
+        let mut seen = Seen { names: &self.names, conns: &self.conns, now: record.at, found: &mut self.found };
         for oracle in &mut self.oracles {
             oracle.on_record(&record, &mut seen);
         }

@@ -116,7 +116,7 @@ impl Tasks {
             let Some(task) = self.tasks.get_mut(&stream) else { return };
             let Some(op) = task.todo.front_mut() else { return };
             let (began, host_began) = *task.began.get_or_insert((now, cx.now()));
-            let mark = cx.mark();
+            let mark = cx.cx.mark();
             let begins = began == now && host_began == cx.now() && task.written == 0;
             let call = op.call();
             let step = step(cx, stream, &mut task.socket, &mut task.written, op, &mut self.by_socket);
@@ -290,7 +290,8 @@ fn write(cx: &mut AppCx<'_>, socket: SocketId, written: &mut u32, data: &Payload
 impl AppCx<'_> {
     /// A blocking call began and has not returned yet.
     fn began(&mut self, mark: usize, stream: StreamId, call: Call) {
-        let called = Called { stream: Some(stream), tuple: None, call, result: None, took: ns(0), kind: CallKind::Blocking };
+        let called =
+            Called { stream: Some(stream), tuple: None, call, result: None, took: ns(0), kind: CallKind::Blocking };
         self.calls.push((mark, called));
     }
 

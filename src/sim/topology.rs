@@ -4,7 +4,6 @@ use crate::choice::MakerId;
 use crate::endpoint::{Attach, Endpoint, IfaceId, Streams};
 use crate::map::Map;
 use crate::net::{Lane, Link};
-use crate::time::SimTime;
 use crate::trace::{LinkId, NodeId};
 use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -24,8 +23,13 @@ pub(super) struct Topology {
     hops: Map<(NodeId, IfaceId, IpAddr), Hop>,
     dirty: bool,
     makers: u32,
-    /// Packets in flight and their bytes, over all links.
+    /// Packets in flight over all links.
     pub(super) in_flight: u64,
+    /// Whether links made from now on take their choices from a recording.
+    pub(super) replay: bool,
+    /// Impairments that links made from now on leave out.
+    pub(super) masked: Vec<String>,
+    nowhere: Map<(NodeId, &'static str), LinkId>,
 }
 
 /// A directed link at its place.
@@ -92,19 +96,23 @@ impl Sim {
     ///
     /// # Panics
     /// If the name is taken.
-    pub(super) fn attach_host(&mut self, endpoint: Box<dyn Endpoint>, addrs: Option<Vec<IpAddr>>) -> NodeId {
-        let name = endpoint.name().to_owned();
-        let node = self.attach(endpoint, Kind::Host);
+    pub(super) fn attach_host(
+        &mut self,
+        name: &str,
+        endpoint: Box<dyn Endpoint>,
+        addrs: Option<Vec<IpAddr>>,
+    ) -> NodeId {
+        let node = self.attach(name, endpoint, Kind::Host);
         let lo = vec![IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
         self.attach_iface(node, lo, LOOPBACK_MTU, None);
-        let addrs = addrs.unwrap_or_else(|| self.free_addrs(&name));
+        let addrs = addrs.unwrap_or_else(|| self.free_addrs(name));
         self.attach_iface(node, addrs, MTU, None);
         node
     }
 
     /// Attaches an endpoint that gets an interface with each link: a middlebox.
-    pub(super) fn attach(&mut self, endpoint: Box<dyn Endpoint>, kind: Kind) -> NodeId {
-        let name = endpoint.name().to_owned();
+    pub(super) fn attach(&mut self, name: &str, endpoint: Box<dyn Endpoint>, kind: Kind) -> NodeId {
+        let name = name.to_owned();
         assert!(!self.topology.by_name.contains(&name), "there is an endpoint named `{name}` already");
         let node = self.recorder.add_node(&name);
         let streams = Streams::new(self.seed, &name, MakerId(node.0));
@@ -142,7 +150,13 @@ impl Sim {
         let (from_name, to_name) = (self.name_of(from).to_owned(), self.name_of(to).to_owned());
         let maker = MakerId(1_000_000 + self.topology.makers);
         self.topology.makers += 64;
-        let lane = Lane::new(link, self.seed, &format!("{from_name} > {to_name}"), maker);
+        let mut lane = Lane::new(link, self.seed, &format!("{from_name} > {to_name}"), maker);
+        if self.topology.replay {
+            lane.replay();
+        }
+        for name in &self.topology.masked {
+            lane.mask(name);
+        }
         if let Some(&id) = self.topology.between.get(&(from, to)) {
             self.topology.links[id.0 as usize].lane = lane;
             return id;
@@ -159,15 +173,43 @@ impl Sim {
     }
 
     /// The loopback link of a host, made at its first use: no delay, no impairment.
-    pub(super) fn loopback(&mut self, node: NodeId) -> LinkId {
+    fn loopback(&mut self, node: NodeId) -> LinkId {
         if let Some(&id) = self.topology.between.get(&(node, node)) {
             return id;
         }
         let name = self.name_of(node).to_owned();
-        let id = self.recorder.add_link(&name, &name);
-        let lane = Lane::new(&Link::new(), self.seed, &format!("{name} > {name}"), MakerId(0));
-        self.topology.links.push(Place { lane, from: node, from_iface: LO, to: node, to_iface: LO });
+        let id = self.plain_link(&name, &name, node, LO);
         self.topology.between.insert((node, node), id);
+        id
+    }
+
+    /// The link on which packets are lost that find no other, made at its first use.
+    pub(super) fn nowhere(&mut self, node: NodeId, to: &'static str) -> LinkId {
+        if let Some(&id) = self.topology.nowhere.get(&(node, to)) {
+            return id;
+        }
+        let name = self.name_of(node).to_owned();
+        let id = self.plain_link(&name, to, node, LO);
+        self.topology.nowhere.insert((node, to), id);
+        id
+    }
+
+    /// The link on which the network itself answers a sender, made at its first use.
+    pub(super) fn from_network(&mut self, node: NodeId) -> LinkId {
+        if let Some(&id) = self.topology.nowhere.get(&(node, "")) {
+            return id;
+        }
+        let name = self.name_of(node).to_owned();
+        let id = self.plain_link("network", &name, node, ETH);
+        self.topology.nowhere.insert((node, ""), id);
+        id
+    }
+
+    /// A perfect link whose packets arrive at `node`.
+    fn plain_link(&mut self, from: &str, to: &str, node: NodeId, iface: IfaceId) -> LinkId {
+        let id = self.recorder.add_link(from, to);
+        let lane = Lane::new(&Link::new(), self.seed, &format!("{from} > {to}"), MakerId(0));
+        self.topology.links.push(Place { lane, from: node, from_iface: iface, to: node, to_iface: iface });
         id
     }
 
@@ -333,11 +375,6 @@ impl Sim {
             }
         }
         None
-    }
-
-    /// When the next packet arrives on a link.
-    pub(super) fn next_arrival(&self, link: u32) -> Option<SimTime> {
-        self.topology.links[link as usize].lane.next_arrival()
     }
 }
 
