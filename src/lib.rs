@@ -6,6 +6,8 @@ pub mod map;
 pub mod net;
 pub mod oracle;
 pub mod rng;
+#[cfg(feature = "scenario")]
+pub mod scenario;
 pub mod sim;
 pub mod slab;
 pub mod time;
