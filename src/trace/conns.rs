@@ -48,6 +48,11 @@ impl Incarnation {
     pub fn iss(&self, side: Side) -> Option<Seq> {
         self.iss[side as usize]
     }
+
+    /// The side of the end with this address.
+    pub fn side_of(&self, end: SocketAddr) -> Side {
+        if self.opener == end { Side::Opener } else { Side::Other }
+    }
 }
 
 /// A segment's place: its incarnation and the end that sent it.

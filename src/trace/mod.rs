@@ -1,17 +1,29 @@
 //! The record of a run: typed events first; text, ladder, JSON and captures are renderings of them.
 
+mod capture;
 mod conns;
 mod digest;
+mod follow;
+mod json;
+mod ladder;
 mod names;
 mod pcapng;
 mod record;
+#[cfg(test)]
+mod sample;
+mod text;
+mod words;
 
 pub use conns::{Belongs, ConnId, Conns, Incarnation, Side};
 pub use digest::Digest;
 pub(crate) use digest::Digester;
+use follow::Following;
+pub use json::Json;
+pub use ladder::{Ladder, LadderError};
 pub use names::{LinkId, LinkName, Names, NodeId, StreamId};
 pub use pcapng::{Capture, CaptureError};
 pub use record::{Arrived, Call, CallKind, Called, Disturbance, Done, Record, Sent, What};
+pub use text::{LEGEND, Text};
 
 use std::collections::VecDeque;
 
