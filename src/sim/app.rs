@@ -1,6 +1,7 @@
 use super::Sim;
 use super::ledger::Ledger;
 use super::recorder::Recorder;
+use super::stats::Stats;
 use super::task::TASKS;
 use crate::choice::Choices;
 use crate::endpoint::{
@@ -46,6 +47,8 @@ pub struct AppCx<'a> {
     pub(super) node: NodeId,
     pub(super) owners: &'a mut Vec<Owner>,
     pub(super) timer: &'a mut Option<HostTime>,
+    /// None for tasks: what they return is in the ledger.
+    pub(super) stats: Option<&'a mut Stats>,
     pub(super) ledger: &'a mut Ledger,
     pub(super) recorder: &'a mut Recorder,
     /// Calls made in this wake-up, each with its place among the effects.
@@ -73,6 +76,11 @@ impl AppCx<'_> {
     /// Wakes this application after `span`.
     pub fn wake_after(&mut self, span: Span) {
         self.wake_at(self.now() + span);
+    }
+
+    /// Replaces the timer: wakes this application at `time`, or not at all.
+    pub fn set_timer(&mut self, time: Option<HostTime>) {
+        *self.timer = time;
     }
 
     /// The application's own randomness.

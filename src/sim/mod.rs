@@ -5,6 +5,7 @@
 
 mod agenda;
 mod app;
+pub mod apps;
 mod budget;
 mod calls;
 mod clock;
@@ -14,6 +15,7 @@ mod node;
 mod observe;
 mod packets;
 mod recorder;
+mod stats;
 mod task;
 mod topology;
 
@@ -22,6 +24,8 @@ pub use budget::{Budget, Exceeded};
 pub use calls::Stream;
 pub use ledger::{Received, Returned};
 pub use observe::{Ended, Outcome};
+pub use stats::{Attempt, AttemptEnd, Stats};
+pub use topology::{Prefix, Void};
 
 use crate::endpoint::{Cx, Effect, Endpoint, Event};
 use crate::time::{HostTime, SimTime};
@@ -287,8 +291,10 @@ impl Sim {
         let cx = Cx::new(place.clock.to_host(self.now), &mut effects, &mut place.streams, detail);
         if let Some(sockets) = place.endpoint.sockets() {
             let (owners, ledger, recorder) = (&mut place.owners, &mut self.ledger, &mut self.recorder);
+            let running = (app as usize).checked_sub(1).and_then(|n| place.apps.get_mut(n));
+            let stats = running.map(|running| &mut running.stats);
             let calls = &mut calls;
-            f(&mut AppCx { cx, sockets, app, node, owners, timer: &mut timer, ledger, recorder, calls });
+            f(&mut AppCx { cx, sockets, app, node, owners, timer: &mut timer, stats, ledger, recorder, calls });
         }
         self.carry_out_with_calls(node, &mut effects, &mut calls);
         (self.effects, self.calls) = (effects, calls);

@@ -1,5 +1,6 @@
 use super::app::{App, Owner, Wake};
 use super::clock::Clock;
+use super::stats::Stats;
 use super::task::Tasks;
 use crate::endpoint::{Endpoint, IfaceId, SocketId, Streams};
 use crate::net::Arrived;
@@ -63,6 +64,7 @@ pub(super) struct Running {
     /// Taken out while it runs.
     pub(super) app: Option<Box<dyn App>>,
     pub(super) timer: Option<HostTime>,
+    pub(super) stats: Stats,
 }
 
 /// A wake-up that waits for its turn.
@@ -94,7 +96,7 @@ impl Node {
 
     /// Adds an application and returns its number.
     pub(super) fn add_app(&mut self, app: Box<dyn App>) -> u32 {
-        self.apps.push(Running { app: Some(app), timer: None });
+        self.apps.push(Running { app: Some(app), timer: None, stats: Stats::default() });
         u32::try_from(self.apps.len()).expect("fewer than 2^32 applications")
     }
 
