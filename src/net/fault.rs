@@ -42,13 +42,21 @@ pub enum Action {
     Drop,
     /// It arrives this much later.
     Delay(Span),
-    /// It arrives this many more times.
-    Duplicate(u32),
+    /// It arrives this many more times, each this long after the last.
+    Duplicate {
+        /// How many more times.
+        times: u32,
+        /// The time between two.
+        by: Span,
+    },
     /// This bit is flipped, counted from the start of the transport header.
     Corrupt(u32),
     /// It is held back until the fault is released by its name.
     Hold,
 }
+
+/// The time between a packet and its duplicate, where nothing else is said.
+pub(super) const DUPLICATE_GAP: Span = crate::time::ns(1);
 
 /// What a selector looks at.
 #[derive(Clone, Copy, Debug)]
@@ -100,7 +108,8 @@ impl fmt::Display for Action {
         match self {
             Action::Drop => f.write_str("drop"),
             Action::Delay(span) => write!(f, "delay {span}"),
-            Action::Duplicate(times) => write!(f, "duplicate {times}"),
+            Action::Duplicate { times, by } if *by == DUPLICATE_GAP => write!(f, "duplicate {times}"),
+            Action::Duplicate { times, by } => write!(f, "duplicate {times} by {by}"),
             Action::Corrupt(bit) => write!(f, "corrupt bit {bit}"),
             Action::Hold => f.write_str("hold"),
         }
@@ -135,7 +144,7 @@ impl fmt::Display for FaultError {
         match self {
             FaultError::NoAction => f.write_str("expected `PACKET: ACTION`, like `client > server, c1, S. #1: drop`"),
             FaultError::Action(text) => {
-                write!(f, "`{text}` is no action; there is drop, delay SPAN, duplicate N, corrupt bit N, hold")
+                write!(f, "`{text}` is no action; there is drop, delay SPAN, duplicate N [by SPAN], corrupt bit N, hold")
             }
             FaultError::Number(text) => {
                 write!(f, "`{text}` is not the number or the length of time that belongs there")
@@ -173,7 +182,11 @@ impl FromStr for Action {
             "drop" if rest.is_empty() => Ok(Action::Drop),
             "hold" if rest.is_empty() => Ok(Action::Hold),
             "delay" => rest.parse().map(Action::Delay).map_err(|_| wrong()),
-            "duplicate" => rest.parse().map(Action::Duplicate).map_err(|_| wrong()),
+            "duplicate" => {
+                let (times, by) = rest.split_once(" by ").map_or((rest, None), |(times, by)| (times, Some(by)));
+                let by = by.map_or(Ok(DUPLICATE_GAP), |by| by.parse().map_err(|_| wrong()))?;
+                times.parse().map(|times| Action::Duplicate { times, by }).map_err(|_| wrong())
+            }
             "corrupt" => {
                 let bit = rest.strip_prefix("bit ").ok_or_else(wrong)?;
                 bit.parse().map(Action::Corrupt).map_err(|_| wrong())
@@ -240,6 +253,7 @@ mod tests {
             "client > server, c1, P. #2 (packet 7): delay 13.250ms at jitter",
             "a > b (packet 9): corrupt bit 312 at corrupt",
             "c2, with data: duplicate 2",
+            "c2: duplicate 3 by 10ms",
             "a > b, any #4: hold",
             "any packet: delay 1s",
             "server > client, FP. #*: drop at loss",

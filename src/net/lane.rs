@@ -2,7 +2,7 @@ use super::fault::{Action, Fault};
 use super::flight::Flight;
 use super::{Arrived, Fate, Impairment, Link, Loss, Transit};
 use crate::choice::{Choices, MakerId};
-use crate::time::{SimTime, ns};
+use crate::time::SimTime;
 use crate::wire::Packet;
 
 /// A directed link at work: decides the fate of each packet sent on it, and keeps what is in flight.
@@ -173,8 +173,8 @@ fn force(transit: &mut Transit<'_>, fault: &Fault) -> Option<String> {
             transit.delay(*by);
             transit.overtakes = true;
         }
-        Action::Duplicate(times) => {
-            let copies = (1..=u64::from(*times)).map(|n| transit.arrive + ns(n));
+        Action::Duplicate { times, by } => {
+            let copies = (1..=u64::from(*times)).map(|n| transit.arrive + *by * n);
             transit.copies.extend(copies);
         }
         Action::Corrupt(bit) => transit.corrupt_bit = Some(*bit),

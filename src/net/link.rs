@@ -6,7 +6,7 @@ use super::jitter::Jitter;
 use super::lifetime::Lifetime;
 use super::loss::RandomLoss;
 use super::mtu::Mtu;
-use super::rate::Rate;
+use super::rate::{Queue, Rate};
 use super::reorder::Reorder;
 use super::{Dist, Impairment};
 use crate::choice::Ratio;
@@ -24,7 +24,7 @@ use std::sync::Arc;
 pub struct Link {
     parts: Vec<Part>,
     lifetime: Option<Span>,
-    queue: Option<usize>,
+    queue: Option<Queue>,
 }
 
 type Make = Arc<dyn Fn() -> Box<dyn Impairment> + Send + Sync>;
@@ -36,7 +36,7 @@ struct Part {
 }
 
 /// Packets that wait behind the one being sent, where [`Link::queue`] says nothing.
-const QUEUE: usize = 100;
+const QUEUE: Queue = Queue::Packets(100);
 /// The longest that [`Link::reorder`] holds a packet back.
 const REORDER: Span = ms(20);
 
@@ -104,7 +104,12 @@ impl Link {
 
     /// How many packets the queue of a [`Link::rate`] that follows holds.
     pub fn queue(self, packets: usize) -> Link {
-        Link { queue: Some(packets), ..self }
+        Link { queue: Some(Queue::Packets(packets)), ..self }
+    }
+
+    /// How many bytes the queue of a [`Link::rate`] that follows holds.
+    pub fn queue_bytes(self, bytes: u64) -> Link {
+        Link { queue: Some(Queue::Bytes(bytes)), ..self }
     }
 
     /// Loses IP packets larger than this; those not to be fragmented are answered with ICMP.

@@ -17,12 +17,12 @@ use super::ledger::{Received, Returned};
 use super::node::{Kind, Pending};
 use super::task::Op;
 use super::{Class, Sim};
-use crate::endpoint::{Endpoint, Shutdown, SockOpt};
-use crate::host::{Host, HostConfig};
+use crate::endpoint::{Endpoint, MsgFlags, Shutdown, SockOpt};
+use crate::host::{ConfigError, Host, HostConfig};
 use crate::net::Link;
 use crate::sim::apps::Sink;
-use crate::trace::{NodeId, StreamId};
-use crate::wire::Payload;
+use crate::trace::{Call, Done, NodeId, StreamId};
+use crate::wire::{Payload, Rope};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// A socket of a story: `Copy`, valid for the whole run, also after the socket is closed.
@@ -53,10 +53,17 @@ impl Sim {
     /// # Panics
     /// If its name is taken or its configuration is wrong; [`Host::new`] tells what.
     pub fn host(&mut self, config: HostConfig) -> NodeId {
-        let addrs = config.addrs.clone();
-        let name = config.name.clone();
-        let host = Host::new(config, self.seed).unwrap_or_else(|error| panic!("{error}"));
-        self.attach_host(&name, Box::new(host), (!addrs.is_empty()).then_some(addrs))
+        self.try_host(config).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// Attaches one host, or says what is wrong with its configuration.
+    ///
+    /// # Panics
+    /// If its name is taken.
+    pub fn try_host(&mut self, config: HostConfig) -> Result<NodeId, ConfigError> {
+        let (name, addrs) = (config.name.clone(), config.addrs.clone());
+        let host = Host::new(config, self.seed)?;
+        Ok(self.attach_host(&name, Box::new(host), (!addrs.is_empty()).then_some(addrs)))
     }
 
     /// Attaches a foreign endpoint as a host: a loopback, and one interface with one address of each family.
@@ -145,7 +152,12 @@ impl Sim {
 
     /// Writes all of `data`.
     pub fn write(&mut self, stream: Stream, data: impl Into<Payload>) {
-        self.push(stream, Op::Write(data.into()));
+        self.send(stream, data, MsgFlags::empty());
+    }
+
+    /// Writes all of `data`, with flags.
+    pub fn send(&mut self, stream: Stream, data: impl Into<Payload>, flags: MsgFlags) {
+        self.push(stream, Op::Write(data.into(), flags));
     }
 
     /// Reads once, at most `max` bytes.
@@ -153,9 +165,14 @@ impl Sim {
         self.push(stream, Op::Read { max });
     }
 
+    /// Reads `max` bytes, or until the end of the stream.
+    pub fn read_all(&mut self, stream: Stream, max: usize) {
+        self.push(stream, Op::ReadAll { max, got: Rope::new() });
+    }
+
     /// Reads until the end of the stream.
     pub fn read_to_end(&mut self, stream: Stream) {
-        self.push(stream, Op::ReadToEnd { got: crate::wire::Rope::new() });
+        self.read_all(stream, usize::MAX);
     }
 
     /// Sends a datagram.
@@ -191,6 +208,31 @@ impl Sim {
     /// What was read from `stream` so far.
     pub fn received(&self, stream: Stream) -> &Received {
         &self.ledger.get(stream.0).received
+    }
+
+    /// The two ends of a connection: this socket's address and its peer's, once both are known.
+    pub fn ends(&self, stream: Stream) -> Option<(SocketAddr, SocketAddr)> {
+        let entry = self.ledger.get(stream.0);
+        Some((entry.local?, entry.remote?))
+    }
+
+    /// Bytes that wait in a socket to be read, as its endpoint shows them.
+    pub fn unread(&self, stream: Stream) -> u64 {
+        let entry = self.ledger.get(stream.0);
+        let views = self.connections(entry.node).into_iter();
+        let mine = views.filter(|view| view.socket.is_some() && view.socket == entry.socket);
+        mine.filter_map(|view| view.rcv).map(|rcv| rcv.queued).sum()
+    }
+
+    /// Everything that blocking calls on `stream` have written.
+    pub fn written(&self, stream: Stream) -> Vec<u8> {
+        let mut written = Vec::new();
+        for returned in self.calls(stream) {
+            if let (Call::Send(data), Ok(Done::Count(n))) = (&returned.call, &returned.result) {
+                written.extend_from_slice(&data[..usize::try_from(*n).unwrap_or(0).min(data.len() as usize)]);
+            }
+        }
+        written
     }
 
     /// The blocking calls on `stream` that have returned, in their order.

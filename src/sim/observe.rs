@@ -7,9 +7,10 @@ use super::recorder::Recorder;
 use crate::endpoint::{ConnView, ListenView, State};
 use crate::oracle::{NodeView, Oracle, Violation};
 use crate::time::SimTime;
-use crate::trace::{Digest, Keep, NodeId, Record, Trace, Verdict, What};
+use crate::trace::{Conns, Digest, Keep, Names, NodeId, Record, Trace, Verdict, What};
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
+use std::net::IpAddr;
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,6 +118,21 @@ impl Sim {
         let Recorder { names, conns, .. } = &self.recorder;
         let verdict = self.ended.map(|_| self.outcome().verdict());
         Trace { header: &self.header, names, conns, records: self.recorder.records(), verdict }
+    }
+
+    /// The names behind the numbers of records.
+    pub fn names(&self) -> &Names {
+        &self.recorder.names
+    }
+
+    /// The connections behind the numbers of records.
+    pub fn conns(&self) -> &Conns {
+        &self.recorder.conns
+    }
+
+    /// Whether `addr` is one of the addresses of `node`.
+    pub fn owns(&self, node: NodeId, addr: IpAddr) -> bool {
+        self.nodes[node.0 as usize].owns(addr)
     }
 
     /// The records that are kept.

@@ -8,6 +8,7 @@ use super::topology::{Hop, Void};
 use super::{Class, Sim};
 use crate::endpoint::{Effect, Event, IfaceId};
 use crate::map::Map;
+use crate::time::{SimTime, Span};
 use crate::net::{Action, Facts, Fate, Fault, Loss, Selector};
 use crate::trace::{Arrived, Belongs, ConnId, LinkId, NodeId, Sent, Side, What};
 use crate::wire::{self, Body, Icmp, IcmpKind, Packet, Payload};
@@ -17,7 +18,9 @@ use std::net::SocketAddr;
 /// The faults that are forced on chosen packets, each with the number of packets that its selector has met.
 #[derive(Default)]
 pub(super) struct Faults {
-    list: Vec<(Fault, u32)>,
+    list: Vec<Forced>,
+    /// Packets that named faults have met: the name, the link, the number.
+    hits: Vec<(String, LinkId, u64)>,
     /// Whether choices that are not harmless are taken down.
     pub(super) recording: bool,
     pub(super) recorded: Vec<Fault>,
@@ -25,10 +28,33 @@ pub(super) struct Faults {
     met: Map<(LinkId, Option<ConnId>, Option<u16>), u32>,
 }
 
+/// One fault, and how far it is used up.
+struct Forced {
+    fault: Fault,
+    /// Packets that its selector has met.
+    met: u32,
+    /// Packets that it may still change.
+    left: Option<u32>,
+    from: SimTime,
+    until: SimTime,
+}
+
 impl Sim {
     /// Forces a fate on the packets that `fault` selects.
     pub fn fault(&mut self, fault: Fault) {
-        self.faults.list.push((fault, 0));
+        self.fault_within(fault, None, Span::ZERO, Span::MAX);
+    }
+
+    /// Forces a fate on the packets that `fault` selects, on at most `times` of them, sent in `from..=until`.
+    pub fn fault_within(&mut self, fault: Fault, times: Option<u32>, from: Span, until: Span) {
+        let (from, until) = (SimTime::ZERO + from, SimTime::ZERO + until);
+        self.faults.list.push(Forced { fault, met: 0, left: times, from, until });
+    }
+
+    /// The packets that the fault called `name` has met, each by its link and its number there.
+    pub fn hit_by(&self, name: &str) -> Vec<(LinkId, u64)> {
+        let hits = self.faults.hits.iter().filter(|(by, ..)| by == name);
+        hits.map(|&(_, link, n)| (link, n)).collect()
     }
 
     /// Lets the packets go that the fault called `name` holds.
@@ -51,7 +77,9 @@ impl Sim {
 
     /// Makes every choice of the network harmless but for these, which [`Sim::choices`] of another run gave.
     pub fn replay(&mut self, faults: &[Fault]) {
-        self.faults.list.extend(faults.iter().map(|fault| (fault.clone(), 0)));
+        for fault in faults {
+            self.fault(fault.clone());
+        }
         self.topology.replay = true;
         for place in &mut self.topology.links {
             place.lane.replay();
@@ -77,7 +105,7 @@ impl Sim {
     /// Puts `packet` on `link`.
     pub(super) fn put_on(&mut self, node: NodeId, link: LinkId, packet: Packet) {
         let conn = self.recorder.conns.sent(&packet);
-        let forced = self.faults.forced(&self.recorder, link, conn, &packet, &self.topology);
+        let forced = self.faults.forced(self.now, &self.recorder, link, conn, &packet, &self.topology);
         let lane = &mut self.topology.links[link.0 as usize].lane;
         let before = lane.in_flight();
         let fate = lane.send(self.now, &packet, label(conn), &forced);
@@ -195,6 +223,7 @@ impl Faults {
     /// The faults that meet this packet; counts it for each selector that names an occurrence.
     fn forced<'a>(
         &'a mut self,
+        now: SimTime,
         recorder: &Recorder,
         link: LinkId,
         conn: Option<Belongs>,
@@ -215,12 +244,16 @@ impl Faults {
             packet: topology.links[link.0 as usize].lane.sent() + 1,
         };
         let mut forced = Vec::new();
-        for (fault, met) in &mut self.list {
-            if fault.selector.matches(&facts) {
-                *met += 1;
-                if fault.selector.nth.is_none_or(|nth| nth == *met) {
-                    forced.push(&*fault);
-                }
+        for Forced { fault, met, left, from, until } in &mut self.list {
+            if now < *from || now > *until || *left == Some(0) || !fault.selector.matches(&facts) {
+                continue;
+            }
+            *met += 1;
+            if fault.selector.nth.is_none_or(|nth| nth == *met) {
+                *left = left.map(|left| left - 1);
+                let hit = |name: &String| (name.clone(), link, facts.packet);
+                self.hits.extend(fault.name.as_ref().map(hit));
+                forced.push(&*fault);
             }
         }
         forced

@@ -25,11 +25,11 @@ pub(super) enum Op {
     /// `accept`; the new socket takes the name that was given in advance.
     Accept { as_stream: StreamId },
     /// `send` until all is taken.
-    Write(Payload),
+    Write(Payload, MsgFlags),
     /// `recv` once.
     Read { max: usize },
-    /// `recv` until the end of the stream.
-    ReadToEnd { got: Rope },
+    /// `recv` until so many bytes have come, or the end of the stream.
+    ReadAll { max: usize, got: Rope },
     /// `sendto`.
     SendTo(Payload, SocketAddr),
     /// `recvfrom`.
@@ -153,9 +153,8 @@ impl Op {
             Op::Listen { local, backlog, .. } => Call::Listen { local: *local, backlog: *backlog },
             Op::BindUdp { local } => Call::Bind(*local),
             Op::Accept { .. } => Call::Accept { local: SocketAddr::from(([0, 0, 0, 0], 0)) },
-            Op::Write(data) => Call::Send(data.clone()),
-            Op::Read { max } => Call::Recv { max: *max },
-            Op::ReadToEnd { .. } => Call::Recv { max: usize::MAX },
+            Op::Write(data, _) => Call::Send(data.clone()),
+            Op::Read { max } | Op::ReadAll { max, .. } => Call::Recv { max: *max },
             Op::SendTo(data, to) => Call::SendTo(data.clone(), *to),
             Op::RecvFrom => Call::RecvFrom,
             Op::Shutdown(how) => Call::Shutdown(*how),
@@ -254,14 +253,15 @@ fn perform(
             cx.bind_stream(accepted, *as_stream);
             Ok(Done::Accepted { stream: *as_stream, peer })
         }
-        Op::Write(data) => write(cx, socket, written, data),
+        Op::Write(data, flags) => write(cx, socket, written, data, *flags),
         Op::Read { max } => {
             let mut got = Rope::new();
             cx.recv(socket, *max, MsgFlags::empty(), &mut got)?;
             Ok(Done::Data(got.to_payload()))
         }
-        Op::ReadToEnd { got } => loop {
-            if cx.recv(socket, usize::MAX, MsgFlags::empty(), got)? == 0 {
+        Op::ReadAll { max, got } => loop {
+            let left = *max - got.len();
+            if left == 0 || cx.recv(socket, left, MsgFlags::empty(), got)? == 0 {
                 return Ok(Done::Data(got.to_payload()));
             }
         },
@@ -275,9 +275,15 @@ fn perform(
 }
 
 /// Sends what is left of `data`; a failure after part of it was taken gives the part, as `write` does.
-fn write(cx: &mut AppCx<'_>, socket: SocketId, written: &mut u32, data: &Payload) -> Result<Done, Errno> {
+fn write(
+    cx: &mut AppCx<'_>,
+    socket: SocketId,
+    written: &mut u32,
+    data: &Payload,
+    flags: MsgFlags,
+) -> Result<Done, Errno> {
     while *written < data.len() {
-        match cx.send(socket, &data.slice(*written..data.len()), MsgFlags::empty()) {
+        match cx.send(socket, &data.slice(*written..data.len()), flags) {
             Ok(n) => *written += n,
             Err(Errno::EAGAIN) => return Err(Errno::EAGAIN),
             Err(_) if *written > 0 => break,

@@ -12,7 +12,6 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 /// `Raw.Received`. A crash takes what it had still to send; what a pause delays is dropped, but for one SYN a flood.
 #[derive(Debug)]
 pub struct Raw {
-    name: String,
     iface: Option<IfaceId>,
     /// Packets by their instants and the order in which they were given.
     packets: BTreeMap<(HostTime, usize), Packet>,
@@ -48,9 +47,9 @@ const SECOND: u128 = 1_000_000_000;
 
 impl Raw {
     /// An endpoint that has nothing to send yet.
-    pub fn new(name: &str) -> Raw {
+    pub fn new() -> Raw {
         let packets = BTreeMap::new();
-        Raw { name: name.to_owned(), iface: None, packets, given: 0, floods: Vec::new(), sent: 0, received: 0 }
+        Raw { iface: None, packets, given: 0, floods: Vec::new(), sent: 0, received: 0 }
     }
 
     /// Sends `packet` at `at`.
@@ -80,10 +79,6 @@ impl Raw {
 }
 
 impl Endpoint for Raw {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
     fn on_attach(&mut self, _cx: &mut Cx<'_>, attach: &Attach) {
         if let Attach::Iface { iface, addrs, .. } = attach
             && self.iface.is_none()
