@@ -58,6 +58,8 @@ impl Kind {
 /// One mistake. `Display` says it in one sentence, without its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fact {
+    /// Found when the sim was built: a profile, sysctl or distribution that does not exist, a value out of its range.
+    Config(String),
     /// The file is larger than any story.
     FileTooLarge {
         /// Its length in bytes.
@@ -220,6 +222,7 @@ fn nearest<'a>(name: &str, known: &'a [String]) -> Option<&'a str> {
 impl fmt::Display for Fact {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Fact::Config(text) => f.write_str(text),
             Fact::FileTooLarge { bytes, max } => {
                 write!(f, "the file has {bytes} bytes; a scenario has at most {max}")
             }

@@ -86,15 +86,13 @@ impl Default for Delay {
     }
 }
 
-/// Losses in a row: a link that is good or bad (Gilbert's model).
+/// Losses in a row (Gilbert and Elliott's model), by what one wants to see of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Burst {
-    /// How likely each packet turns a good link bad.
-    pub enter: Ratio,
-    /// How likely each packet turns a bad link good.
-    pub leave: Ratio,
-    /// How many packets a bad link loses.
-    pub loss: Ratio,
+    /// How many of all packets are lost.
+    pub mean: Ratio,
+    /// How many are lost in a row, on average.
+    pub length: u32,
 }
 
 /// Packets that are overtaken.
@@ -237,11 +235,10 @@ impl Decode for Delay {
 
 impl Decode for Burst {
     fn decode(node: &Node, sink: &mut Sink) -> Option<Burst> {
-        let mut fields = Fields::of(node, "a burst, like `{ enter = \"1%\", leave = \"25%\" }`,", sink)?;
-        let (enter, leave) = (fields.need("enter"), fields.need("leave"));
-        let loss = fields.or("loss", Ratio::ONE);
+        let mut fields = Fields::of(node, "a burst, like `{ mean = \"1%\", length = 4 }`,", sink)?;
+        let (mean, length) = (fields.need("mean"), fields.need("length"));
         fields.finish();
-        Some(Burst { enter: enter?, leave: leave?, loss })
+        Some(Burst { mean: mean?, length: length? })
     }
 }
 

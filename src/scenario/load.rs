@@ -59,8 +59,6 @@ pub enum Traffic {
         count: u64,
         /// How many bytes go over each.
         bytes: u64,
-        /// Who closes first.
-        closes: Closer,
         /// How long each waits to be open.
         timeout: Option<Span>,
     },
@@ -81,16 +79,6 @@ pub enum Traffic {
         /// Bytes of an answer.
         response: u64,
     },
-}
-
-/// Who closes first.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Closer {
-    /// Who connected.
-    #[default]
-    Client,
-    /// Who accepted.
-    Server,
 }
 
 /// Reads all of `[[load]]`.
@@ -138,12 +126,9 @@ const LOADS: [(&str, Reader); 4] = [
     ("request-response", request_response),
     ("churn", |fields| {
         let rate = fields.need("rate");
-        let closes = fields.node("closes").and_then(|node| {
-            fields.sink.word(node, "end of a connection", &[("client", Closer::Client), ("server", Closer::Server)])
-        });
         let (bytes, timeout) = (size(fields, "bytes", 0), fields.get("timeout"));
         let count = count_at(fields, rate);
-        Some(Traffic::Churn { rate: rate?, count: count?, bytes, closes: closes.unwrap_or_default(), timeout })
+        Some(Traffic::Churn { rate: rate?, count: count?, bytes, timeout })
     }),
     ("pool", pool),
 ];

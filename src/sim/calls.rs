@@ -281,6 +281,10 @@ impl Sim {
     fn push(&mut self, stream: Stream, op: Op) {
         let node = self.ledger.get(stream.0).node;
         let place = &mut self.nodes[node.0 as usize];
+        // A socket that an application accepted may be taken over by the script.
+        if let Some(socket) = self.ledger.get(stream.0).socket {
+            place.tasks.adopt(stream.0, socket);
+        }
         place.tasks.push(stream.0, op);
         let pending = Pending::Begin(stream.0);
         if !place.wakes.contains(&pending) {

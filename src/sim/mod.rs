@@ -21,7 +21,7 @@ mod topology;
 
 pub use app::{App, AppCx, AppId, Wake};
 pub use budget::{Budget, Exceeded};
-pub use calls::Stream;
+pub use calls::{Connect, Stream};
 pub use ledger::{Received, Returned};
 pub use observe::{Ended, Outcome};
 pub use stats::{Attempt, AttemptEnd, Stats};

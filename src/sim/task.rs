@@ -88,6 +88,14 @@ impl Tasks {
         self.tasks.entry(stream).or_default().todo.push_back(op);
     }
 
+    /// Makes `socket` the one of `stream`, unless its task has one of its own.
+    pub(super) fn adopt(&mut self, stream: StreamId, socket: SocketId) {
+        self.tasks.entry(stream).or_insert_with(|| {
+            self.by_socket.insert(socket, stream);
+            Task { socket: Slot::Open(socket), ..Task::default() }
+        });
+    }
+
     /// The host lost its state: no call returns any more.
     pub(super) fn clear(&mut self) {
         self.tasks.clear();

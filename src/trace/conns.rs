@@ -109,6 +109,13 @@ impl Conns {
         }
     }
 
+    /// The numbers that a segment sent in `sent` counts from: the initial sequence numbers of its sender and of its
+    /// receiver, 0 where one is not known.
+    pub fn bases(&self, sent: Option<Belongs>) -> (Seq, Seq) {
+        let iss = |side: Side| sent.and_then(|sent| self.get(sent.conn)?.iss(side)).unwrap_or_default();
+        sent.map_or((Seq(0), Seq(0)), |sent| (iss(sent.from), iss(sent.from.flipped())))
+    }
+
     /// The incarnation that the end `local` of this 4-tuple is in.
     pub fn of(&self, local: SocketAddr, remote: SocketAddr) -> Option<Belongs> {
         let (key, end) = ordered(local, remote);

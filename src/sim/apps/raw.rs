@@ -102,7 +102,8 @@ impl Endpoint for Raw {
         for at in 0..self.floods.len() {
             let Flooding { flood, n } = self.floods[at];
             if self.floods[at].next().is_some_and(|next| next <= cx.now()) {
-                self.emit(cx, flood.syn(cx, n));
+                let syn = flood.syn(cx, n);
+                self.emit(cx, syn);
                 self.floods[at].n = flood.first_after(cx.now()).max(n + 1);
             }
         }
