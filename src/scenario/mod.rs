@@ -10,7 +10,7 @@
 //! | `[links]`, `[network]` | [`Link`], [`Prefix`], [`Path`] |
 //! | `[script]` | [`Step`] with its [`Start`] and [`Verb`] |
 //! | `[[load]]` | [`Load`] |
-//! | `[[fault]]` | [`Fault`] with its [`Selector`] and [`Action`] |
+//! | `[[fault]]` | [`Fault`] with its [`Selector`] and [`crate::net::Action`] |
 //! | `[expect]` | [`Expect`] with its [`Check`]s |
 //! | `[params]`, `[[variant]]`, `[sweep]` | [`Param`], [`Variant`], [`Sweep`] |
 //!
@@ -43,11 +43,11 @@ pub use decode::Spanned;
 pub use document::Scenario;
 pub use error::{Error, Errors, Fact, Kind};
 pub use expect::{Check, Expect, FateWord, Moment, Received, StatePath, Violation, What};
-pub use fault::{Action, Disturbance, Fault, PacketName, PacketRef, Selector};
+pub use fault::{Disturbance, Fault, PacketName, PacketRef, Selector};
 pub use header::{Axis, Param, ParamValue, Sweep, Variant};
 pub use host::{Host, Isn, Middlebox, Nature, Refusal, Sysctl, Teaching};
 pub use instance::{Instance, IpVersion};
-pub use link::{Burst, Delay, Link, LinkEnds, Path, Prefix, PrefixKind, Queue, Reorder};
+pub use link::{Burst, Delay, Link, LinkEnds, Path, Prefix, PrefixKind, Reorder};
 pub use load::{Closer, Load, Traffic};
 pub use quantity::{BitRate, Bound, Compare, Rate};
 pub use script::{Outcome, Step};
