@@ -124,11 +124,7 @@ fn parameters_reach_sums_sysctls_and_loads() {
     let values: Vec<_> = sysctls.iter().map(|sysctl| (sysctl.name.as_str(), sysctl.value.as_str())).collect();
     assert_eq!(
         values,
-        [
-            ("net.ipv4.tcp_syncookies", "0"),
-            ("net.ipv4.tcp_synack_retries", "3"),
-            ("net.ipv4.tcp_syncookies", "2"),
-        ]
+        [("net.ipv4.tcp_syncookies", "0"), ("net.ipv4.tcp_synack_retries", "3"), ("net.ipv4.tcp_syncookies", "2"),]
     );
     let Traffic::SynFlood { count, rate, .. } = &instance.loads[0].traffic else { panic!("a SYN flood") };
     assert_eq!((*count, rate.interval()), (600, ms(100)));
@@ -150,13 +146,16 @@ fn what_comes_from_outside_is_checked_like_the_file() {
     let message = |overrides: &[(&str, &str)], sysctls: &[(&str, &str, &str)]| {
         scenario.instance(None, overrides, sysctls).unwrap_err().to_string().replace(scenario.file_name(), "FILE")
     };
-    insta::assert_snapshot!(message(&[("hold", "1s")], &[]), @"");
-    insta::assert_snapshot!(message(&[("timestamps", "yes")], &[]), @"");
-    insta::assert_snapshot!(message(&[("held", "soon")], &[]), @"");
-    insta::assert_snapshot!(message(&[("ip", "5")], &[]), @"");
-    insta::assert_snapshot!(message(&[], &[("sever", "net.ipv4.tcp_sack", "0")]), @"");
     let unknown = scenario.instance(Some("PAW"), &[], &[]).unwrap_err().to_string();
-    insta::assert_snapshot!(unknown.replace(scenario.file_name(), "FILE"), @"");
+    let messages = [
+        message(&[("hold", "1s")], &[]),
+        message(&[("timestamps", "yes")], &[]),
+        message(&[("held", "soon")], &[]),
+        message(&[("ip", "5")], &[]),
+        message(&[], &[("sever", "net.ipv4.tcp_sack", "0")]),
+        unknown.replace(scenario.file_name(), "FILE"),
+    ];
+    insta::assert_snapshot!(messages.join("\n\n"));
 }
 
 #[test]

@@ -103,7 +103,7 @@ impl Sink {
     }
 
     pub(super) fn wrong_type<T>(&mut self, node: &Node, expected: &str) -> Option<T> {
-        self.at(node, Fact::WrongType { found: node.type_name(), expected: expected.to_owned() });
+        self.at(node, Fact::WrongType { found: node.described(), expected: expected.to_owned() });
         None
     }
 
@@ -154,6 +154,8 @@ pub(super) struct Fields<'a> {
     /// What has these keys, with its article: `a link`.
     of: String,
     known: Vec<&'static str>,
+    /// Whether keys exclude each other, so that nobody can say which others belong here.
+    torn: bool,
     pub(super) sink: &'a mut Sink,
 }
 
@@ -162,7 +164,7 @@ impl<'a> Fields<'a> {
     pub(super) fn of(node: &'a Node, of: impl Into<String>, sink: &'a mut Sink) -> Option<Fields<'a>> {
         let of = of.into();
         match node.table() {
-            Some(table) => Some(Fields { table, span: node.span.clone(), of, known: Vec::new(), sink }),
+            Some(table) => Some(Fields { table, span: node.span.clone(), of, known: Vec::new(), torn: false, sink }),
             None => sink.wrong_type(node, &format!("a table with the keys of {of}")),
         }
     }
@@ -231,6 +233,7 @@ impl<'a> Fields<'a> {
         if let Some(entry) = there.next().and_then(|second| self.table.entry(second)) {
             let fact = Fact::Conflict { key: entry.key.clone(), with: first.to_owned() };
             self.sink.place(entry.span.clone(), fact);
+            self.torn = true;
         }
         Some(first)
     }
@@ -251,7 +254,7 @@ impl<'a> Fields<'a> {
         known.sort();
         known.dedup();
         let unknown: Vec<_> = self.rest().collect();
-        for entry in unknown {
+        for entry in unknown.into_iter().filter(|_| !self.torn) {
             let fact = Fact::UnknownKey { key: entry.key.clone(), of: self.of.clone(), known: known.clone() };
             self.sink.place(entry.span.clone(), fact);
         }

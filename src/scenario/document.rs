@@ -2,7 +2,7 @@
 
 use super::decode::{Fields, Mistake, Sink, Spanned};
 use super::error::{Error, Errors, Fact, Kind, Source};
-use super::header::{Axis, IP, Param, ParamValue, Sweep, Variant, params, sweep, variants};
+use super::header::{Axis, IP, IP_VERSIONS, Param, ParamValue, Sweep, Variant, is_ip_version, params, sweep, variants};
 use super::instance::{Frame, Instance, IpVersion, read_instance};
 use super::limit;
 use super::print::print;
@@ -142,10 +142,14 @@ impl Scenario {
             let known = values.keys().cloned().collect();
             return Err(self.outside(Fact::UnknownName { kind: Kind::Param, name: name.to_owned(), known }, argument));
         };
-        value.same_type(text).ok_or_else(|| {
-            let expected = format!("{} for the parameter `{name}`", value.type_name());
-            self.outside(Fact::BadValue { found: text.to_owned(), expected }, argument)
-        })
+        match value.same_type(text) {
+            Some(value) if name != IP || is_ip_version(&value) => Ok(value),
+            _ => {
+                let any = format!("{} for the parameter `{name}`", value.type_name());
+                let expected = if name == IP { IP_VERSIONS.to_owned() } else { any };
+                Err(self.outside(Fact::BadValue { found: text.to_owned(), expected }, argument))
+            }
+        }
     }
 
     /// The tree of a variant, its parameters still in it.
@@ -201,23 +205,18 @@ impl Scenario {
     }
 
     fn build(&self, mut root: Table, variant: Option<&Variant>, values: Values, sink: &mut Sink) -> Option<Instance> {
+        let before = sink.mistakes.len();
         substitute(&mut root, &values, sink);
-        let ip = match values.get(IP) {
-            Some(ParamValue::Int(4)) => IpVersion::V4,
-            Some(ParamValue::Int(6)) => IpVersion::V6,
-            other => {
-                let found = other.map(ToString::to_string).unwrap_or_default();
-                sink.place(0..0, Fact::BadValue { found, expected: "4 or 6 for the parameter `ip`".to_owned() });
-                return None;
-            }
-        };
+        // Whoever sets it has checked that it is one of the two.
+        let ip = if values.get(IP) == Some(&ParamValue::Int(6)) { IpVersion::V6 } else { IpVersion::V4 };
         let frame = Frame {
             variant: variant.map(|variant| (*variant.name).clone()),
             params: values.into_iter().collect(),
             ip,
             file: Arc::clone(&self.file),
         };
-        if sink.mistakes.is_empty() { read_instance(root, frame, sink) } else { None }
+        // A parameter that is not known would be a mistake of another kind in each place where it is used.
+        if sink.mistakes.len() == before { read_instance(root, frame, sink) } else { None }
     }
 
     /// Checks every run the file describes; `sink` holds what was found in its head.

@@ -99,8 +99,8 @@ pub enum Fact {
     },
     /// A value of the wrong TOML type.
     WrongType {
-        /// What stands there.
-        found: &'static str,
+        /// What stands there, and of what type it is.
+        found: String,
         /// What belongs there.
         expected: String,
     },
@@ -193,8 +193,8 @@ impl Fact {
         let (found, known) = match self {
             Fact::UnknownKey { key, known, .. } => (key, known),
             Fact::UnknownWord { found, known, .. } => (found, known),
-            Fact::UnknownName { kind, name, known } if known.is_empty() => {
-                return Some(format!("there is no {} at all to stand for `{name}`", kind.name()));
+            Fact::UnknownName { kind, known, .. } if known.is_empty() => {
+                return Some(format!("the file has no {} at all", kind.name()));
             }
             Fact::UnknownName { name, known, .. } => (name, known),
             _ => return None,
@@ -204,15 +204,25 @@ impl Fact {
             shown.push(format!("… ({} in all)", known.len()));
         }
         let there = format!("there is {}", shown.join(", "));
-        Some(nearest(found, known).map_or(there.clone(), |near| format!("did you mean `{near}`? {there}")))
+        Some(match nearest(found, known) {
+            Some(near) if known.len() > FEW_NAMES || known.len() == 1 => format!("did you mean `{near}`?"),
+            Some(near) => format!("did you mean `{near}`? {there}"),
+            None => there,
+        })
     }
 }
 
-const MOST_NAMES: usize = 24;
+/// So many names are shown where none is near.
+const MOST_NAMES: usize = 28;
+/// So many are shown besides the nearest.
+const FEW_NAMES: usize = 12;
 
-/// The name closest to `name`, if any is close: one slip in three letters.
+/// The name closest to `name`, if any is close: one that holds it, or with one slip in three letters.
 fn nearest<'a>(name: &str, known: &'a [String]) -> Option<&'a str> {
     let lower = name.to_lowercase();
+    if let Some(longer) = known.iter().find(|known| lower.len() > 2 && known.to_lowercase().contains(&lower)) {
+        return Some(longer);
+    }
     let near = known.iter().map(|known| (strsim::damerau_levenshtein(&lower, &known.to_lowercase()), known));
     let (slips, near) = near.min_by_key(|(slips, _)| *slips)?;
     let bound = lower.chars().count().max(near.chars().count()).div_ceil(3);
@@ -226,12 +236,14 @@ impl fmt::Display for Fact {
             Fact::FileTooLarge { bytes, max } => {
                 write!(f, "the file has {bytes} bytes; a scenario has at most {max}")
             }
-            Fact::NotUtf8 { offset } => write!(f, "the file is not UTF-8: the byte at offset {offset} begins no character"),
+            Fact::NotUtf8 { offset } => {
+                write!(f, "the file is not UTF-8: the byte at offset {offset} begins no character")
+            }
             Fact::Syntax(message) => write!(f, "not TOML: {message}"),
             Fact::Missing { key, of } => write!(f, "{of} needs {key}"),
             Fact::UnknownKey { key, of, .. } => write!(f, "{of} has no key `{key}`"),
             Fact::Conflict { key, with } => write!(f, "`{key}` and `{with}` exclude each other"),
-            Fact::WrongType { found, expected } => write!(f, "found {found}, expected {expected}"),
+            Fact::WrongType { found, expected } => write!(f, "found {}, expected {expected}", shortened(found)),
             Fact::BadValue { found, expected } if found.is_empty() => write!(f, "expected {expected}"),
             Fact::BadValue { found, expected } => write!(f, "found `{}`, expected {expected}", shortened(found)),
             Fact::UnknownWord { found, what, .. } => write!(f, "`{}` is no {what}", shortened(found)),

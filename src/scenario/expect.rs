@@ -8,6 +8,7 @@ use super::quantity::{Compare, bytes};
 use super::script::{Outcome, outcome};
 use super::tree::{Node, Table, Value};
 use crate::endpoint::{DropReason, Errno, State};
+use crate::net::{Fate, Loss};
 use crate::time::{SimTime, Span};
 
 /// Everything a sim expects besides the results of its steps.
@@ -178,6 +179,27 @@ pub enum FateWord {
 }
 
 impl FateWord {
+    /// Whether `fate` is what the word means.
+    pub fn means(self, fate: &Fate) -> bool {
+        match (self, fate) {
+            (FateWord::Delivered, Fate::Delivered(_) | Fate::Changed { corrupt_bit: None, .. }) => true,
+            (FateWord::Corrupted, Fate::Changed { corrupt_bit, .. }) => corrupt_bit.is_some(),
+            (FateWord::Duplicated, Fate::Changed { copies, .. }) => !copies.is_empty(),
+            (FateWord::Held, Fate::Held(_)) => true,
+            (word, Fate::Lost(loss)) => match loss {
+                Loss::Impairment("queue") => word == FateWord::QueueFull,
+                Loss::Impairment(_) | Loss::Fault(_) => word == FateWord::Lost,
+                Loss::TooBig { .. } => word == FateWord::TooBig,
+                Loss::Expired { .. } => word == FateWord::Expired,
+                Loss::Down => word == FateWord::LinkDown,
+                Loss::NoHost => word == FateWord::NoHost,
+                Loss::Blackhole => word == FateWord::Blackhole,
+                Loss::Unreachable => word == FateWord::Unreachable,
+            },
+            _ => false,
+        }
+    }
+
     /// Every word with its fate.
     pub const ALL: [(&str, FateWord); 12] = [
         ("delivered", FateWord::Delivered),
@@ -269,20 +291,24 @@ impl Decode for Moment {
     }
 }
 
-const WHAT: [&str; 11] = [
-    "netstat", "queue", "load", "counter", "stream", "dropped", "fate", "segment", "step", "unread", "elapsed",
-];
+const WHAT: [&str; 11] =
+    ["netstat", "queue", "load", "counter", "stream", "dropped", "fate", "segment", "step", "unread", "elapsed"];
 
 impl Decode for Check {
     fn decode(node: &Node, sink: &mut Sink) -> Option<Check> {
         let mut fields = Fields::of(node, "an expectation", sink)?;
         let time = fields.need("time");
         let Some(key) = fields.one_of(&WHAT) else {
-            let unknown = fields.rest().next().is_some();
-            if unknown {
-                fields.finish();
-            } else {
-                fields.missing(&format!("one of {}", WHAT.map(|word| format!("`{word}`")).join(", ")));
+            // The first key is the one that should say what is looked at; the others go with it.
+            let first = fields.rest().next();
+            match first {
+                Some(entry) => {
+                    let (key, known) = (entry.key.clone(), WHAT.map(str::to_owned).to_vec());
+                    fields
+                        .sink
+                        .place(entry.span.clone(), Fact::UnknownKey { key, of: "an expectation".to_owned(), known });
+                }
+                None => fields.missing(&format!("one of {}", WHAT.map(|word| format!("`{word}`")).join(", "))),
             }
             return None;
         };

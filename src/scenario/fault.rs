@@ -6,7 +6,8 @@ use super::error::{Fact, Kind};
 use super::link::LinkEnds;
 use super::tree::{Node, Value};
 use super::verb::{Place, TIMED, Verb, read_verb};
-use crate::time::{Span, ms};
+use crate::net::{self, Action};
+use crate::time::Span;
 use crate::wire::{Flags, parse_flags};
 use std::fmt;
 
@@ -54,33 +55,16 @@ pub struct Selector {
     /// Of this connection: the name of the step that opened it.
     pub conn: Option<Spanned<String>>,
     /// On this link.
+    /// The direction from the first to the second.
     pub link: Option<LinkEnds>,
     /// With exactly these control bits.
     pub flags: Option<Flags>,
+    /// `data = true`: with data, or without.
+    pub payload: Option<bool>,
     /// The `nth` of these, counted from 1; without it every one.
     pub nth: Option<u32>,
     /// The packet with this number on its way, whatever it is.
     pub packet: Option<u64>,
-}
-
-/// What happens to a chosen packet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Action {
-    /// It is lost.
-    Drop,
-    /// It comes this much later.
-    Delay(Span),
-    /// It comes again, so many times, each this much after the last.
-    Duplicate {
-        /// How many copies there are besides the packet itself.
-        copies: u32,
-        /// The time between them.
-        by: Span,
-    },
-    /// It stays in the network until a `release` names this fault.
-    Hold,
-    /// One of its bits is flipped.
-    Corrupt,
 }
 
 /// A packet by its number on its way: `client > server #3`.
@@ -107,6 +91,29 @@ pub enum PacketRef {
     Fault(Spanned<String>),
     /// The packet itself.
     Packet(PacketName),
+}
+
+impl Selector {
+    /// The same in the one grammar of faults; `nth` and `packet` as they stand.
+    pub fn to_net(&self) -> net::Selector {
+        net::Selector {
+            link: self.link.as_ref().map(|link| ((*link.from).clone(), (*link.to).clone())),
+            conn: self.conn.as_ref().map(|conn| (**conn).clone()),
+            flags: self.flags,
+            payload: self.payload,
+            nth: self.nth,
+            packet: self.packet,
+        }
+    }
+}
+
+impl Fault {
+    /// The fate it forces on packets, in the one grammar of faults; none where it is about hosts and links.
+    pub fn to_net(&self) -> Option<net::Fault> {
+        let Disturbance::Packets { select, action, .. } = &self.disturbance else { return None };
+        let name = self.name.as_ref().map(|name| (**name).clone());
+        Some(net::Fault { name, selector: select.to_net(), action: action.clone(), stage: None })
+    }
 }
 
 /// Reads all of `[[fault]]`.
@@ -152,16 +159,14 @@ fn packets(fields: &mut Fields<'_>, verb: &str) -> Option<Disturbance> {
     let action = match verb {
         "drop" => Some(Action::Drop),
         "delay" => fields.need("by").map(Action::Delay),
-        "duplicate" => Some(Action::Duplicate { copies: fields.or("copies", 1), by: fields.or("by", ms(1)) }),
+        "duplicate" => Some(Action::Duplicate(fields.or("copies", 1))),
         "hold" => Some(Action::Hold),
-        _ => Some(Action::Corrupt),
+        _ => Some(Action::Corrupt(fields.or("bit", 0))),
     };
-    if let Action::Duplicate { copies, .. } = action.unwrap_or(Action::Drop) {
-        if copies > 1_000 {
-            let max = "1000".to_owned();
-            let node = fields.node("copies")?;
-            fields.sink.at(node, Fact::TooMuch { what: "the number of copies", found: copies.to_string(), max });
-        }
+    if let Some(Action::Duplicate(copies @ 1_001..)) = action {
+        let node = fields.node("copies")?;
+        let (found, max) = (copies.to_string(), "1000".to_owned());
+        fields.sink.at(node, Fact::TooMuch { what: "the number of copies", found, max });
     }
     let (times, from, until) = (fields.get("times"), fields.get("from"), fields.get("until"));
     Some(Disturbance::Packets { select: select?, action: action?, times, from, until })
@@ -184,7 +189,12 @@ impl Decode for Selector {
     fn decode(node: &Node, sink: &mut Sink) -> Option<Selector> {
         let mut fields = Fields::of(node, "`packet`", sink)?;
         let conn = fields.name("conn", Kind::Socket);
-        let link = fields.get("link");
+        let link: Option<LinkEnds> = fields.get("link");
+        if link.as_ref().is_some_and(|link| link.both) {
+            let node = fields.node("link")?;
+            fields.sink.bad::<()>(node, "one direction, like `\"client > server\"`");
+        }
+        let payload = fields.get("data");
         let flags = fields.node("flags").and_then(|node| {
             let text = fields.sink.text(node, "control bits, like `\"S.\"`")?;
             match parse_flags(text) {
@@ -193,12 +203,12 @@ impl Decode for Selector {
             }
         });
         let (nth, packet) = (fields.get::<Ordinal>("nth"), fields.get::<Ordinal>("packet"));
-        if ["conn", "link", "flags", "nth", "packet"].iter().all(|key| !fields.has(key)) {
-            fields.missing("one of `conn`, `link`, `flags`, `nth` and `packet`");
+        if ["conn", "link", "flags", "data", "nth", "packet"].iter().all(|key| !fields.has(key)) {
+            fields.missing("one of `conn`, `link`, `flags`, `data`, `nth` and `packet`");
         }
         fields.finish();
         let nth = nth.and_then(|nth| u32::try_from(nth.0).ok());
-        Some(Selector { conn, link, flags, nth, packet: packet.map(|packet| packet.0) })
+        Some(Selector { conn, link, flags, payload, nth, packet: packet.map(|packet| packet.0) })
     }
 }
 

@@ -3,6 +3,7 @@
 use super::decode::{Decode, Fields, Sink, Spanned};
 use super::error::{Fact, Kind};
 use super::limit;
+use super::link::dist;
 use super::tree::{Node, Value};
 use std::fmt;
 
@@ -196,10 +197,25 @@ fn settings(node: Option<&Node>, sink: &mut Sink) -> Vec<(Spanned<String>, Param
     for entry in &table.entries {
         let key = Node::new(Value::Text(entry.key.clone()), entry.span.clone());
         let name = sink.uses(Kind::Param, &entry.key, &key);
-        set.extend(ParamValue::decode(&entry.node, sink).map(|value| (name, value)));
+        set.extend(value_of(&name, &entry.node, sink).map(|value| (name, value)));
     }
     set
 }
+
+/// A value for the parameter called `name`.
+fn value_of(name: &str, node: &Node, sink: &mut Sink) -> Option<ParamValue> {
+    match ParamValue::decode(node, sink)? {
+        value if name == IP && !is_ip_version(&value) => sink.bad(node, IP_VERSIONS),
+        value => Some(value),
+    }
+}
+
+/// Whether `value` is one for the parameter `ip`.
+pub(super) fn is_ip_version(value: &ParamValue) -> bool {
+    matches!(value, ParamValue::Int(4 | 6))
+}
+
+pub(super) const IP_VERSIONS: &str = "4 or 6 for the parameter `ip`";
 
 /// Reads `[sweep]`.
 pub(super) fn sweep(node: &Node, sink: &mut Sink) -> Option<Sweep> {
@@ -240,10 +256,10 @@ fn axes(node: &Node, sink: &mut Sink) -> Vec<(Spanned<String>, Axis)> {
         let key = Node::new(Value::Text(entry.key.clone()), entry.span.clone());
         let name = sink.uses(Kind::Param, &entry.key, &key);
         let axis = match (&entry.node.value, entry.node.text().and_then(|text| text.strip_prefix("dist "))) {
-            (_, Some(dist)) => Some(Axis::Dist(dist.trim().to_owned())),
+            (_, Some(name)) => dist(&entry.node, name.trim(), sink).map(Axis::Dist),
             (Value::List(list), _) if !list.is_empty() => {
                 total += list.len();
-                Vec::decode(&entry.node, sink).map(Axis::Values)
+                list.iter().map(|node| value_of(&name, node, sink)).collect::<Option<_>>().map(Axis::Values)
             }
             (Value::List(_), _) => sink.bad(&entry.node, "at least one value"),
             _ => sink.wrong_type(&entry.node, "a list of values, or `\"dist NAME\"`"),

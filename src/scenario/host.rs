@@ -63,7 +63,7 @@ pub struct Teaching {
     pub no_syn_queue: bool,
 }
 
-/// How a host of the `teaching` kind chooses initial sequence numbers.
+/// How a host chooses initial sequence numbers when taught to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Isn {
     /// Always the same.
@@ -152,9 +152,8 @@ fn host(name: &str, span: Range<usize>, node: &Node, sink: &mut Sink) -> Option<
     let nature = match kind {
         Some("profile") => profile(&mut fields),
         Some("stack") => {
-            let words = [("none", Nature::Mute)].map(|(word, _)| (word, ()));
             let node = fields.node("stack")?;
-            fields.sink.word(node, "stack", &words).map(|()| Nature::Mute)
+            fields.sink.word(node, "stack", &[("none", ())]).map(|()| Nature::Mute)
         }
         Some(_) => middlebox(&mut fields).map(Nature::Middlebox),
         None => {
@@ -205,7 +204,7 @@ impl Decode for Teaching {
         let time_wait = fields.get("time_wait");
         let isn = fields.node("isn").and_then(|node| {
             let words = [("constant", Isn::Constant), ("clock", Isn::Clock), ("rfc6528", Isn::Rfc6528)];
-            fields.sink.word(node, "choice of ISNs", &words)
+            fields.sink.word(node, "way to choose ISNs", &words)
         });
         let mut switch = |key, what, words: &[(&str, bool)]| {
             fields.node(key).and_then(|node| fields.sink.word(node, what, words)).unwrap_or(false)
@@ -232,9 +231,9 @@ fn middlebox(fields: &mut Fields<'_>) -> Option<Middlebox> {
         }
     };
     let (idle, limit) = (fields.get("idle"), fields.get("limit"));
-    let refuse = fields.node("refuse").and_then(|node| {
-        fields.sink.word(node, "refusal", &[("silence", Refusal::Silence), ("rst", Refusal::Rst)])
-    });
+    let refuse = fields
+        .node("refuse")
+        .and_then(|node| fields.sink.word(node, "refusal", &[("silence", Refusal::Silence), ("rst", Refusal::Rst)]));
     let refuse = refuse.unwrap_or_default();
     Some(match kind {
         1 => Middlebox::Nat { inside, idle, limit, refuse },

@@ -2,9 +2,10 @@
 
 use super::decode::{Decode, Fields, Sink, Spanned};
 use super::error::{Fact, Kind};
-use super::quantity::{BitRate, Size, bytes};
+use super::quantity::BitRate;
 use super::tree::{Entry, Node, Value};
 use crate::choice::Ratio;
+use crate::net::Dist;
 use crate::time::{Span, ms};
 use std::fmt;
 use std::net::IpAddr;
@@ -63,8 +64,8 @@ pub struct Path {
     pub corrupt: Option<Ratio>,
     /// How fast it sends.
     pub rate: Option<BitRate>,
-    /// How much waits where it sends slower than packets come.
-    pub queue: Option<Queue>,
+    /// How many packets wait where it sends slower than they come.
+    pub queue: Option<u32>,
     /// The largest IP packet it takes, in bytes.
     pub mtu: Option<u32>,
     /// Packets older than this are gone.
@@ -86,12 +87,12 @@ impl Default for Delay {
     }
 }
 
-/// Losses in a row (Gilbert and Elliott's model), by what one wants to see of them.
+/// Losses in a row (Gilbert's model).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Burst {
     /// How many of all packets are lost.
     pub mean: Ratio,
-    /// How many are lost in a row, on average.
+    /// How many packets a burst has on average.
     pub length: u32,
 }
 
@@ -100,17 +101,8 @@ pub struct Burst {
 pub struct Reorder {
     /// How many.
     pub chance: Ratio,
-    /// By how long each is held back.
+    /// How long each is held back at most.
     pub by: Span,
-}
-
-/// How much waits at the head of a link.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Queue {
-    /// So many packets.
-    Packets(u32),
-    /// So many bytes.
-    Bytes(u64),
 }
 
 /// Addresses that no host has.
@@ -157,7 +149,10 @@ pub(super) fn links(node: &Node, sink: &mut Sink) -> (Vec<Link>, Vec<Prefix>) {
 
 fn prefix(key: &Node, entry: &Entry, sink: &mut Sink) -> Option<Prefix> {
     let Some((first, len)) = cidr(&entry.key) else {
-        return sink.bad(key, "a link, like `\"client <> server\"` or `\"client > server\"`, or a prefix, like `\"203.0.113.0/24\"`");
+        return sink.bad(
+            key,
+            "a link, like `\"client <> server\"` or `\"client > server\"`, or a prefix, like `\"203.0.113.0/24\"`",
+        );
     };
     let words = [("blackhole", PrefixKind::Blackhole), ("unreachable", PrefixKind::Unreachable)];
     let kind = sink.word(&entry.node, "kind of prefix", &words)?;
@@ -210,14 +205,12 @@ impl Decode for Path {
             lifetime: fields.get("lifetime"),
         };
         // RFC 791 3.2: every internet module must be able to forward a datagram of 68 octets.
-        if let Some(mtu) = path.mtu.filter(|mtu| !(68..=65_536).contains(mtu)) {
-            if let Some(node) = fields.node("mtu") {
-                let expected = "an MTU from 68 to 65536".to_owned();
-                fields.sink.at(node, Fact::BadValue { found: mtu.to_string(), expected });
-            }
+        if let Some(node) = fields.node("mtu").filter(|_| path.mtu.is_some_and(|mtu| !(68..=65_536).contains(&mtu))) {
+            fields.sink.bad::<()>(node, "an MTU from 68 to 65536");
         }
         if path.queue.is_some() && path.rate.is_none() {
-            fields.missing("`rate`, without which nothing waits in its `queue`,");
+            fields.rename("a link with a `queue`".to_owned());
+            fields.missing("`rate`");
         }
         fields.finish();
         Some(path)
@@ -227,15 +220,29 @@ impl Decode for Path {
 impl Decode for Delay {
     fn decode(node: &Node, sink: &mut Sink) -> Option<Delay> {
         match node.text().and_then(|text| text.strip_prefix("dist ")) {
-            Some(name) => Some(Delay::Dist(Spanned::new(name.trim().to_owned(), node.span.clone()))),
+            Some(name) => dist(node, name.trim(), sink).map(|name| Delay::Dist(Spanned::new(name, node.span.clone()))),
             None => Span::decode(node, sink).map(Delay::Fixed),
         }
     }
 }
 
+/// The name of a distribution, which `node` mentions.
+pub(super) fn dist(node: &Node, name: &str, sink: &mut Sink) -> Option<String> {
+    match Dist::named(name) {
+        Ok(_) => Some(name.to_owned()),
+        Err(error) => {
+            sink.at(node, Fact::NotApplicable { what: format!("dist {name}"), why: error.to_string() });
+            None
+        }
+    }
+}
+
+/// How long a packet that is overtaken is held back at most, where nothing is said.
+const HELD: Span = ms(20);
+
 impl Decode for Burst {
     fn decode(node: &Node, sink: &mut Sink) -> Option<Burst> {
-        let mut fields = Fields::of(node, "a burst, like `{ mean = \"1%\", length = 4 }`,", sink)?;
+        let mut fields = Fields::of(node, "a burst, like `{ mean = \"2%\", length = 5 }`,", sink)?;
         let (mean, length) = (fields.need("mean"), fields.need("length"));
         fields.finish();
         Some(Burst { mean: mean?, length: length? })
@@ -246,21 +253,12 @@ impl Decode for Burst {
 impl Decode for Reorder {
     fn decode(node: &Node, sink: &mut Sink) -> Option<Reorder> {
         if node.text().is_some() {
-            return Ratio::decode(node, sink).map(|chance| Reorder { chance, by: ms(10) });
+            return Ratio::decode(node, sink).map(|chance| Reorder { chance, by: HELD });
         }
-        let mut fields = Fields::of(node, "a reordering, like `\"1%\"` or `{ chance = \"1%\", by = \"10ms\" }`,", sink)?;
-        let (chance, by) = (fields.need("chance"), fields.or("by", ms(10)));
+        let mut fields =
+            Fields::of(node, "a reordering, like `\"1%\"` or `{ chance = \"1%\", by = \"10ms\" }`,", sink)?;
+        let (chance, by) = (fields.need("chance"), fields.or("by", HELD));
         fields.finish();
         Some(Reorder { chance: chance?, by })
-    }
-}
-
-impl Decode for Queue {
-    fn decode(node: &Node, sink: &mut Sink) -> Option<Queue> {
-        match &node.value {
-            Value::Int(_) => u32::decode(node, sink).map(Queue::Packets),
-            Value::Text(text) if bytes(text).is_some() => Size::decode(node, sink).map(|size| Queue::Bytes(size.0)),
-            _ => sink.bad(node, "a number of packets, like `100`, or of bytes, like `\"64KiB\"`"),
-        }
     }
 }

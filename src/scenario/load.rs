@@ -208,6 +208,6 @@ fn bounded(key: &'static str, count: u64, fields: &mut Fields<'_>) -> Option<u64
     }
     let node = fields.node(key)?;
     let max = limit::COUNT.to_string();
-    fields.sink.at(node, Fact::TooMuch { what: "how often the load does it", found: count.to_string(), max });
+    fields.sink.at(node, Fact::TooMuch { what: "the number of repetitions", found: count.to_string(), max });
     None
 }

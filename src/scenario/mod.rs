@@ -10,14 +10,13 @@
 //! | `[links]`, `[network]` | [`Link`], [`Prefix`], [`Path`] |
 //! | `[script]` | [`Step`] with its [`Start`] and [`Verb`] |
 //! | `[[load]]` | [`Load`] |
-//! | `[[fault]]` | [`Fault`] with its [`Selector`] and [`Action`] |
+//! | `[[fault]]` | [`Fault`] with its [`Selector`] and [`crate::net::Action`] |
 //! | `[expect]` | [`Expect`] with its [`Check`]s |
 //! | `[params]`, `[[variant]]`, `[sweep]` | [`Param`], [`Variant`], [`Sweep`] |
 //!
 //! A text value may hold parameters: `"$held"` is the parameter's value, `"$backlog + 1"` an integer sum, and elsewhere
 //! `$held` is replaced by its text; `$$` is a dollar sign. The parameter `ip` (4 or 6) needs no declaration.
 
-mod build;
 mod check;
 mod condition;
 mod decode;
@@ -29,13 +28,9 @@ mod fault;
 mod header;
 mod host;
 mod instance;
-mod judge;
 mod limit;
 mod link;
 mod load;
-mod look;
-mod perform;
-mod play;
 mod print;
 mod quantity;
 mod script;
@@ -48,14 +43,12 @@ pub use decode::Spanned;
 pub use document::Scenario;
 pub use error::{Error, Errors, Fact, Kind};
 pub use expect::{Check, Expect, FateWord, Moment, Received, StatePath, Violation, What};
-pub use fault::{Action, Disturbance, Fault, PacketName, PacketRef, Selector};
+pub use fault::{Disturbance, Fault, PacketName, PacketRef, Selector};
 pub use header::{Axis, Param, ParamValue, Sweep, Variant};
 pub use host::{Host, Isn, Middlebox, Nature, Refusal, Sysctl, Teaching};
 pub use instance::{Instance, IpVersion};
-pub use judge::Failure;
-pub use link::{Burst, Delay, Link, LinkEnds, Path, Prefix, PrefixKind, Queue, Reorder};
-pub use load::{Load, Traffic};
-pub use play::{Played, play};
+pub use link::{Burst, Delay, Link, LinkEnds, Path, Prefix, PrefixKind, Reorder};
+pub use load::{Closer, Load, Traffic};
 pub use quantity::{BitRate, Bound, Compare, Rate};
 pub use script::{Outcome, Step};
 pub use verb::{App, Data, Injection, Target, Verb};

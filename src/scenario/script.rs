@@ -106,10 +106,9 @@ fn name(fields: &mut Fields<'_>, makes_socket: bool) -> Option<Spanned<String>> 
     let text = fields.sink.text(node, "a name")?;
     fields.sink.gives(Kind::Step, text, node.span.clone());
     if key == "as" {
-        fields.sink.given.extend(fields.sink.given.last().cloned().map(|given| super::decode::Mention {
-            kind: Kind::Socket,
-            ..given
-        }));
+        fields.sink.given.extend(
+            fields.sink.given.last().cloned().map(|given| super::decode::Mention { kind: Kind::Socket, ..given }),
+        );
     }
     Some(Spanned::new(text.to_owned(), node.span.clone()))
 }
@@ -118,7 +117,10 @@ fn name(fields: &mut Fields<'_>, makes_socket: bool) -> Option<Spanned<String>> 
 pub(super) fn outcome(node: &Node, gives_data: bool, sink: &mut Sink) -> Option<Outcome> {
     match &node.value {
         Value::Int(n) => Some(Outcome::Number(*n)),
-        Value::Text(text) if !gives_data || looks_like_errno(text) => Errno::decode(node, sink).map(Outcome::Error),
+        Value::Text(text) if !gives_data && !looks_like_errno(text) => {
+            sink.bad(node, "a number, or the name of an error, like `\"ECONNREFUSED\"`")
+        }
+        Value::Text(text) if looks_like_errno(text) => Errno::decode(node, sink).map(Outcome::Error),
         Value::Text(text) => Some(Outcome::Text(text.clone())),
         _ => sink.wrong_type(node, "a number, the name of an error, or text that was received"),
     }

@@ -107,14 +107,14 @@ impl Node {
         if let Value::Text(text) = &self.value { Some(text) } else { None }
     }
 
-    /// What kind of value stands here, as an error says it.
-    pub(super) fn type_name(&self) -> &'static str {
+    /// The value with its type, as an error says it.
+    pub(super) fn described(&self) -> String {
         match &self.value {
-            Value::Text(_) => "a text",
-            Value::Int(_) => "an integer",
-            Value::Bool(_) => "true or false",
-            Value::List(_) => "a list",
-            Value::Table(_) => "a table",
+            Value::Text(text) => format!("the text \"{text}\""),
+            Value::Int(n) => format!("the integer {n}"),
+            Value::Bool(b) => b.to_string(),
+            Value::List(_) => "a list".to_owned(),
+            Value::Table(_) => "a table".to_owned(),
         }
     }
 
