@@ -1,7 +1,7 @@
 //! From an instance to a network: hosts, middleboxes, links.
 
 use super::{
-    Burst, Delay, Error, Fact, Host, Instance, IpVersion, Isn, Middlebox, Nature, Path, PrefixKind, Queue, Refusal, Start,
+    Burst, Delay, Error, Fact, Host, Instance, IpVersion, Isn, Middlebox, Nature, Path, PrefixKind, Refusal, Start,
     Target, Traffic,
 };
 use crate::host::{Handshake, HostConfig, IsnPolicy, Teaching};
@@ -142,8 +142,7 @@ fn link(instance: &Instance, path: &Path) -> Result<Link, Error> {
     }
     if let Some(rate) = path.rate {
         link = match path.queue {
-            Some(Queue::Packets(packets)) => link.queue(packets as usize),
-            Some(Queue::Bytes(bytes)) => link.queue_bytes(bytes),
+            Some(packets) => link.queue(packets as usize),
             None => link,
         };
         link = link.rate(rate.bits_per_second);

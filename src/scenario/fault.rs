@@ -7,7 +7,7 @@ use super::link::LinkEnds;
 use super::tree::{Node, Value};
 use super::verb::{Place, TIMED, Verb, read_verb};
 use crate::net::{self, Action};
-use crate::time::Span;
+use crate::time::{Span, ns};
 use crate::wire::{Flags, parse_flags};
 use std::fmt;
 
@@ -159,11 +159,14 @@ fn packets(fields: &mut Fields<'_>, verb: &str) -> Option<Disturbance> {
     let action = match verb {
         "drop" => Some(Action::Drop),
         "delay" => fields.need("by").map(Action::Delay),
-        "duplicate" => Some(Action::Duplicate(fields.or("copies", 1))),
+        "duplicate" => {
+            let (times, by) = (fields.or("copies", 1), fields.or("by", ns(1)));
+            Some(Action::Duplicate { times, by })
+        }
         "hold" => Some(Action::Hold),
         _ => Some(Action::Corrupt(fields.or("bit", 0))),
     };
-    if let Some(Action::Duplicate(copies @ 1_001..)) = action {
+    if let Some(Action::Duplicate { times: copies @ 1_001.., .. }) = action {
         let node = fields.node("copies")?;
         let (found, max) = (copies.to_string(), "1000".to_owned());
         fields.sink.at(node, Fact::TooMuch { what: "the number of copies", found, max });

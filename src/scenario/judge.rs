@@ -29,6 +29,15 @@ pub enum Failure {
         /// What it returned.
         got: String,
     },
+    /// A step took longer or shorter.
+    Took {
+        /// The step, with its line.
+        step: String,
+        /// How long it should have taken.
+        expected: String,
+        /// How long it took.
+        got: String,
+    },
     /// Anything else that was looked at.
     Other {
         /// When it was looked at.
@@ -59,6 +68,7 @@ impl fmt::Display for Failure {
             Failure::Budget(exceeded) => write!(f, "{exceeded}"),
             Failure::NeverStarted { step } => write!(f, "{step}: it never started: what it waits for did not come"),
             Failure::Result { step, expected, got } => write!(f, "{step}: expected {expected}, got {got}"),
+            Failure::Took { step, expected, got } => write!(f, "{step}: expected to take {expected}, took {got}"),
             Failure::Other { at, what, expected, got } => write!(f, "at {at}, {what}: expected {expected}, got {got}"),
             Failure::Unexpected { at, oracle, source, text } => write!(f, "at {at}, {oracle} ({source}): {text}"),
         }
@@ -233,7 +243,7 @@ impl Player<'_> {
     }
 
     /// The packets that an expectation speaks of.
-    fn packets(&self, packet: &PacketRef) -> Vec<(LinkId, u64)> {
+    pub(super) fn packets(&self, packet: &PacketRef) -> Vec<(LinkId, u64)> {
         match packet {
             PacketRef::Fault(name) => self.sim.hit_by(name),
             PacketRef::Packet(name) => {

@@ -17,6 +17,7 @@
 //! A text value may hold parameters: `"$held"` is the parameter's value, `"$backlog + 1"` an integer sum, and elsewhere
 //! `$held` is replaced by its text; `$$` is a dollar sign. The parameter `ip` (4 or 6) needs no declaration.
 
+mod build;
 mod check;
 mod condition;
 mod decode;
@@ -28,9 +29,13 @@ mod fault;
 mod header;
 mod host;
 mod instance;
+mod judge;
 mod limit;
 mod link;
 mod load;
+mod look;
+mod perform;
+mod play;
 mod print;
 mod quantity;
 mod script;
@@ -47,8 +52,10 @@ pub use fault::{Disturbance, Fault, PacketName, PacketRef, Selector};
 pub use header::{Axis, Param, ParamValue, Sweep, Variant};
 pub use host::{Host, Isn, Middlebox, Nature, Refusal, Sysctl, Teaching};
 pub use instance::{Instance, IpVersion};
+pub use judge::Failure;
 pub use link::{Burst, Delay, Link, LinkEnds, Path, Prefix, PrefixKind, Reorder};
-pub use load::{Closer, Load, Traffic};
+pub use load::{Load, Traffic};
+pub use play::{Played, play};
 pub use quantity::{BitRate, Bound, Compare, Rate};
 pub use script::{Outcome, Step};
 pub use verb::{App, Data, Injection, Target, Verb};

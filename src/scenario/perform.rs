@@ -213,15 +213,13 @@ impl Player<'_> {
             match load.traffic {
                 Traffic::SynFlood { .. } => {}
                 Traffic::RequestResponse { every, count, timeout, request, response } => {
-                    let mut app = Requester::new(to, request, response).after(every * n);
-                    app = app.every(every * rounds, times(count));
-                    app = timeout.map_or(app.clone(), |timeout| app.timeout(timeout));
+                    let app = Requester::new(to, request, response).after(every * n);
+                    let app = app.every(every * rounds, times(count)).timeout(timeout.unwrap_or(Span::MAX));
                     apps.push(self.sim.app(host, app));
                 }
                 Traffic::Churn { rate, count, bytes, timeout } => {
-                    let mut app = Requester::new(to, bytes, bytes).every(rate.interval(), times(count));
-                    app = timeout.map_or(app.clone(), |timeout| app.timeout(timeout));
-                    apps.push(self.sim.app(host, app));
+                    let app = Requester::new(to, bytes, bytes).every(rate.interval(), times(count));
+                    apps.push(self.sim.app(host, app.timeout(timeout.unwrap_or(Span::MAX))));
                 }
                 Traffic::Pool { size, every, count, idle, timeout, request, response } => {
                     let rules = PoolPolicy { limit: size, limit_each: size, idle, ..PoolPolicy::default() };

@@ -3,7 +3,7 @@
 use super::build::{Hosts, build};
 use super::judge::{Failure, Judge};
 use super::perform::ending;
-use super::{Action, Disturbance, Error, Instance, LinkEnds, Outcome, Start, Verb};
+use super::{Disturbance, Error, Instance, LinkEnds, Outcome, Start, Verb};
 use crate::endpoint::Errno;
 use crate::net;
 use crate::sim::{AppId, Ended, Returned, Sim, Stream};
@@ -113,21 +113,8 @@ impl<'a> Player<'a> {
                 Some(ends) => self.directions(ends).into_iter().map(Some).collect(),
             };
             for link in links {
-                let selector = net::Selector {
-                    link,
-                    conn: select.conn.as_ref().map(ToString::to_string),
-                    flags: select.flags,
-                    payload: None,
-                    nth: select.nth,
-                    packet: select.packet,
-                };
-                let action = match action {
-                    Action::Drop => net::Action::Drop,
-                    Action::Delay(by) => net::Action::Delay(*by),
-                    Action::Duplicate { copies, by } => net::Action::Duplicate { times: *copies, by: *by },
-                    Action::Hold => net::Action::Hold,
-                    Action::Corrupt => net::Action::Corrupt(0),
-                };
+                let selector = net::Selector { link, ..select.to_net() };
+                let action = action.clone();
                 let name = fault.name.as_ref().map(ToString::to_string);
                 let fault = net::Fault { name, selector, action, stage: None };
                 self.sim.fault_within(fault, *times, from.unwrap_or(Span::ZERO), until.unwrap_or(Span::MAX));
