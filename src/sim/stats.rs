@@ -1,5 +1,5 @@
-use super::app::{AppCx, AppId};
 use super::Sim;
+use super::app::{AppCx, AppId};
 use crate::endpoint::Errno;
 use crate::time::{HostTime, Span};
 use std::collections::BTreeMap;

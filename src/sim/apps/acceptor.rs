@@ -112,7 +112,8 @@ mod tests {
     fn pauses_come_at_their_time_and_end() {
         let at = |n| HostTime::ZERO + ms(n);
         let pauses = Pauses { start: at(7), every: ms(100), lasts: ms(30) };
-        let ends = [(7, None), (36, None), (106, None), (107, Some(137)), (136, Some(137)), (137, None), (207, Some(237))];
+        let ends =
+            [(7, None), (36, None), (106, None), (107, Some(137)), (136, Some(137)), (137, None), (207, Some(237))];
         for (now, end) in ends {
             assert_eq!(pauses.end(at(now)), end.map(at), "at {now} ms");
         }

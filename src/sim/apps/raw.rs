@@ -10,7 +10,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 ///
 /// Everything leaves through its first interface that is not the loopback. Its counters are `Raw.Sent` and
 /// `Raw.Received`. A crash takes what it had still to send; what a pause delays is dropped, but for one SYN a flood.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Raw {
     iface: Option<IfaceId>,
     /// Packets by their instants and the order in which they were given.
@@ -48,8 +48,7 @@ const SECOND: u128 = 1_000_000_000;
 impl Raw {
     /// An endpoint that has nothing to send yet.
     pub fn new() -> Raw {
-        let packets = BTreeMap::new();
-        Raw { iface: None, packets, given: 0, floods: Vec::new(), sent: 0, received: 0 }
+        Raw::default()
     }
 
     /// Sends `packet` at `at`.
@@ -102,7 +101,8 @@ impl Endpoint for Raw {
         for at in 0..self.floods.len() {
             let Flooding { flood, n } = self.floods[at];
             if self.floods[at].next().is_some_and(|next| next <= cx.now()) {
-                self.emit(cx, flood.syn(cx, n));
+                let syn = flood.syn(cx, n);
+                self.emit(cx, syn);
                 self.floods[at].n = flood.first_after(cx.now()).max(n + 1);
             }
         }
@@ -157,7 +157,8 @@ impl SynFlood {
         let mut options = Options::NONE;
         let mss = if self.to.is_ipv4() { 1_460 } else { 1_440 };
         let timestamps = TcpOption::Timestamps { val: low(seq >> 16), ecr: 0 };
-        let list = [TcpOption::Mss(mss), TcpOption::SackPermitted, timestamps, TcpOption::Nop, TcpOption::WindowScale(7)];
+        let list =
+            [TcpOption::Mss(mss), TcpOption::SackPermitted, timestamps, TcpOption::Nop, TcpOption::WindowScale(7)];
         for option in list {
             options.push(option).expect("20 bytes of options fit");
         }
@@ -224,17 +225,21 @@ mod tests {
     fn a_flood_keeps_its_rate_and_its_range() {
         let to = SocketAddr::from(([10, 0, 0, 2], 80));
         let at = HostTime::ZERO + ms(5);
-        for (per_second, lasts, count) in [(3, secs(2), 6), (1_000, ms(50), 50), (7, ms(143), 2), (7, ms(142), 1), (0, secs(9), 0)] {
+        for (per_second, lasts, count) in
+            [(3, secs(2), 6), (1_000, ms(50), 50), (7, ms(143), 2), (7, ms(142), 1), (0, secs(9), 0)]
+        {
             let flood = SynFlood { at, per_second, lasts, from: prefix(), to };
-            let sent = drain(&mut Raw::new("attacker").syn_flood(flood));
+            let sent = drain(&mut Raw::new().syn_flood(flood));
             assert_eq!(sent.len(), count, "{per_second}/s for {lasts}");
             assert!(sent.iter().all(|(_, p)| prefix().contains(p.src) && p.segment().unwrap().flags == Flags::SYN));
-            assert!(sent.iter().zip(0u64..).all(|((when, _), n)| {
-                when.since(at).as_nanos() == n * 1_000_000_000 / per_second
-            }));
+            assert!(
+                sent.iter()
+                    .zip(0u64..)
+                    .all(|((when, _), n)| { when.since(at).as_nanos() == n * 1_000_000_000 / per_second })
+            );
         }
         let flood = SynFlood { at, per_second: 1_000, lasts: secs(1), from: prefix(), to };
-        let sent = drain(&mut Raw::new("attacker").syn_flood(flood));
+        let sent = drain(&mut Raw::new().syn_flood(flood));
         let sources: std::collections::BTreeSet<_> = sent.iter().map(|(_, p)| (p.src, p.ports())).collect();
         assert!(sources.len() > 990, "addresses and ports are drawn anew for each SYN");
     }
@@ -246,7 +251,7 @@ mod tests {
             Packet::new(Ipv4Addr::new(10, 0, 0, 1).into(), Ipv4Addr::new(10, 0, 0, 2).into(), Body::Tcp(segment))
         };
         let at = |n| HostTime::ZERO + ms(n);
-        let mut raw = Raw::new("attacker").send(at(2), packet(1)).send(at(1), packet(2)).send(at(1), packet(3));
+        let mut raw = Raw::new().send(at(2), packet(1)).send(at(1), packet(2)).send(at(1), packet(3));
         let sent: Vec<_> = drain(&mut raw).into_iter().map(|(when, p)| (when, p.ports().unwrap().0)).collect();
         assert_eq!(sent, [(at(1), 2), (at(1), 3), (at(2), 1)]);
     }
