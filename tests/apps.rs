@@ -3,10 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "clippy takes the helpers of a test for no part of it")]
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use wirefate::endpoint::{Errno, Family, MsgFlags, Shutdown, SockOpt, SocketId, SocketKind};
+use wirefate::endpoint::{Errno, Family, MsgFlags, Shutdown, SockOpt, SocketId, SocketKind, State};
 use wirefate::sim::apps::{
     Acceptor, Backoff, Churn, DatagramSink, DatagramSource, Echo, Idle, Pool, PoolPolicy, Raw, RequestResponse,
-    Requester, Retry, Source, SynFlood, pattern,
+    Requester, Retry, Sink, Source, SynFlood, pattern,
 };
 use wirefate::sim::{App, AppCx, AppId, AttemptEnd, Prefix, Sim, Void, Wake};
 use wirefate::time::{HostTime, SimTime};
@@ -366,13 +366,35 @@ fn churn_goes_through_its_connections() {
     for at_once in [1, 8] {
         let (mut sim, client, server, remote) = pair(1);
         let service = sim.app(server, RequestResponse::new(80, 128, 1_024, 1_024));
-        let churn = sim.app(client, Churn::new(remote, 50).at_once(at_once));
+        let churn = sim.app(client, Churn::new(remote, 50, 1_024, 1_024).at_once(at_once));
         sim.run();
         assert_eq!((sim.stats(churn).ok(), sim.stats(churn).attempts().len()), (50, 50));
         assert_eq!((sim.stats(service).get("answered"), sim.stats(service).get("closed")), (50, 50));
         let together = began(&sim, churn).iter().filter(|&&began| began == 0).count();
         assert_eq!(together, at_once);
     }
+}
+
+#[test]
+fn churn_keeps_to_its_rate_and_may_let_the_server_close() {
+    let (mut sim, client, server, remote) = pair(1);
+    let service = sim.app(server, RequestResponse::new(80, 128, 10, 2_000).once());
+    let churn = sim.app(client, Churn::new(remote, 20, 10, 2_000).rate(8, ms(100)).server_closes());
+    sim.run_until(at(ms(240)));
+    assert_eq!(sim.stats(churn).get("started"), 20, "one each 12.5 ms");
+    sim.run();
+    assert_eq!((sim.stats(churn).ok(), sim.stats(service).get("answered")), (20, 20));
+    assert_eq!(began(&sim, churn)[..5], [0, 12, 25, 37, 50]);
+}
+
+#[test]
+fn a_sink_may_forget_to_close() {
+    let (mut sim, client, server, remote) = pair(1);
+    let sink = sim.app(server, Sink::new(80, 8).leave_open());
+    let source = sim.app(client, Source::client(remote, 5_000));
+    sim.run_until(at(secs(600)));
+    assert_eq!((sim.stats(source).ok(), sim.stats(sink).get("bytes"), sim.stats(sink).get("ended")), (1, 5_000, 1));
+    assert_eq!(sim.netstat(server).get(&State::CloseWait), Some(&1));
 }
 
 #[test]
@@ -394,11 +416,12 @@ fn a_flood_fills_a_syn_queue() {
     let [server] = sim.hosts(["server"]);
     let to = SocketAddr::new(sim.addr(server).unwrap(), 80);
     let from = Prefix { addr: IpAddr::V4(Ipv4Addr::new(203, 0, 113, 0)), len: 24 };
-    let flood = SynFlood { at: HostTime::ZERO + ms(100), per_second: 100, lasts: secs(1), from, to };
-    let attacker = sim.endpoint("attacker", Raw::new().syn_flood(flood));
+    let attacker = sim.endpoint("attacker", Raw::new());
     sim.link(attacker, server, Link::new().delay(ms(1)));
     sim.void(from, Void::Blackhole);
     sim.listener(server, 80, 16);
+    let at_first = HostTime::ZERO + ms(100);
+    sim.raw(attacker, |raw| raw.syn_flood(SynFlood { at: at_first, rate: (100, secs(1)), count: 100, from, to }));
     sim.run_until(at(ms(150)));
     assert_eq!((sim.counter(attacker, "Raw.Sent"), sim.listeners(server)[0].syn), (Some(6), 5));
     sim.run_until(at(secs(2)));

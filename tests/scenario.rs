@@ -124,11 +124,7 @@ fn parameters_reach_sums_sysctls_and_loads() {
     let values: Vec<_> = sysctls.iter().map(|sysctl| (sysctl.name.as_str(), sysctl.value.as_str())).collect();
     assert_eq!(
         values,
-        [
-            ("net.ipv4.tcp_syncookies", "0"),
-            ("net.ipv4.tcp_synack_retries", "3"),
-            ("net.ipv4.tcp_syncookies", "2"),
-        ]
+        [("net.ipv4.tcp_syncookies", "0"), ("net.ipv4.tcp_synack_retries", "3"), ("net.ipv4.tcp_syncookies", "2"),]
     );
     let Traffic::SynFlood { count, rate, .. } = &instance.loads[0].traffic else { panic!("a SYN flood") };
     assert_eq!((*count, rate.interval()), (600, ms(100)));

@@ -160,8 +160,8 @@ fn check_hosts(instance: &Instance, sink: &mut Sink) {
         if let Some(on) = on {
             one(on, sockets || connects);
         }
-        if let Verb::Connect { to: Target::Host { host, .. }, .. } | Verb::SendTo { to: Target::Host { host, .. }, .. } =
-            &step.verb
+        if let Verb::Connect { to: Target::Host { host, .. }, .. }
+        | Verb::SendTo { to: Target::Host { host, .. }, .. } = &step.verb
         {
             one(host, false);
         }

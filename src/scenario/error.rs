@@ -223,7 +223,9 @@ impl fmt::Display for Fact {
             Fact::FileTooLarge { bytes, max } => {
                 write!(f, "the file has {bytes} bytes; a scenario has at most {max}")
             }
-            Fact::NotUtf8 { offset } => write!(f, "the file is not UTF-8: the byte at offset {offset} begins no character"),
+            Fact::NotUtf8 { offset } => {
+                write!(f, "the file is not UTF-8: the byte at offset {offset} begins no character")
+            }
             Fact::Syntax(message) => write!(f, "not TOML: {message}"),
             Fact::Missing { key, of } => write!(f, "{of} needs {key}"),
             Fact::UnknownKey { key, of, .. } => write!(f, "{of} has no key `{key}`"),

@@ -269,9 +269,8 @@ impl Decode for Moment {
     }
 }
 
-const WHAT: [&str; 11] = [
-    "netstat", "queue", "load", "counter", "stream", "dropped", "fate", "segment", "step", "unread", "elapsed",
-];
+const WHAT: [&str; 11] =
+    ["netstat", "queue", "load", "counter", "stream", "dropped", "fate", "segment", "step", "unread", "elapsed"];
 
 impl Decode for Check {
     fn decode(node: &Node, sink: &mut Sink) -> Option<Check> {

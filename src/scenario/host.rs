@@ -232,9 +232,9 @@ fn middlebox(fields: &mut Fields<'_>) -> Option<Middlebox> {
         }
     };
     let (idle, limit) = (fields.get("idle"), fields.get("limit"));
-    let refuse = fields.node("refuse").and_then(|node| {
-        fields.sink.word(node, "refusal", &[("silence", Refusal::Silence), ("rst", Refusal::Rst)])
-    });
+    let refuse = fields
+        .node("refuse")
+        .and_then(|node| fields.sink.word(node, "refusal", &[("silence", Refusal::Silence), ("rst", Refusal::Rst)]));
     let refuse = refuse.unwrap_or_default();
     Some(match kind {
         1 => Middlebox::Nat { inside, idle, limit, refuse },

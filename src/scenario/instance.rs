@@ -141,8 +141,24 @@ pub(super) fn read_instance(root: Table, frame: Frame, sink: &mut Sink) -> Optio
     fields.finish();
     let Frame { variant, params, ip, file } = frame;
     let instance = Instance {
-        title, source, topic, story, variant, params, ip, until, hosts, links, prefixes, default_link, steps, loads,
-        faults, expect, root, file,
+        title,
+        source,
+        topic,
+        story,
+        variant,
+        params,
+        ip,
+        until,
+        hosts,
+        links,
+        prefixes,
+        default_link,
+        steps,
+        loads,
+        faults,
+        expect,
+        root,
+        file,
     };
     // What is compared with what is misread makes no sense.
     if sink.mistakes.len() == before {

@@ -159,7 +159,10 @@ pub(super) fn links(node: &Node, sink: &mut Sink) -> (Vec<Link>, Vec<Prefix>) {
 
 fn prefix(key: &Node, entry: &Entry, sink: &mut Sink) -> Option<Prefix> {
     let Some((first, len)) = cidr(&entry.key) else {
-        return sink.bad(key, "a link, like `\"client <> server\"` or `\"client > server\"`, or a prefix, like `\"203.0.113.0/24\"`");
+        return sink.bad(
+            key,
+            "a link, like `\"client <> server\"` or `\"client > server\"`, or a prefix, like `\"203.0.113.0/24\"`",
+        );
     };
     let words = [("blackhole", PrefixKind::Blackhole), ("unreachable", PrefixKind::Unreachable)];
     let kind = sink.word(&entry.node, "kind of prefix", &words)?;
@@ -251,7 +254,8 @@ impl Decode for Reorder {
         if node.text().is_some() {
             return Ratio::decode(node, sink).map(|chance| Reorder { chance, by: ms(10) });
         }
-        let mut fields = Fields::of(node, "a reordering, like `\"1%\"` or `{ chance = \"1%\", by = \"10ms\" }`,", sink)?;
+        let mut fields =
+            Fields::of(node, "a reordering, like `\"1%\"` or `{ chance = \"1%\", by = \"10ms\" }`,", sink)?;
         let (chance, by) = (fields.need("chance"), fields.or("by", ms(10)));
         fields.finish();
         Some(Reorder { chance: chance?, by })

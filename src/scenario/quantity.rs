@@ -81,7 +81,10 @@ impl Decode for Size {
         };
         match bytes {
             Some(bytes) if bytes > limit::BYTES => {
-                sink.at(node, Fact::TooMuch { what: "the amount of data", found: node.shown(), max: "1GiB".to_owned() });
+                sink.at(
+                    node,
+                    Fact::TooMuch { what: "the amount of data", found: node.shown(), max: "1GiB".to_owned() },
+                );
                 None
             }
             Some(bytes) => Some(Size(bytes)),
@@ -92,8 +95,15 @@ impl Decode for Size {
 
 /// How many bytes `text` says.
 pub(super) fn bytes(text: &str) -> Option<u64> {
-    const UNITS: [(&str, u64); 7] =
-        [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("KB", 1_000), ("MB", 1_000_000), ("GB", 1_000_000_000), ("B", 1)];
+    const UNITS: [(&str, u64); 7] = [
+        ("KiB", 1 << 10),
+        ("MiB", 1 << 20),
+        ("GiB", 1 << 30),
+        ("KB", 1_000),
+        ("MB", 1_000_000),
+        ("GB", 1_000_000_000),
+        ("B", 1),
+    ];
     let (number, scale) = UNITS.iter().find_map(|(unit, scale)| Some((text.strip_suffix(unit)?, *scale)))?;
     // A number too large for 64 bits is too much, not no number.
     let digits = number.trim();

@@ -106,10 +106,9 @@ fn name(fields: &mut Fields<'_>, makes_socket: bool) -> Option<Spanned<String>> 
     let text = fields.sink.text(node, "a name")?;
     fields.sink.gives(Kind::Step, text, node.span.clone());
     if key == "as" {
-        fields.sink.given.extend(fields.sink.given.last().cloned().map(|given| super::decode::Mention {
-            kind: Kind::Socket,
-            ..given
-        }));
+        fields.sink.given.extend(
+            fields.sink.given.last().cloned().map(|given| super::decode::Mention { kind: Kind::Socket, ..given }),
+        );
     }
     Some(Spanned::new(text.to_owned(), node.span.clone()))
 }

@@ -35,6 +35,19 @@ pub enum AttemptEnd {
     TimedOut,
 }
 
+impl AttemptEnd {
+    /// The error that a program would report: none; that of the call; `ECONNRESET` where it was cut short, as HTTP
+    /// libraries have it; `ETIMEDOUT`.
+    pub const fn errno(self) -> Option<Errno> {
+        match self {
+            AttemptEnd::Ok => None,
+            AttemptEnd::Failed(errno) => Some(errno),
+            AttemptEnd::CutShort => Some(Errno::ECONNRESET),
+            AttemptEnd::TimedOut => Some(Errno::ETIMEDOUT),
+        }
+    }
+}
+
 impl Stats {
     /// The counter `name`; 0 if nothing was counted under this name.
     pub fn get(&self, name: &str) -> u64 {

@@ -6,7 +6,7 @@ use crate::time::{HostTime, Span, ns};
 /// A server that is slow to accept: at a limited rate, and with pauses in which it stands still, as in a garbage
 /// collection. What it accepts it reads to the end and closes, as [`Sink`](super::Sink) does, without names.
 ///
-/// Counts `accepted`, `bytes`, `closed` and `errors`.
+/// Counts `accepted`, `bytes`, `ended` (streams) and `errors`.
 #[derive(Debug)]
 pub struct Acceptor {
     listener: Listener,
