@@ -23,8 +23,9 @@ use std::net::IpAddr;
 /// Anything attached to the network: a host, a middlebox, a foreign stack, a scripted peer.
 ///
 /// The engine calls one method at a time. After each call it carries out the effects in the order in which they were
-/// given to the [`Cx`], and asks [`Endpoint::next_timeout`] anew.
-pub trait Endpoint {
+/// given to the [`Cx`], and asks [`Endpoint::next_timeout`] anew. A story gets at its own endpoint by downcasting
+/// `dyn Endpoint` to [`Any`](std::any::Any).
+pub trait Endpoint: std::any::Any {
     /// The network has a new place for this endpoint: an interface, or a way to reach some addresses through one.
     fn on_attach(&mut self, _cx: &mut Cx<'_>, _attach: &Attach) {}
 

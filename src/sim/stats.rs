@@ -1,5 +1,5 @@
-use super::app::{AppCx, AppId};
 use super::Sim;
+use super::app::{AppCx, AppId};
 use crate::endpoint::Errno;
 use crate::time::{HostTime, Span};
 use std::collections::BTreeMap;
@@ -33,6 +33,19 @@ pub enum AttemptEnd {
     CutShort,
     /// The application's own patience ran out.
     TimedOut,
+}
+
+impl AttemptEnd {
+    /// The error that a program would report: none; that of the call; `ECONNRESET` where it was cut short, as HTTP
+    /// libraries have it; `ETIMEDOUT`.
+    pub const fn errno(self) -> Option<Errno> {
+        match self {
+            AttemptEnd::Ok => None,
+            AttemptEnd::Failed(errno) => Some(errno),
+            AttemptEnd::CutShort => Some(Errno::ECONNRESET),
+            AttemptEnd::TimedOut => Some(Errno::ETIMEDOUT),
+        }
+    }
 }
 
 impl Stats {

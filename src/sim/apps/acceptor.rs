@@ -6,7 +6,7 @@ use crate::time::{HostTime, Span, ns};
 /// A server that is slow to accept: at a limited rate, and with pauses in which it stands still, as in a garbage
 /// collection. What it accepts it reads to the end and closes, as [`Sink`](super::Sink) does, without names.
 ///
-/// Counts `accepted`, `bytes`, `closed` and `errors`.
+/// Counts `accepted`, `bytes`, `ended` (streams) and `errors`.
 #[derive(Debug)]
 pub struct Acceptor {
     listener: Listener,
@@ -112,7 +112,8 @@ mod tests {
     fn pauses_come_at_their_time_and_end() {
         let at = |n| HostTime::ZERO + ms(n);
         let pauses = Pauses { start: at(7), every: ms(100), lasts: ms(30) };
-        let ends = [(7, None), (36, None), (106, None), (107, Some(137)), (136, Some(137)), (137, None), (207, Some(237))];
+        let ends =
+            [(7, None), (36, None), (106, None), (107, Some(137)), (136, Some(137)), (137, None), (207, Some(237))];
         for (now, end) in ends {
             assert_eq!(pauses.end(at(now)), end.map(at), "at {now} ms");
         }

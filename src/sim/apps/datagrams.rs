@@ -16,14 +16,14 @@ pub struct DatagramSource {
     data: Payload,
     burst: u32,
     every: Span,
-    left: u32,
+    left: u64,
     next: HostTime,
     socket: Option<SocketId>,
 }
 
 impl DatagramSource {
     /// Sends `bursts` times `burst` datagrams of `size` bytes to `remote`, a burst `every` so often.
-    pub fn new(remote: SocketAddr, size: u16, burst: u32, every: Span, bursts: u32) -> DatagramSource {
+    pub fn new(remote: SocketAddr, size: u16, burst: u32, every: Span, bursts: u64) -> DatagramSource {
         let data = pattern(usize::from(size)).into();
         DatagramSource { remote, data, burst, every, left: bursts, next: HostTime::ZERO, socket: None }
     }

@@ -11,6 +11,8 @@ use std::net::SocketAddr;
 pub(super) struct Shape {
     request: u64,
     response: u64,
+    /// Whether the stream has to end after the response, before the client closes.
+    until_end: bool,
     pattern: Pattern,
 }
 
@@ -30,7 +32,11 @@ enum Phase {
 
 impl Shape {
     pub(super) fn new(request: u64, response: u64) -> Shape {
-        Shape { request, response, pattern: Pattern::new(request) }
+        Shape { request, response, until_end: false, pattern: Pattern::new(request) }
+    }
+
+    pub(super) fn read_until_end(&mut self) {
+        self.until_end = true;
     }
 }
 
@@ -69,11 +75,13 @@ impl Exchange {
                         None => Phase::Receiving(0),
                     }
                 }
-                Phase::Receiving(all) if all >= shape.response => return Some(AttemptEnd::Ok),
+                Phase::Receiving(all) if all >= shape.response && !shape.until_end => return Some(AttemptEnd::Ok),
                 Phase::Receiving(all) => {
                     got.clear();
-                    let max = usize::try_from(shape.response - all).unwrap_or(READ).min(READ);
+                    let left = if shape.until_end { u64::MAX } else { shape.response - all };
+                    let max = usize::try_from(left).unwrap_or(READ).min(READ);
                     match cx.recv(socket, max, MsgFlags::empty(), got) {
+                        Ok(0) if all >= shape.response => return Some(AttemptEnd::Ok),
                         Ok(0) => return Some(AttemptEnd::CutShort),
                         Ok(n) => Phase::Receiving(all + n as u64),
                         Err(Errno::EAGAIN) => return None,

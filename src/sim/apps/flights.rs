@@ -23,8 +23,8 @@ impl Flights {
         Flights { shape, timeout: None, open: Map::new(), deadlines: Alarms::default(), got: Rope::new() }
     }
 
-    pub(super) fn set_sizes(&mut self, request: u64, response: u64) {
-        self.shape = Shape::new(request, response);
+    pub(super) fn read_until_end(&mut self) {
+        self.shape.read_until_end();
     }
 
     pub(super) fn set_timeout(&mut self, timeout: Span) {

@@ -21,8 +21,7 @@ impl Listener {
     pub(super) fn open(&mut self, cx: &mut AppCx<'_>) {
         let opened = bound(cx, SocketKind::Stream, self.port).and_then(|socket| {
             let listens = cx.listen(socket, self.backlog);
-            listens.inspect_err(|_| drop(cx.close(socket)))?;
-            Ok(socket)
+            or_close(cx, socket, listens)
         });
         match opened {
             Ok(socket) => self.socket = Some(socket),
@@ -84,6 +83,14 @@ pub(super) fn bound(cx: &mut AppCx<'_>, kind: SocketKind, port: u16) -> Result<S
         // As servers do, so that TIME-WAIT of a former life is no obstacle; an endpoint may not know the option.
         cx.set_option(socket, SockOpt::ReuseAddr(true)).ok();
     }
-    cx.bind(socket, SocketAddr::new(any, port)).inspect_err(|_| drop(cx.close(socket)))?;
-    Ok(socket)
+    let binds = cx.bind(socket, SocketAddr::new(any, port));
+    or_close(cx, socket, binds)
+}
+
+/// The socket, or no socket where a call on it failed.
+fn or_close(cx: &mut AppCx<'_>, socket: SocketId, result: Result<(), Errno>) -> Result<SocketId, Errno> {
+    if result.is_err() {
+        cx.close(socket).ok();
+    }
+    result.map(|()| socket)
 }

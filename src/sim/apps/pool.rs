@@ -23,8 +23,8 @@ pub struct Pool {
     policy: PoolPolicy,
     shape: Shape,
     every: Span,
-    left: u32,
-    asked: u32,
+    left: u64,
+    asked: u64,
     next: Option<HostTime>,
     /// Connections that are open, leased, idle or leaked.
     total: u32,
@@ -115,14 +115,14 @@ impl Pool {
     }
 
     /// Makes `times` requests, one `every` so often; the next does not wait for the last.
-    pub fn every(mut self, every: Span, times: u32) -> Pool {
+    pub fn every(mut self, every: Span, times: u64) -> Pool {
         (self.every, self.left) = (every, times);
         self
     }
 
     /// A request asks for its lease.
     fn ask(&mut self, cx: &mut AppCx<'_>) {
-        let destination = self.asked as usize % self.destinations.len();
+        let destination = usize::try_from(self.asked % self.destinations.len() as u64).expect("an index");
         self.asked += 1;
         let waiter = Waiter { destination, asked: cx.now() };
         if !self.lease(cx, waiter) {

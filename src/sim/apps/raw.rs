@@ -1,8 +1,10 @@
 use crate::endpoint::{Attach, Cx, Endpoint, HostFault, IfaceId};
 use crate::rng::below;
-use crate::sim::Prefix;
-use crate::time::{HostTime, Span};
+use crate::sim::{Prefix, Sim};
+use crate::time::{HostTime, Span, ns};
+use crate::trace::NodeId;
 use crate::wire::{Body, Flags, Options, Packet, Segment, Seq, TcpOption};
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -10,7 +12,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 ///
 /// Everything leaves through its first interface that is not the loopback. Its counters are `Raw.Sent` and
 /// `Raw.Received`. A crash takes what it had still to send; what a pause delays is dropped, but for one SYN a flood.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Raw {
     iface: Option<IfaceId>,
     /// Packets by their instants and the order in which they were given.
@@ -26,10 +28,10 @@ pub struct Raw {
 pub struct SynFlood {
     /// The first SYN.
     pub at: HostTime,
-    /// SYNs a second, evenly spaced.
-    pub per_second: u64,
-    /// For how long.
-    pub lasts: Span,
+    /// So many SYNs in so long, evenly spaced.
+    pub rate: (u64, Span),
+    /// How many in all.
+    pub count: u64,
     /// The range that source addresses are drawn from; of the target's family.
     pub from: Prefix,
     /// The target.
@@ -43,31 +45,26 @@ struct Flooding {
     n: u64,
 }
 
-const SECOND: u128 = 1_000_000_000;
-
 impl Raw {
     /// An endpoint that has nothing to send yet.
     pub fn new() -> Raw {
-        let packets = BTreeMap::new();
-        Raw { iface: None, packets, given: 0, floods: Vec::new(), sent: 0, received: 0 }
+        Raw::default()
     }
 
     /// Sends `packet` at `at`.
-    pub fn send(mut self, at: HostTime, packet: Packet) -> Raw {
+    pub fn send(&mut self, at: HostTime, packet: Packet) {
         self.packets.insert((at, self.given), packet);
         self.given += 1;
-        self
     }
 
     /// Floods; several floods are sent side by side.
     ///
     /// # Panics
     /// If source and target are of different families.
-    pub fn syn_flood(mut self, flood: SynFlood) -> Raw {
+    pub fn syn_flood(&mut self, flood: SynFlood) {
         let families = flood.from.addr.is_ipv4() == flood.to.is_ipv4();
         assert!(families, "no SYN goes from {}/{} to {}", flood.from.addr, flood.from.len, flood.to);
         self.floods.push(Flooding { flood, n: 0 });
-        self
     }
 
     fn emit(&mut self, cx: &mut Cx<'_>, packet: Packet) {
@@ -131,13 +128,26 @@ impl Endpoint for Raw {
     }
 }
 
+impl Sim {
+    /// Tells the [`Raw`] endpoint `node` what to send.
+    ///
+    /// # Panics
+    /// If `node` is another kind of endpoint.
+    pub fn raw<R>(&mut self, node: NodeId, f: impl FnOnce(&mut Raw) -> R) -> R {
+        self.with_endpoint(node, |endpoint, _| {
+            let endpoint: &mut dyn Any = endpoint;
+            f(endpoint.downcast_mut().expect("an endpoint without a stack"))
+        })
+    }
+}
+
 impl Flooding {
     /// When the next SYN is due, if there is one.
     fn next(&self) -> Option<HostTime> {
-        let SynFlood { at, per_second, lasts, .. } = self.flood;
-        let offset = (u128::from(self.n) * SECOND).checked_div(u128::from(per_second))?;
-        let offset = crate::time::ns(u64::try_from(offset).ok()?);
-        (offset < lasts).then(|| at + offset)
+        let SynFlood { at, rate: (n, per), count, .. } = self.flood;
+        let offset = (u128::from(self.n) * u128::from(per.as_nanos())).checked_div(u128::from(n))?;
+        let offset = ns(u64::try_from(offset).ok()?);
+        (self.n < count).then(|| at + offset)
     }
 }
 
@@ -145,8 +155,10 @@ impl SynFlood {
     /// The first SYN that is due later than `now`.
     fn first_after(&self, now: HostTime) -> u64 {
         let elapsed = u128::from(now.since(self.at).as_nanos());
-        // SYN n is due at floor(n * second / rate), which is past `elapsed` from n = ceil((elapsed + 1) * rate / second).
-        u64::try_from(((elapsed + 1) * u128::from(self.per_second)).div_ceil(SECOND)).unwrap_or(u64::MAX)
+        let (n, per) = (u128::from(self.rate.0), u128::from(self.rate.1.as_nanos()));
+        // SYN k is due at floor(k * per / n), which is past `elapsed` from k = ceil((elapsed + 1) * n / per) on.
+        let first = (elapsed + 1).saturating_mul(n).div_ceil(per.max(1));
+        u64::try_from(first).unwrap_or(u64::MAX)
     }
 
     /// SYN number `n`, such as Linux sends.
@@ -158,7 +170,8 @@ impl SynFlood {
         let mut options = Options::NONE;
         let mss = if self.to.is_ipv4() { 1_460 } else { 1_440 };
         let timestamps = TcpOption::Timestamps { val: low(seq >> 16), ecr: 0 };
-        let list = [TcpOption::Mss(mss), TcpOption::SackPermitted, timestamps, TcpOption::Nop, TcpOption::WindowScale(7)];
+        let list =
+            [TcpOption::Mss(mss), TcpOption::SackPermitted, timestamps, TcpOption::Nop, TcpOption::WindowScale(7)];
         for option in list {
             options.push(option).expect("20 bytes of options fit");
         }
@@ -225,17 +238,20 @@ mod tests {
     fn a_flood_keeps_its_rate_and_its_range() {
         let to = SocketAddr::from(([10, 0, 0, 2], 80));
         let at = HostTime::ZERO + ms(5);
-        for (per_second, lasts, count) in [(3, secs(2), 6), (1_000, ms(50), 50), (7, ms(143), 2), (7, ms(142), 1), (0, secs(9), 0)] {
-            let flood = SynFlood { at, per_second, lasts, from: prefix(), to };
-            let sent = drain(&mut Raw::new("attacker").syn_flood(flood));
-            assert_eq!(sent.len(), count, "{per_second}/s for {lasts}");
+        let told = |flood| {
+            let mut raw = Raw::new();
+            raw.syn_flood(flood);
+            drain(&mut raw)
+        };
+        for (rate, count) in [((3, secs(1)), 6), ((1_000, secs(1)), 50), ((1, ms(143)), 2), ((7, secs(1)), 1)] {
+            let sent = told(SynFlood { at, rate, count, from: prefix(), to });
+            assert_eq!(sent.len() as u64, count, "{} in {}", rate.0, rate.1);
             assert!(sent.iter().all(|(_, p)| prefix().contains(p.src) && p.segment().unwrap().flags == Flags::SYN));
-            assert!(sent.iter().zip(0u64..).all(|((when, _), n)| {
-                when.since(at).as_nanos() == n * 1_000_000_000 / per_second
-            }));
+            let due = |n| ns(n * rate.1.as_nanos() / rate.0);
+            assert!(sent.iter().zip(0..).all(|((when, _), n)| when.since(at) == due(n)));
         }
-        let flood = SynFlood { at, per_second: 1_000, lasts: secs(1), from: prefix(), to };
-        let sent = drain(&mut Raw::new("attacker").syn_flood(flood));
+        assert_eq!(told(SynFlood { at, rate: (0, secs(1)), count: 5, from: prefix(), to }).len(), 0);
+        let sent = told(SynFlood { at, rate: (1_000, secs(1)), count: 1_000, from: prefix(), to });
         let sources: std::collections::BTreeSet<_> = sent.iter().map(|(_, p)| (p.src, p.ports())).collect();
         assert!(sources.len() > 990, "addresses and ports are drawn anew for each SYN");
     }
@@ -247,7 +263,10 @@ mod tests {
             Packet::new(Ipv4Addr::new(10, 0, 0, 1).into(), Ipv4Addr::new(10, 0, 0, 2).into(), Body::Tcp(segment))
         };
         let at = |n| HostTime::ZERO + ms(n);
-        let mut raw = Raw::new("attacker").send(at(2), packet(1)).send(at(1), packet(2)).send(at(1), packet(3));
+        let mut raw = Raw::new();
+        for (when, port) in [(2, 1), (1, 2), (1, 3)] {
+            raw.send(at(when), packet(port));
+        }
         let sent: Vec<_> = drain(&mut raw).into_iter().map(|(when, p)| (when, p.ports().unwrap().0)).collect();
         assert_eq!(sent, [(at(1), 2), (at(1), 3), (at(2), 1)]);
     }

@@ -12,7 +12,7 @@ pub struct Requester {
     remote: SocketAddr,
     after: Span,
     every: Span,
-    times: u32,
+    times: u64,
     /// When the next one starts, if there is a next one.
     next: Option<HostTime>,
     flights: Flights,
@@ -38,7 +38,7 @@ impl Requester {
     }
 
     /// Makes `times` requests, one `every` so often.
-    pub fn every(mut self, every: Span, times: u32) -> Requester {
+    pub fn every(mut self, every: Span, times: u64) -> Requester {
         (self.every, self.times) = (every, times);
         self
     }

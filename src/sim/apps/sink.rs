@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 /// A server that accepts every connection, reads everything, and closes at the end of each stream.
 ///
 /// Accepted sockets are named `s1`, `s2`, …, so what is read is kept for
-/// [`Sim::received`](crate::sim::Sim::received). Counts `accepted`, `bytes`, `closed` and `errors`.
+/// [`Sim::received`](crate::sim::Sim::received). Counts `accepted`, `bytes`, `ended` (streams) and `errors`.
 #[derive(Debug)]
 pub struct Sink {
     listener: Listener,
@@ -18,6 +18,12 @@ impl Sink {
     /// Listens on `port`, both families.
     pub fn new(port: u16, backlog: u32) -> Sink {
         Sink { listener: Listener::new(port, backlog), readers: Readers::default() }
+    }
+
+    /// Leaves a connection open when its stream has ended: it stays in CLOSE-WAIT, as where a program forgets to close.
+    pub fn leave_open(mut self) -> Sink {
+        self.readers.leaves_open = true;
+        self
     }
 
     fn accept(&mut self, cx: &mut AppCx<'_>) {
@@ -45,6 +51,7 @@ impl App for Sink {
 #[derive(Debug, Default)]
 pub(super) struct Readers {
     open: BTreeSet<SocketId>,
+    leaves_open: bool,
     got: Rope,
 }
 
@@ -68,10 +75,12 @@ impl Readers {
                 Err(Errno::EAGAIN) => return false,
                 Ok(n) if n > 0 => cx.count("bytes", n as u64),
                 ended => {
-                    cx.count(if ended.is_ok() { "closed" } else { "errors" }, 1);
+                    cx.count(if ended.is_ok() { "ended" } else { "errors" }, 1);
                     self.open.remove(&socket);
-                    cx.close(socket).ok();
-                    return true;
+                    if !self.leaves_open {
+                        cx.close(socket).ok();
+                    }
+                    return !self.leaves_open;
                 }
             }
         }
