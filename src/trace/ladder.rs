@@ -25,7 +25,7 @@ use std::fmt;
 /// stands still is dotted; where all are dotted, nothing happens for a second or more.
 #[derive(Clone, Debug)]
 pub struct Ladder<'a> {
-    trace: &'a Trace<'a>,
+    trace: Trace<'a>,
     nodes: Vec<NodeId>,
     width: usize,
     absolute: bool,
@@ -56,10 +56,10 @@ impl fmt::Display for LadderError {
 
 impl std::error::Error for LadderError {}
 
-impl Trace<'_> {
+impl<'a> Trace<'a> {
     /// The ladder diagram of the endpoints of these names, from left to right; without names, of all where something
     /// happened.
-    pub fn ladder(&self, names: &[&str]) -> Result<Ladder<'_>, LadderError> {
+    pub fn ladder(&self, names: &[&str]) -> Result<Ladder<'a>, LadderError> {
         let named = |name: &&str| self.names.all_nodes().find(|(_, known)| known == name).map(|(node, _)| node);
         let mut nodes = Vec::new();
         for name in names {
@@ -76,7 +76,7 @@ impl Trace<'_> {
         match nodes.len() {
             0 => Err(LadderError::Empty),
             n if n > Ladder::MOST => Err(LadderError::TooMany(n)),
-            _ => Ok(Ladder { trace: self, nodes, width: 100, absolute: false }),
+            _ => Ok(Ladder { trace: self.clone(), nodes, width: 100, absolute: false }),
         }
     }
 }
@@ -117,8 +117,8 @@ impl Ladder<'_> {
 
     /// What is to be drawn, from top to bottom.
     fn rows(&self) -> Vec<Row> {
-        let words = Words { trace: self.trace, absolute: self.absolute };
-        let mut following = Following::new(self.trace);
+        let words = Words { trace: &self.trace, absolute: self.absolute };
+        let mut following = Following::new(&self.trace);
         let mut rows = Vec::new();
         for record in self.trace.records {
             following.see(record);

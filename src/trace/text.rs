@@ -10,7 +10,7 @@ use std::fmt;
 /// A trace as text, one line an event: `Display` writes it. See [`super::LEGEND`].
 #[derive(Clone, Debug)]
 pub struct Text<'a> {
-    trace: &'a Trace<'a>,
+    trace: Trace<'a>,
     full: bool,
     absolute: bool,
     options: bool,
@@ -18,16 +18,16 @@ pub struct Text<'a> {
     conn: Option<String>,
 }
 
-impl Trace<'_> {
+impl<'a> Trace<'a> {
     /// What a reader wants first: sends with their fates, transitions, calls, surprising arrivals, disturbances,
     /// broken rules.
-    pub fn story(&self) -> Text<'_> {
-        Text { trace: self, full: false, absolute: false, options: false, host: None, conn: None }
+    pub fn story(&self) -> Text<'a> {
+        Text { trace: self.clone(), full: false, absolute: false, options: false, host: None, conn: None }
     }
 
     /// Everything: also every arrival, timers, queues, congestion windows, routine calls and calls that begin. What was
     /// kept decides: see [`super::Keep`].
-    pub fn full(&self) -> Text<'_> {
+    pub fn full(&self) -> Text<'a> {
         Text { full: true, ..self.story() }
     }
 }
@@ -70,7 +70,7 @@ impl Text<'_> {
     }
 
     fn write_lines(&self, widths: &Widths, to: &mut impl fmt::Write) -> fmt::Result {
-        let words = Words { trace: self.trace, absolute: self.absolute };
+        let words = Words { trace: &self.trace, absolute: self.absolute };
         let mut calls: Option<Line> = None;
         self.visit(|record, columns, following| {
             let detail = self.detail(record, &words, following);
@@ -96,7 +96,7 @@ impl Text<'_> {
 
     /// Calls `f` with every record that is shown.
     fn visit(&self, mut f: impl FnMut(&Record<'_>, Columns, &Following<'_>) -> fmt::Result) -> fmt::Result {
-        let mut following = Following::new(self.trace);
+        let mut following = Following::new(&self.trace);
         let mut records = self.trace.records.iter().peekable();
         while let Some(record) = records.next() {
             following.see(record);
@@ -140,13 +140,13 @@ impl Text<'_> {
             _ => record.node.map_or("-", |node| names.node(node)),
         };
         let host = host.to_owned();
-        let conn = conn_column(self.trace, record, following);
+        let conn = conn_column(&self.trace, record, following);
         let (event, packet, fate) = match &record.what {
             What::Sent(sent) => {
                 let event = if sent.forwarded { "fwd" } else { "send" };
                 (event, format!(">{} #{}", names.link(sent.link).to, sent.n), sent.fate.to_string())
             }
-            What::Arrived(arrived) => ("recv", arrival_name(self.trace, arrived), outcome_text(arrived.outcome)),
+            What::Arrived(arrived) => ("recv", arrival_name(&self.trace, arrived), outcome_text(arrived.outcome)),
             What::Noted { event: Event::Arrival(arrival), .. } => ("recv", String::new(), outcome_text(Some(*arrival))),
             What::Noted { event, .. } => (event_name(event), String::new(), String::new()),
             What::Called(_) => ("call", String::new(), String::new()),
