@@ -24,4 +24,9 @@ One line an event, in the order in which things happened.
           first:last(length) of the data, acknowledgment, window as in the header, options (timestamps on SYNs only).
           Numbers count from the ISS of the connection that sent the segment; `= 1:5 in c2` are the receiver's
           numbers where it is in another connection. Segments of no connection show raw numbers and ports.
+
+As a ladder, time runs down and each endpoint has a column. An arrow stands where its packet is sent; at its right, how
+long it takes and what becomes of it. X: it is lost on the way. ~: it leaves in one row and arrives in another, because
+something happens in between. States stand on a column's line when they are entered, calls beside it. The line is missing
+while a host is down, dotted while it stands still, and colons while nothing happens for a second or more.
 ";
