@@ -27,6 +27,6 @@ One line an event, in the order in which things happened.
 
 As a ladder, time runs down and each endpoint has a column. An arrow stands where its packet is sent; at its right, how
 long it takes and what becomes of it. X: it is lost on the way. ~: it leaves in one row and arrives in another, because
-something happens in between. States stand on a column's line when they are entered, calls beside it. The line is missing
-while a host is down, dotted while it stands still, and colons while nothing happens for a second or more.
+something happens in between. States stand on a column's line when they are entered, calls beside it. The line is
+missing while a host is down, dotted while it stands still, and colons while nothing happens for a second or more.
 ";
