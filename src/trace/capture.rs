@@ -31,7 +31,9 @@ impl Trace<'_> {
         let mut capture = Capture::new(to, &[name], &self.hosts())?;
         for record in self.records.iter().filter(|record| record.node == Some(node)) {
             match &record.what {
-                What::Sent(sent) => write(&mut capture, 0, record.at, &sent.packet, &self.packet_name(sent))?,
+                What::Sent(sent) if self.names.link(sent.link).from == name => {
+                    write(&mut capture, 0, record.at, &sent.packet, &self.packet_name(sent))?;
+                }
                 What::Arrived(arrived) if self.is_seen(arrived) => {
                     let Arrived { link, n, packet, .. } = arrived;
                     write(&mut capture, 0, record.at, packet, &format!("{} #{n}", self.names.link(*link)))?;

@@ -36,13 +36,13 @@ use std::fmt;
 /// `seq_rel`, `ack_rel`, `flags`, `window`, `urgent`; `payload`: bytes of data; `text`: packetdrill notation, complete.
 #[derive(Clone, Debug)]
 pub struct Json<'a> {
-    trace: &'a Trace<'a>,
+    trace: Trace<'a>,
 }
 
-impl Trace<'_> {
+impl<'a> Trace<'a> {
     /// The run as lines of JSON, for programs; [`Json`] lists the fields. What was kept decides: see [`super::Keep`].
-    pub fn json(&self) -> Json<'_> {
-        Json { trace: self }
+    pub fn json(&self) -> Json<'a> {
+        Json { trace: self.clone() }
     }
 }
 
@@ -53,7 +53,7 @@ impl Json<'_> {
     /// Writes the lines.
     pub fn write(&self, to: &mut impl fmt::Write) -> fmt::Result {
         self.run().line(to)?;
-        let mut following = Following::new(self.trace);
+        let mut following = Following::new(&self.trace);
         for record in self.trace.records {
             following.see(record);
             self.record(record, &following).line(to)?;
@@ -141,7 +141,7 @@ impl Json<'_> {
         let ports = packet.ports();
         let object = object.with("proto", proto).some("src_port", ports.map(|(from, _)| from));
         let object = object.some("dst_port", ports.map(|(_, to)| to)).with("payload", payload);
-        let words = Words { trace: self.trace, absolute: false };
+        let words = Words { trace: &self.trace, absolute: false };
         let object = self.segment(object, packet, conn);
         object.with("text", words.packet(packet, conn, Depth::AllOptions))
     }
@@ -167,7 +167,7 @@ impl Json<'_> {
             CallKind::Routine => "routine",
             CallKind::Blocking => "blocking",
         };
-        let words = Words { trace: self.trace, absolute: false };
+        let words = Words { trace: &self.trace, absolute: false };
         let text = words.call(called, following.conn(record));
         let object = object.some("socket", called.stream.map(|stream| names.stream(stream)));
         let object = called.tuple.map_or(object.clone(), |tuple| ends(object, tuple));
@@ -193,7 +193,7 @@ impl Json<'_> {
     }
 
     fn disturbed(&self, object: Object, disturbance: &Disturbance) -> Object {
-        let words = Words { trace: self.trace, absolute: false };
+        let words = Words { trace: &self.trace, absolute: false };
         let link = |link: &LinkId| Some(self.trace.names.link(*link).to_string());
         let (what, link, ppm) = match disturbance {
             Disturbance::Host(_) => ("host", None, None),

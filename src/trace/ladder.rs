@@ -1,9 +1,11 @@
-use super::text::{header, is_story, verdict_text};
+use super::heading::{header, verdict_text};
+use super::picture::Picture;
+use super::text::is_story;
 use super::words::{Depth, Words, outcome_text};
 use super::{Arrived, ConnId, Disturbance, Following, LinkId, NodeId, Record, Sent, Trace, What};
 use crate::endpoint::{Event, HostFault};
 use crate::map::Map;
-use crate::time::{SimTime, Span, secs};
+use crate::time::SimTime;
 use std::fmt;
 
 /// A run as a ladder diagram: a column an endpoint, time running down, an arrow a packet. `Display` draws it.
@@ -23,7 +25,7 @@ use std::fmt;
 /// stands still is dotted; where all are dotted, nothing happens for a second or more.
 #[derive(Clone, Debug)]
 pub struct Ladder<'a> {
-    trace: &'a Trace<'a>,
+    trace: Trace<'a>,
     nodes: Vec<NodeId>,
     width: usize,
     absolute: bool,
@@ -54,10 +56,10 @@ impl fmt::Display for LadderError {
 
 impl std::error::Error for LadderError {}
 
-impl Trace<'_> {
+impl<'a> Trace<'a> {
     /// The ladder diagram of the endpoints of these names, from left to right; without names, of all where something
     /// happened.
-    pub fn ladder(&self, names: &[&str]) -> Result<Ladder<'_>, LadderError> {
+    pub fn ladder(&self, names: &[&str]) -> Result<Ladder<'a>, LadderError> {
         let named = |name: &&str| self.names.all_nodes().find(|(_, known)| known == name).map(|(node, _)| node);
         let mut nodes = Vec::new();
         for name in names {
@@ -74,7 +76,7 @@ impl Trace<'_> {
         match nodes.len() {
             0 => Err(LadderError::Empty),
             n if n > Ladder::MOST => Err(LadderError::TooMany(n)),
-            _ => Ok(Ladder { trace: self, nodes, width: 100, absolute: false }),
+            _ => Ok(Ladder { trace: self.clone(), nodes, width: 100, absolute: false }),
         }
     }
 }
@@ -99,7 +101,8 @@ impl Ladder<'_> {
     pub fn write(&self, to: &mut impl fmt::Write) -> fmt::Result {
         header(self.trace.header, to)?;
         let rows = self.rows();
-        let mut picture = Picture::new(self, &rows);
+        let names = self.nodes.iter().map(|node| self.trace.names.node(*node)).collect();
+        let mut picture = Picture::new(names, self.width, &rows);
         picture.heads(to)?;
         for row in &rows {
             picture.row(row, to)?;
@@ -114,8 +117,8 @@ impl Ladder<'_> {
 
     /// What is to be drawn, from top to bottom.
     fn rows(&self) -> Vec<Row> {
-        let words = Words { trace: self.trace, absolute: self.absolute };
-        let mut following = Following::new(self.trace);
+        let words = Words { trace: &self.trace, absolute: self.absolute };
+        let mut following = Following::new(&self.trace);
         let mut rows = Vec::new();
         for record in self.trace.records {
             following.see(record);
@@ -153,32 +156,42 @@ impl Ladder<'_> {
     }
 
     fn sent(&self, from: usize, sent: &Sent<'_>, words: &Words<'_>, following: &Following<'_>) -> Option<Drawn> {
-        let to = &self.trace.names.link(sent.link).to;
-        let to = match self.trace.names.all_nodes().find(|(_, name)| name == to) {
-            Some((node, _)) => self.column(node)?,
-            // On its way to nowhere.
-            None if from + 1 < self.nodes.len() => from + 1,
-            None => from.saturating_sub(1),
-        };
+        let link = self.trace.names.link(sent.link);
+        // The network's own answers start nowhere; they are shown where they arrive.
+        self.named(&link.from)?;
         let texts = [Depth::Options, Depth::Window, Depth::Numbers].map(|depth| {
             let text = words.sent(sent, following, depth);
             format!("#{} {text}", sent.n)
         });
+        let margin = sent.fate.to_string();
+        let to = match self.named(&link.to) {
+            Some(node) => self.column(node)?,
+            // On its way to nowhere.
+            None if from + 1 < self.nodes.len() => from + 1,
+            None if from > 0 => from - 1,
+            None => return Some(Drawn::Note { column: from, text: format!("{} --X {margin}", texts[0]) }),
+        };
         let end = if sent.fate.is_lost() { End::Lost } else { End::Leaves };
         let packet = (sent.link, sent.n);
-        Some(Drawn::Arrow(Arrow { from, to, packet, copy: 0, texts, end, margin: sent.fate.to_string() }))
+        Some(Drawn::Arrow(Arrow { from, to, packet, copy: 0, texts, end, margin }))
     }
 
     fn arrived(&self, to: usize, it: &Arrived<'_>, words: &Words<'_>, following: &Following<'_>) -> Option<Drawn> {
-        let from = &self.trace.names.link(it.link).from;
-        let from = self.trace.names.all_nodes().find(|(_, name)| name == from)?.0;
-        let from = self.column(from)?;
+        let link = self.trace.names.link(it.link);
         let copy = if it.copy > 0 { format!("+{}", it.copy) } else { String::new() };
         let text = format!("#{}{copy} {}", it.n, words.arrived(it, following));
+        let Some(from) = self.named(&link.from) else {
+            return Some(Drawn::Note { column: to, text: format!("<- {} {text}", link.from) });
+        };
+        let from = self.column(from)?;
         let outcome = it.outcome.map_or_else(String::new, |outcome| format!("{}, ", outcome_text(Some(outcome))));
         let margin = format!("{outcome}sent at {}", it.sent);
         let texts = [text.clone(), text.clone(), text];
         Some(Drawn::Arrow(Arrow { from, to, packet: (it.link, it.n), copy: it.copy, texts, end: End::Comes, margin }))
+    }
+
+    fn named(&self, name: &str) -> Option<NodeId> {
+        self.trace.names.all_nodes().find(|(_, known)| *known == name).map(|(node, _)| node)
     }
 
     fn column(&self, node: NodeId) -> Option<usize> {
@@ -209,15 +222,15 @@ fn line_after(disturbance: &Disturbance) -> Option<char> {
 
 /// A row of the picture.
 #[derive(Clone, Debug)]
-struct Row {
-    at: SimTime,
+pub(super) struct Row {
+    pub(super) at: SimTime,
     /// When all that it shows is over.
-    until: SimTime,
-    what: Drawn,
+    pub(super) until: SimTime,
+    pub(super) what: Drawn,
 }
 
 #[derive(Clone, Debug)]
-enum Drawn {
+pub(super) enum Drawn {
     /// On the line of a column.
     State { column: usize, text: String, margin: String },
     /// Beside the line of a column.
@@ -231,19 +244,19 @@ enum Drawn {
 }
 
 #[derive(Clone, Debug)]
-struct Arrow {
-    from: usize,
-    to: usize,
-    packet: (LinkId, u64),
-    copy: u8,
+pub(super) struct Arrow {
+    pub(super) from: usize,
+    pub(super) to: usize,
+    pub(super) packet: (LinkId, u64),
+    pub(super) copy: u8,
     /// The longest that fits is written.
-    texts: [String; 3],
-    end: End,
-    margin: String,
+    pub(super) texts: [String; 3],
+    pub(super) end: End,
+    pub(super) margin: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum End {
+pub(super) enum End {
     /// The whole way.
     Whole,
     /// It does not reach the other column.
@@ -310,186 +323,11 @@ fn join(rows: &mut [Option<Row>], index: usize, arrival: usize) {
     }
 }
 
-/// Where things are drawn.
-struct Picture<'a> {
-    names: Vec<&'a str>,
-    /// Where the lines of the columns are.
-    lines: Vec<usize>,
-    /// How each is drawn now.
-    style: Vec<char>,
-    /// Where the text at the right begins.
-    margin: usize,
-    /// The time that stands on the last row with one, and the instant that all rows have reached.
-    written: Option<SimTime>,
-    reached: SimTime,
-}
-
-impl<'a> Picture<'a> {
-    /// Columns that the time takes, and the gap behind.
-    const TIME: usize = 14;
-    /// The least distance between two lines.
-    const NEAREST: usize = 30;
-    /// The longest time without events that is not marked.
-    const PAUSE: Span = secs(1);
-
-    fn new(ladder: &Ladder<'a>, rows: &[Row]) -> Picture<'a> {
-        let names: Vec<&str> = ladder.nodes.iter().map(|node| ladder.trace.names.node(*node)).collect();
-        let mut half = names.iter().map(|name| name.chars().count().div_ceil(2)).max().unwrap_or(0).max(6);
-        let mut margin_text = 14;
-        for row in rows {
-            match &row.what {
-                Drawn::State { text, .. } => half = half.max(text.len().div_ceil(2)),
-                Drawn::Arrow(arrow) => margin_text = margin_text.max(arrow.margin.len().min(24)),
-                _ => {}
-            }
-        }
-        let first = Picture::TIME + half;
-        let gaps = names.len() - 1;
-        let room = ladder.width.saturating_sub(first + half + 2 + margin_text);
-        let gap = room.checked_div(gaps).unwrap_or(0).max(Picture::NEAREST);
-        let lines: Vec<usize> = (0..names.len()).map(|n| first + n * gap).collect();
-        let margin = first + gaps * gap + half + 2;
-        let style = vec!['|'; names.len()];
-        Picture { names, lines, style, margin, written: None, reached: SimTime::ZERO }
-    }
-
-    fn heads(&self, to: &mut impl fmt::Write) -> fmt::Result {
-        let mut canvas = Canvas::new();
-        canvas.text(8, "time");
-        for (name, line) in self.names.iter().zip(&self.lines) {
-            canvas.centred(*line, name);
-        }
-        canvas.write(to)?;
-        self.canvas().write(to)
-    }
-
-    /// A row with nothing but the lines.
-    fn canvas(&self) -> Canvas {
-        let mut canvas = Canvas::new();
-        for (line, style) in self.lines.iter().zip(&self.style) {
-            canvas.put(*line, *style);
-        }
-        canvas
-    }
-
-    fn row(&mut self, row: &Row, to: &mut impl fmt::Write) -> fmt::Result {
-        let idle = row.at.since(self.reached);
-        if idle >= Picture::PAUSE && row.at > self.reached {
-            let mut canvas = Canvas::new();
-            self.lines.iter().for_each(|line| canvas.put(*line, ':'));
-            canvas.text(self.margin, &format!("{idle} later"));
-            canvas.write(to)?;
-        }
-        self.reached = self.reached.max(row.until);
-        let mut canvas = self.canvas();
-        if self.written != Some(row.at) {
-            canvas.text(0, &format!("{:>12}", row.at));
-            self.written = Some(row.at);
-        }
-        match &row.what {
-            Drawn::State { column, text, margin } => {
-                canvas.centred(self.lines[*column], text);
-                canvas.text(self.margin, margin);
-            }
-            Drawn::Note { column, text } => self.note(&mut canvas, *column, text),
-            Drawn::Fault { column, text, line } => {
-                self.note(&mut canvas, *column, text);
-                self.style[*column] = line.unwrap_or(self.style[*column]);
-            }
-            Drawn::Arrow(arrow) => {
-                self.arrow(&mut canvas, arrow);
-                canvas.text(self.margin, &arrow.margin);
-            }
-            Drawn::Wide(text) => canvas.text(Picture::TIME, text),
-        }
-        canvas.write(to)
-    }
-
-    /// Text at the right of a line, up to the next one.
-    fn note(&self, canvas: &mut Canvas, column: usize, text: &str) {
-        let start = self.lines[column] + 2;
-        match self.lines.get(column + 1) {
-            Some(next) => canvas.text(start, &cut(text, next - start - 1)),
-            None => canvas.text(start, text),
-        }
-    }
-
-    fn arrow(&self, canvas: &mut Canvas, arrow: &Arrow) {
-        if arrow.from == arrow.to {
-            let end = if arrow.end == End::Lost { 'X' } else { '>' };
-            return self.note(canvas, arrow.from, &format!("(lo) {} --{end}", arrow.texts[1]));
-        }
-        let (from, to) = (self.lines[arrow.from], self.lines[arrow.to]);
-        let right = to > from;
-        let (left, end) = if right { (from, to) } else { (to, from) };
-        // Half arrows leave a fifth of the way open, on the side that the packet has not reached, or has left.
-        let open = (end - left) / 5;
-        let at_receiver = matches!(arrow.end, End::Lost | End::Leaves);
-        let (start, stop) = match (arrow.end, right == at_receiver) {
-            (End::Whole, _) => (left + 1, end),
-            (_, true) => (left + 1, end - open),
-            (_, false) => (left + 1 + open, end),
-        };
-        (start..stop).for_each(|x| canvas.put(x, '-'));
-        let (head, tail) = if right { (stop - 1, start) } else { (start, stop - 1) };
-        match arrow.end {
-            End::Whole => canvas.put(head, if right { '>' } else { '<' }),
-            End::Lost => canvas.put(head, 'X'),
-            End::Leaves => canvas.put(head, '~'),
-            End::Comes => {
-                canvas.put(head, if right { '>' } else { '<' });
-                canvas.put(tail, '~');
-            }
-        }
-        let room = (stop - start).saturating_sub(6);
-        let fitting = arrow.texts.iter().find(|text| text.chars().count() <= room).unwrap_or(&arrow.texts[2]);
-        let text = format!(" {} ", cut(fitting, room));
-        canvas.text(start + (stop - start - text.chars().count()) / 2, &text);
-    }
-}
-
-/// `text`, or the start of it that fits, with dots.
-fn cut(text: &str, room: usize) -> String {
-    if text.chars().count() <= room {
-        return text.to_owned();
-    }
-    text.chars().take(room.saturating_sub(3)).chain("...".chars()).take(room).collect()
-}
-
-/// One row of characters, as long as what is drawn on it.
-struct Canvas(Vec<char>);
-
-impl Canvas {
-    fn new() -> Canvas {
-        Canvas(Vec::new())
-    }
-
-    fn put(&mut self, x: usize, c: char) {
-        if self.0.len() <= x {
-            self.0.resize(x + 1, ' ');
-        }
-        self.0[x] = c;
-    }
-
-    fn text(&mut self, x: usize, text: &str) {
-        text.chars().enumerate().for_each(|(n, c)| self.put(x + n, c));
-    }
-
-    fn centred(&mut self, x: usize, text: &str) {
-        self.text(x.saturating_sub(text.chars().count() / 2), text);
-    }
-
-    fn write(&self, to: &mut impl fmt::Write) -> fmt::Result {
-        let line: String = self.0.iter().collect();
-        writeln!(to, "{}", line.trim_end())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::endpoint::{Arrival, DropReason, State};
-    use crate::time::ms;
+    use crate::time::{Span, ms};
     use crate::trace::LinkName;
     use crate::trace::sample::{CLIENT, SERVER, Sample, after};
 
@@ -511,7 +349,7 @@ mod tests {
         sample.at(ms(10)).send(SERVER, "R 0:0(0) win 9", after(ms(30)));
         sample.at(ms(30)).arrive(SERVER, 1, None).state(SERVER, State::Closed, State::SynReceived);
         sample.at(ms(40)).arrive(CLIENT, 1, Some(Arrival::Dropped(DropReason::Policy)));
-        assert_eq!(picture(&sample, &[]), "");
+        assert_eq!(picture(&sample, &[]), CROSSING);
     }
 
     #[test]
@@ -523,7 +361,7 @@ mod tests {
         sample.send(CLIENT, "P. 201:301(100) ack 1 win 9", after(ms(20)));
         sample.at(ms(30)).arrive(SERVER, 3, Some(Arrival::OutOfOrder)).arrive(SERVER, 4, Some(Arrival::OutOfOrder));
         sample.at(ms(40)).arrive(SERVER, 2, None);
-        assert_eq!(picture(&sample, &[]), "");
+        assert_eq!(picture(&sample, &[]), BURST);
     }
 
     #[test]
@@ -556,7 +394,7 @@ mod tests {
         sample.at(ms(20)).state(CLIENT, State::SynSent, State::Established);
         sample.record(Some(SERVER), What::Disturbed(Disturbance::Host(HostFault::Reboot { quiet: Span::ZERO })));
         sample.record(None, What::Violated { rule: "window", text: "too much".to_owned() });
-        assert_eq!(picture(&sample, &["client", "router", "server"]), "");
+        assert_eq!(picture(&sample, &["client", "router", "server"]), ROUTER);
     }
 
     #[test]
@@ -573,5 +411,69 @@ mod tests {
         assert!(sample.trace().ladder(&["h0", "h6"]).is_ok());
     }
 
-    const LOST_SYN: &str = "";
+    const LOST_SYN: &str = "\
+\x20       time       client                                           server
+                      |                                                |
+    0.000000          |                                                | listen backlog 8 = 0
+                  SYN-SENT                                             |
+                      |-------- #1 S 0:0(0) win 64240 -------X         |         LOST fault syn
+                      :                                                :         1s later
+    1.000000          |------------ #2 S 0:0(0) win 64240 ------------>|         20ms
+    1.020000          |<-------- #1 S. 0:0(0) ack 1 win 65160 ---------|         20ms
+    1.040000     ESTABLISHED                                           |
+                      |---------- #3 . 1:1(0) ack 1 win 502 ---------->|         20ms
+                      | connect = 0 (took 1.040s)                      |
+    1.060000          |                                           ESTABLISHED
+                      |                                                | accept :80 = s1 (c1)
+    2.000000          | close = 0                                      |
+                      |---------- #4 F. 1:1(0) ack 1 win 502 --------->|         20ms
+                 FIN-WAIT-1                                            |
+    2.020000          |                                           CLOSE-WAIT
+                      |                                                | recv = 0 (end of stream)
+                      |                                                | close = 0
+                      |<--------- #2 F. 1:1(0) ack 2 win 510 ----------|         20ms
+                      |                                            LAST-ACK
+    2.040000   TIME-WAIT (60s)                                         |
+                      |------ #5 . 2:2(0) ack 2 win 502 -----X         |         LOST fault ack
+    2.260000          |<--------- #3 F. 1:1(0) ack 2 win 510 ----------|         20ms, OLD duplicate
+    2.280000          |---------- #6 . 2:2(0) ack 2 win 502 ---------->|         20ms
+    2.300000          |                                             CLOSED
+                      :                                                :         59.980s later
+   62.280000       CLOSED                                              |
+   62.280000  HELD  11 oracles, 3 expectations; 9 packets, 2 lost; quiescent
+";
+
+    const CROSSING: &str = "\
+\x20       time     client                                          server
+                    |                                               |
+    0.000000    SYN-SENT                                            |
+                    |--------- #1 S 0:0(0) win 9 ---------~         |       30ms
+    0.010000        |         ~----- #1 R 9000:9000(0) win 9 -------|       30ms
+    0.030000        |         ~----------- #1 S 0:0(0) ------------>|       sent at 0.000000
+                    |                                         SYN-RECEIVED
+    0.040000        |<-------- #1 R 9000:9000(0) ---------~         |       DROP policy, sent at 0.010000
+";
+
+    const BURST: &str = "\
+\x20       time     client                                                  server
+                    |                                                       |
+    0.000000        |------------------ #1 S 0:0(0) win 9 ----------------->|       9ms
+    0.010000        |------ #2 . 1:101(100) ack 9001 win 9 -----~           |       30ms
+                    |---------- #3 . 101:201(100) ack 9001 win 9 ---------->|       20ms, EARLY kept
+                    |---------- #4 P. 201:301(100) ack 9001 win 9 --------->|       20ms, EARLY kept
+    0.040000        |           ~-------- #2 . 1:101(100) ack 9001 -------->|       sent at 0.010000
+";
+
+    const ROUTER: &str = "\
+\x20       time     client                        router                        server
+                    |                             |                             |
+    0.000000        |--- #1 S 0:0(0) win 64240 -->|                             |       5ms
+    0.005000        |                             |--- #1 S 0:0(0) win 64240 -->|       5ms
+    0.010000        |            ~------- #1 S. 0:0(0) ack 1 win 65160 ---------|       9ms
+                    |                             |                             | ** crash
+    0.019000        |<------------ #1 S. 0:0(0) ack 1 -------------~                    sent at 0.010000
+    0.020000   ESTABLISHED                        |
+                    |                             |                               ** reboot
+              !! window: too much                 |                             |
+";
 }

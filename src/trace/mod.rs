@@ -4,10 +4,13 @@ mod capture;
 mod conns;
 mod digest;
 mod follow;
+mod heading;
 mod json;
 mod ladder;
+mod legend;
 mod names;
 mod pcapng;
+mod picture;
 mod record;
 #[cfg(test)]
 mod sample;
@@ -20,10 +23,11 @@ pub(crate) use digest::Digester;
 use follow::Following;
 pub use json::Json;
 pub use ladder::{Ladder, LadderError};
+pub use legend::LEGEND;
 pub use names::{LinkId, LinkName, Names, NodeId, StreamId};
 pub use pcapng::{Capture, CaptureError};
 pub use record::{Arrived, Call, CallKind, Called, Disturbance, Done, Record, Sent, What};
-pub use text::{LEGEND, Text};
+pub use text::Text;
 
 use std::collections::VecDeque;
 

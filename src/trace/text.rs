@@ -1,43 +1,16 @@
 use super::follow::accepted;
+use super::heading::{header, verdict_text};
 use super::words::{Depth, Words, outcome_text};
-use super::{Arrived, Call, CallKind, Called, Following, Header, Record, Trace, Verdict, What};
+use super::{Arrived, Call, CallKind, Called, Following, Record, Trace, Verdict, What};
 use crate::endpoint::{Event, TimerChange};
 use crate::time::SimTime;
 use crate::wire::Body;
 use std::fmt;
 
-/// How to read a trace; for documentation and help texts.
-pub const LEGEND: &str = "\
-One line an event, in the order in which things happened.
-
-  time    seconds of virtual time since the start of the run
-  host    where it happened; - is the run as a whole
-  event   send   a packet is sent, and its fate is decided
-          fwd    the same, by an endpoint that only passes it on
-          recv   a packet arrives (the story shows surprising arrivals only)
-          state  a connection changes its state
-          call   a socket call returns; one that only begins ends in `...` (full)
-          timer  a timer fires or is started anew (full)
-          queue  entries and limits of a listener's two queues (full)
-          cwnd   the congestion window changes by more than an acknowledgment's growth (full)
-          fault  the script disturbs the world
-          check  a rule is broken; on the last line, the verdict
-  conn    the connection (c1, c2, ... in the order of their first SYNs), the socket of a call, or a listener (:80)
-  packet  >server #2 is the second packet on the link to server, <client #2 the second on the link from client;
-          #2+1 is its first duplicate
-  fate    of a packet sent: how long it takes; `dup` and how long a duplicate takes; LOST and by what; CORRUPT and
-          which bit is flipped
-          of an arrival: ok; OLD, received before; EARLY, ahead of what is expected; DROP and why
-  detail  segments in packetdrill's notation: flags (F FIN, S SYN, R RST, P PSH, U URG, E ECE, W CWR, . ACK),
-          first:last(length) of the data, acknowledgment, window as in the header, options (timestamps on SYNs only).
-          Numbers count from the ISS of the connection that sent the segment; `= 1:5 in c2` are the receiver's
-          numbers where it is in another connection. Segments of no connection show raw numbers and ports.
-";
-
-/// A trace as text, one line an event: `Display` writes it. See [`LEGEND`].
+/// A trace as text, one line an event: `Display` writes it. See [`super::LEGEND`].
 #[derive(Clone, Debug)]
 pub struct Text<'a> {
-    trace: &'a Trace<'a>,
+    trace: Trace<'a>,
     full: bool,
     absolute: bool,
     options: bool,
@@ -45,16 +18,16 @@ pub struct Text<'a> {
     conn: Option<String>,
 }
 
-impl Trace<'_> {
+impl<'a> Trace<'a> {
     /// What a reader wants first: sends with their fates, transitions, calls, surprising arrivals, disturbances,
     /// broken rules.
-    pub fn story(&self) -> Text<'_> {
-        Text { trace: self, full: false, absolute: false, options: false, host: None, conn: None }
+    pub fn story(&self) -> Text<'a> {
+        Text { trace: self.clone(), full: false, absolute: false, options: false, host: None, conn: None }
     }
 
     /// Everything: also every arrival, timers, queues, congestion windows, routine calls and calls that begin. What was
     /// kept decides: see [`super::Keep`].
-    pub fn full(&self) -> Text<'_> {
+    pub fn full(&self) -> Text<'a> {
         Text { full: true, ..self.story() }
     }
 }
@@ -97,7 +70,7 @@ impl Text<'_> {
     }
 
     fn write_lines(&self, widths: &Widths, to: &mut impl fmt::Write) -> fmt::Result {
-        let words = Words { trace: self.trace, absolute: self.absolute };
+        let words = Words { trace: &self.trace, absolute: self.absolute };
         let mut calls: Option<Line> = None;
         self.visit(|record, columns, following| {
             let detail = self.detail(record, &words, following);
@@ -123,7 +96,7 @@ impl Text<'_> {
 
     /// Calls `f` with every record that is shown.
     fn visit(&self, mut f: impl FnMut(&Record<'_>, Columns, &Following<'_>) -> fmt::Result) -> fmt::Result {
-        let mut following = Following::new(self.trace);
+        let mut following = Following::new(&self.trace);
         let mut records = self.trace.records.iter().peekable();
         while let Some(record) = records.next() {
             following.see(record);
@@ -148,7 +121,8 @@ impl Text<'_> {
     }
 
     fn passes(&self, record: &Record<'_>, columns: &Columns, following: &Following<'_>) -> bool {
-        let host = self.host.as_ref().is_none_or(|host| record.node.is_none() || *host == columns.host);
+        let at = record.node.map(|node| self.trace.names.node(node));
+        let host = self.host.as_ref().is_none_or(|host| at.is_none_or(|at| host == at));
         let conn = self.conn.as_ref().is_none_or(|name| match record.what {
             What::Disturbed(_) | What::Violated { .. } => true,
             _ => {
@@ -160,14 +134,19 @@ impl Text<'_> {
 
     fn columns(&self, record: &Record<'_>, following: &Following<'_>) -> Columns {
         let names = self.trace.names;
-        let host = record.node.map_or("-", |node| names.node(node)).to_owned();
-        let conn = conn_column(self.trace, record, following);
+        let host = match &record.what {
+            // The network's own answers are no packets of the host that they go to.
+            What::Sent(sent) => &names.link(sent.link).from,
+            _ => record.node.map_or("-", |node| names.node(node)),
+        };
+        let host = host.to_owned();
+        let conn = conn_column(&self.trace, record, following);
         let (event, packet, fate) = match &record.what {
             What::Sent(sent) => {
                 let event = if sent.forwarded { "fwd" } else { "send" };
                 (event, format!(">{} #{}", names.link(sent.link).to, sent.n), sent.fate.to_string())
             }
-            What::Arrived(arrived) => ("recv", arrival_name(self.trace, arrived), outcome_text(arrived.outcome)),
+            What::Arrived(arrived) => ("recv", arrival_name(&self.trace, arrived), outcome_text(arrived.outcome)),
             What::Noted { event: Event::Arrival(arrival), .. } => ("recv", String::new(), outcome_text(Some(*arrival))),
             What::Noted { event, .. } => (event_name(event), String::new(), String::new()),
             What::Called(_) => ("call", String::new(), String::new()),
@@ -270,32 +249,6 @@ fn listener(trace: &Trace<'_>, called: &Called) -> Option<String> {
     }
 }
 
-/// What was run, a line a fact.
-pub(super) fn header(header: &Header, to: &mut impl fmt::Write) -> fmt::Result {
-    if !header.sim.is_empty() {
-        writeln!(to, "sim       {}", header.sim)?;
-    }
-    writeln!(to, "seed      {}", header.seed)?;
-    if !header.params.is_empty() {
-        let params: Vec<String> = header.params.iter().map(|(name, value)| format!("{name} = {value}")).collect();
-        writeln!(to, "params    {}", params.join(", "))?;
-    }
-    // Profiles in the order of their first host.
-    let mut profiles: Vec<(&str, Vec<&str>)> = Vec::new();
-    for (host, profile) in &header.profiles {
-        match profiles.iter_mut().find(|(name, _)| name == profile) {
-            Some((_, hosts)) => hosts.push(host),
-            None => profiles.push((profile, vec![host])),
-        }
-    }
-    for (profile, hosts) in profiles {
-        let hosts = if hosts.len() > 8 { format!("{} hosts", hosts.len()) } else { hosts.join(", ") };
-        writeln!(to, "profile   {profile}: {hosts}")?;
-    }
-    header.teaching.iter().try_for_each(|setting| writeln!(to, "teaching  {setting} (not real)"))?;
-    writeln!(to)
-}
-
 fn write_verdict(verdict: &Verdict, widths: &Widths, to: &mut impl fmt::Write) -> fmt::Result {
     let fate = |held| if held { "HELD".to_owned() } else { "BROKEN".to_owned() };
     let columns = |held| Columns { host: "-".to_owned(), event: "check", fate: fate(held), ..Columns::default() };
@@ -303,18 +256,6 @@ fn write_verdict(verdict: &Verdict, widths: &Widths, to: &mut impl fmt::Write) -
         widths.write(to, verdict.at, &columns(false), broken)?;
     }
     widths.write(to, verdict.at, &columns(verdict.held), &verdict_text(verdict))
-}
-
-/// `11 oracles, 3 expectations; 9 packets, 2 lost; quiescent`
-pub(super) fn verdict_text(verdict: &Verdict) -> String {
-    let Verdict { oracles, expectations, packets, lost, ended, .. } = verdict;
-    let s = |one: bool| if one { "" } else { "s" };
-    format!(
-        "{oracles} oracle{}, {expectations} expectation{}; {packets} packet{}, {lost} lost; {ended}",
-        s(*oracles == 1),
-        s(*expectations == 1),
-        s(*packets == 1)
-    )
 }
 
 /// A line of calls, which may take further calls of the same socket at the same instant.
