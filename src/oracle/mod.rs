@@ -3,6 +3,37 @@
 //! An oracle takes one record at a time and keeps its own state; it never looks back and never scans while the run
 //! goes on. Wire oracles need packets, fates and socket results only, and run on every endpoint; state oracles need
 //! [`crate::endpoint::Endpoint::connections`].
+//!
+//! An oracle that is not sure says nothing: what it reports is broken, what it passes may be.
+
+mod ack_required;
+mod ack_storm;
+mod checksum;
+mod consistent_retransmission;
+mod evidence;
+mod legal_transition;
+mod liveness;
+mod mtu;
+#[cfg(test)]
+mod plant;
+mod queue_bounds;
+mod rto_growth;
+mod stream_integrity;
+mod una_le_nxt;
+mod window;
+
+pub use ack_required::AckRequired;
+pub use ack_storm::AckStorm;
+pub use checksum::Checksum;
+pub use consistent_retransmission::ConsistentRetransmission;
+pub use legal_transition::LegalTransition;
+pub use liveness::Liveness;
+pub use mtu::Mtu;
+pub use queue_bounds::QueueBounds;
+pub use rto_growth::RtoGrowth;
+pub use stream_integrity::StreamIntegrity;
+pub use una_le_nxt::UnaLeNxt;
+pub use window::Window;
 
 use crate::endpoint::{ConnView, ListenView};
 use crate::time::SimTime;
@@ -75,5 +106,57 @@ impl Seen<'_> {
     ) {
         let (oracle, source) = (oracle.name(), oracle.source());
         self.found.push(Violation { oracle, source, at: self.now, node, packet, text });
+    }
+}
+
+type Make = fn() -> Box<dyn Oracle>;
+
+/// Every oracle under its name, the wire oracles first.
+const ALL: [(&str, Make); 12] = [
+    (stream_integrity::NAME, || Box::new(StreamIntegrity::default())),
+    (window::NAME, || Box::new(Window::default())),
+    (mtu::NAME, || Box::new(Mtu::default())),
+    (consistent_retransmission::NAME, || Box::new(ConsistentRetransmission::default())),
+    (rto_growth::NAME, || Box::new(RtoGrowth::default())),
+    (ack_required::NAME, || Box::new(AckRequired::default())),
+    (ack_storm::NAME, || Box::new(AckStorm::default())),
+    (checksum::NAME, || Box::new(Checksum::default())),
+    (liveness::NAME, || Box::new(Liveness::default())),
+    (legal_transition::NAME, || Box::new(LegalTransition::default())),
+    (una_le_nxt::NAME, || Box::new(UnaLeNxt::default())),
+    (queue_bounds::NAME, || Box::new(QueueBounds)),
+];
+
+/// Every oracle, fresh for one run.
+pub fn all() -> Vec<Box<dyn Oracle>> {
+    ALL.iter().map(|(_, make)| make()).collect()
+}
+
+/// The oracle with this name, fresh for one run.
+pub fn by_name(name: &str) -> Option<Box<dyn Oracle>> {
+    ALL.iter().find(|(known, _)| *known == name).map(|(_, make)| make())
+}
+
+/// The names of all oracles.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    ALL.iter().map(|&(name, _)| name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn oracles_are_found_under_the_names_they_bear() {
+        for name in names() {
+            let oracle = by_name(name).unwrap();
+            assert_eq!(oracle.name(), name);
+            assert!(!oracle.source().is_empty());
+        }
+        let mut sorted: Vec<_> = names().collect();
+        sorted.sort_unstable();
+        sorted.dedup();
+        assert_eq!((sorted.len(), all().len()), (ALL.len(), ALL.len()));
+        assert!(by_name("stream").is_none());
     }
 }

@@ -1,0 +1,323 @@
+//! What a wire oracle may take as evidence: which packets an end sent of its own accord, and which reached it.
+//!
+//! Left out are packets that middleboxes pass on (a copy on the way is no retransmission, a NAT is no end), packets
+//! that the script injected, connections of a host to the very same port of its own, and connections whose
+//! incarnations cannot be told apart any more because a SYN came from somewhere else.
+
+use super::Seen;
+use crate::endpoint::{Arrival, DropReason, Event, State};
+use crate::map::Map;
+use crate::time::SimTime;
+use crate::trace::{Arrived, Belongs, ConnId, Disturbance, LinkId, Names, NodeId, Record, Sent, Side, What};
+use crate::wire::{Body, Flags, Packet, Segment, Seq};
+use std::net::{IpAddr, SocketAddr};
+
+/// One end of one incarnation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct End {
+    pub(super) conn: ConnId,
+    pub(super) side: Side,
+}
+
+impl End {
+    /// The other end of the same incarnation.
+    pub(super) const fn peer(self) -> End {
+        End { conn: self.conn, side: self.side.flipped() }
+    }
+
+    /// `side` of `c1`, in words.
+    pub(super) fn describe(self, seen: &Seen<'_>) -> String {
+        let addr = seen.conns.get(self.conn).map(|conn| match self.side {
+            Side::Opener => conn.opener,
+            Side::Other => conn.other,
+        });
+        let who = addr.map_or_else(|| "an unknown end".to_owned(), |addr| seen.names.socket(addr));
+        format!("{who} in {}", seen.conns.name(self.conn))
+    }
+
+    /// `seq` of this end, counted from its initial sequence number where that is known.
+    pub(super) fn relative(self, seen: &Seen<'_>, seq: Seq) -> u32 {
+        let iss = seen.conns.get(self.conn).and_then(|conn| conn.iss(self.side));
+        seq.since(iss.unwrap_or(Seq(0)))
+    }
+}
+
+impl From<Belongs> for End {
+    fn from(belongs: Belongs) -> End {
+        End { conn: belongs.conn, side: belongs.from }
+    }
+}
+
+/// A segment that proves something.
+pub(super) enum Sight<'a> {
+    /// An end sent it of its own accord.
+    Sent(Sending<'a>),
+    /// It reached the end that it is addressed to.
+    Came(Coming<'a>),
+}
+
+/// A segment that an end sent.
+pub(super) struct Sending<'a> {
+    pub(super) node: NodeId,
+    pub(super) end: End,
+    pub(super) packet: (LinkId, u64),
+    pub(super) segment: &'a Segment,
+}
+
+/// A segment that reached an end.
+pub(super) struct Coming<'a> {
+    pub(super) node: NodeId,
+    /// The end that it reached.
+    pub(super) end: End,
+    /// The end that it was sent by.
+    pub(super) from: End,
+    pub(super) packet: (LinkId, u64),
+    pub(super) segment: &'a Segment,
+    /// Whether the script injected it.
+    pub(super) forged: bool,
+    pub(super) copy: u8,
+    pub(super) sent: SimTime,
+    pub(super) outcome: Option<Arrival>,
+}
+
+/// Sorts records into evidence.
+#[derive(Default)]
+pub(super) struct Evidence {
+    /// The link on which the next packet is injected.
+    injecting: Option<LinkId>,
+    /// Injected packets on their way.
+    forged: Map<(LinkId, u64), ()>,
+    nodes: Vec<NodeFacts>,
+    homes: Map<IpAddr, NodeId>,
+    homes_known: usize,
+    conns_known: usize,
+    /// A bit an incarnation: whether its segments are evidence no more.
+    clouded: Vec<u64>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct NodeFacts {
+    /// It passes on what is not addressed to it.
+    is_middlebox: bool,
+    /// When something last happened to it that moves its timers.
+    stirred: Option<SimTime>,
+    /// The address of its own that was looked up last.
+    home: Option<IpAddr>,
+}
+
+impl Evidence {
+    /// What `record` proves, if it proves anything. To be called for every record.
+    pub(super) fn look<'r>(&mut self, record: &'r Record<'_>, seen: &Seen<'_>) -> Option<Sight<'r>> {
+        let sight = match (&record.what, record.node) {
+            (What::Sent(sent), Some(node)) => self.sent(node, sent, seen).map(Sight::Sent),
+            (What::Arrived(arrived), Some(node)) => {
+                if let Body::Icmp(_) = arrived.packet.body {
+                    self.facts(node).stirred = Some(record.at);
+                }
+                self.arrived(node, arrived, seen).map(Sight::Came)
+            }
+            (What::Disturbed(Disturbance::Injected(link)), _) => {
+                self.injecting = Some(*link);
+                None
+            }
+            (What::Disturbed(Disturbance::Host(_) | Disturbance::Skew(_)), Some(node)) => {
+                self.facts(node).stirred = Some(record.at);
+                None
+            }
+            _ => None,
+        };
+        self.conns_known = seen.conns.len();
+        sight
+    }
+
+    /// Whether something happened to `node` at or after `since` that moves its timers: a fault, another speed of its
+    /// clock, an ICMP error (RFC 6069 takes back a doubling for one).
+    pub(super) fn stirred_since(&self, node: NodeId, since: SimTime) -> bool {
+        self.nodes.get(node.0 as usize).and_then(|facts| facts.stirred).is_some_and(|at| at >= since)
+    }
+
+    /// Whether `node` is known to pass packets on.
+    pub(super) fn is_middlebox(&self, node: NodeId) -> bool {
+        self.nodes.get(node.0 as usize).is_some_and(|facts| facts.is_middlebox)
+    }
+
+    /// Whether the segments of `conn` prove nothing any more.
+    pub(super) fn is_clouded(&self, conn: ConnId) -> bool {
+        self.clouded.get(conn.0 as usize / 64).is_some_and(|bits| bits >> (conn.0 % 64) & 1 == 1)
+    }
+
+    fn sent<'r>(&mut self, node: NodeId, sent: &'r Sent<'_>, seen: &Seen<'_>) -> Option<Sending<'r>> {
+        let forged = self.injecting.take_if(|link| *link == sent.link).is_some();
+        if forged {
+            if !sent.fate.is_lost() {
+                self.forged.insert((sent.link, sent.n), ());
+            }
+        } else if sent.forwarded {
+            self.facts(node).is_middlebox = true;
+        }
+        let segment = sent.packet.segment()?;
+        let end = End::from(sent.conn?);
+        // Such a SYN moves one end of the 4-tuple into an incarnation that its host knows nothing of.
+        let is_fresh = end.conn.0 as usize >= self.conns_known;
+        if segment.has(Flags::SYN) && (forged || sent.forwarded && is_fresh) {
+            self.cloud(end.conn);
+            let (src, dst) = ends(&sent.packet, segment);
+            if let Some(live) = seen.conns.of(dst, src) {
+                self.cloud(live.conn);
+            }
+        }
+        let is_own = !forged && !sent.forwarded && !self.is_middlebox(node);
+        let is_clear = !self.is_clouded(end.conn) && !is_to_itself(&sent.packet, segment);
+        (is_own && is_clear).then_some(Sending { node, end, packet: (sent.link, sent.n), segment })
+    }
+
+    fn arrived<'r>(&mut self, node: NodeId, arrived: &'r Arrived<'_>, seen: &Seen<'_>) -> Option<Coming<'r>> {
+        let forged = arrived.copy == 0 && !self.forged.is_empty() && {
+            self.forged.remove(&(arrived.link, arrived.n)).is_some()
+        };
+        if !self.is_home(node, arrived.packet.dst, seen.names) {
+            let is_mistake = [DropReason::NotMine, DropReason::HostDown]
+                .map(|r| Some(Arrival::Dropped(r)))
+                .contains(&arrived.outcome);
+            self.facts(node).is_middlebox |= !is_mistake;
+            return None;
+        }
+        let segment = arrived.packet.segment()?;
+        let from = End::from(arrived.conn?);
+        if self.is_middlebox(node) || is_to_itself(&arrived.packet, segment) {
+            return None;
+        }
+        let end = arrived.here.map_or_else(|| from.peer(), End::from);
+        if self.is_clouded(from.conn) || self.is_clouded(end.conn) {
+            self.cloud(from.conn);
+            self.cloud(end.conn);
+            return None;
+        }
+        let &Arrived { link, n, copy, sent, outcome, .. } = arrived;
+        Some(Coming { node, end, from, packet: (link, n), segment, forged, copy, sent, outcome })
+    }
+
+    fn facts(&mut self, node: NodeId) -> &mut NodeFacts {
+        let index = node.0 as usize;
+        if self.nodes.len() <= index {
+            self.nodes.resize(index + 1, NodeFacts::default());
+        }
+        &mut self.nodes[index]
+    }
+
+    fn cloud(&mut self, conn: ConnId) {
+        let index = conn.0 as usize / 64;
+        if self.clouded.len() <= index {
+            self.clouded.resize(index + 1, 0);
+        }
+        self.clouded[index] |= 1 << (conn.0 % 64);
+    }
+
+    /// Whether `addr` is an address of `node`.
+    fn is_home(&mut self, node: NodeId, addr: IpAddr, names: &Names) -> bool {
+        if self.facts(node).home == Some(addr) || addr.is_loopback() {
+            return true;
+        }
+        for &(addr, node) in &names.addrs[self.homes_known..] {
+            self.homes.insert(addr, node);
+        }
+        self.homes_known = names.addrs.len();
+        let is_home = self.homes.get(&addr) == Some(&node);
+        if is_home {
+            self.facts(node).home = Some(addr);
+        }
+        is_home
+    }
+}
+
+/// The end whose connection ceases to exist with `record`, where its host tells so.
+pub(super) fn ended(record: &Record<'_>) -> Option<End> {
+    match &record.what {
+        What::Noted { conn: Some(belongs), event: Event::Transition { to: State::Closed | State::Listen, .. } } => {
+            Some(End::from(*belongs))
+        }
+        _ => None,
+    }
+}
+
+/// `client > server #3`.
+pub(super) fn packet_name(seen: &Seen<'_>, (link, n): (LinkId, u64)) -> String {
+    format!("{} #{n}", seen.names.link(link))
+}
+
+fn ends(packet: &Packet, segment: &Segment) -> (SocketAddr, SocketAddr) {
+    (SocketAddr::new(packet.src, segment.src_port), SocketAddr::new(packet.dst, segment.dst_port))
+}
+
+/// A port that is connected to itself: both ends have one name.
+fn is_to_itself(packet: &Packet, segment: &Segment) -> bool {
+    segment.src_port == segment.dst_port && packet.src == packet.dst
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::plant::{CLIENT, Dir, SERVER, data, syn};
+    use super::super::{Oracle, plant::Plant};
+    use super::*;
+
+    /// Reports every piece of evidence, so that a test sees what passes.
+    #[derive(Default)]
+    struct Tell(Evidence);
+
+    impl Oracle for Tell {
+        fn name(&self) -> &'static str {
+            "tell"
+        }
+
+        fn source(&self) -> &'static str {
+            "this test"
+        }
+
+        fn on_record(&mut self, record: &Record<'_>, seen: &mut Seen<'_>) {
+            let text = match self.0.look(record, seen) {
+                Some(Sight::Sent(s)) => format!("sent c{} {:?}", s.end.conn.0 + 1, s.end.side),
+                Some(Sight::Came(c)) => format!("came c{} {:?} forged {}", c.end.conn.0 + 1, c.end.side, c.forged),
+                None => return,
+            };
+            seen.violated(self, None, None, text);
+        }
+    }
+
+    #[test]
+    fn an_end_speaks_for_itself_and_a_router_for_nobody() {
+        let mut plant = Plant::new(Tell::default());
+        plant.handshake();
+        plant.forget();
+        plant.forward(Dir::Up, data(1, 1, "ab"));
+        assert_eq!(plant.texts(), [""; 0]);
+        plant.pass(Dir::Down, data(1, 1, "ab"));
+        assert_eq!(plant.texts(), ["sent c1 Other", "came c1 Opener forged false"]);
+    }
+
+    #[test]
+    fn a_middlebox_is_no_end_even_under_its_own_address() {
+        let mut plant = Plant::new(Tell::default());
+        let n = plant.send(Dir::Up, syn(0));
+        plant.forget();
+        // The same packet reaches somebody it is not addressed to: from now on that one is a middlebox.
+        plant.arrive_at(CLIENT, Dir::Up, n);
+        plant.send(Dir::Up, syn(0));
+        assert_eq!(plant.texts(), [""; 0]);
+    }
+
+    #[test]
+    fn an_injected_syn_clouds_both_incarnations_and_injected_data_is_forged() {
+        let mut plant = Plant::new(Tell::default());
+        plant.handshake();
+        plant.forget();
+        let n = plant.inject(Dir::Up, data(1, 1, "x"));
+        plant.arrive(Dir::Up, n);
+        assert_eq!(plant.texts(), ["came c1 Other forged true"]);
+        plant.forget();
+        plant.inject(Dir::Up, syn(5_000));
+        plant.pass(Dir::Up, data(1, 1, "x"));
+        plant.pass(Dir::Down, data(1, 1, "x"));
+        assert_eq!(plant.texts(), [""; 0]);
+        let _ = SERVER;
+    }
+}

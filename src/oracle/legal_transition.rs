@@ -1,0 +1,140 @@
+use super::{Oracle, Seen};
+use crate::endpoint::{Event, HostFault, State, Tuple};
+use crate::map::Map;
+use crate::trace::{Disturbance, NodeId, Record, What};
+
+pub(super) const NAME: &str = "legal-transition";
+
+/// Connections move along the edges of the state diagram, each from where it was.
+#[derive(Default)]
+pub struct LegalTransition {
+    /// A map a host: what is in it, is not closed.
+    nodes: Vec<Map<Tuple, State>>,
+}
+
+impl Oracle for LegalTransition {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn source(&self) -> &'static str {
+        "RFC 9293 3.3.2"
+    }
+
+    fn on_record(&mut self, record: &Record<'_>, seen: &mut Seen<'_>) {
+        let Some(node) = record.node else { return };
+        match &record.what {
+            What::Noted { event: Event::Transition { tuple, from, to, .. }, .. } => {
+                self.moved(node, *tuple, (*from, *to), seen);
+            }
+            What::Disturbed(Disturbance::Host(HostFault::Crash | HostFault::Reboot { .. })) => {
+                self.states(node).clear();
+            }
+            _ => {}
+        }
+    }
+}
+
+impl LegalTransition {
+    fn states(&mut self, node: NodeId) -> &mut Map<Tuple, State> {
+        let index = node.0 as usize;
+        if self.nodes.len() <= index {
+            self.nodes.resize_with(index + 1, Map::default);
+        }
+        &mut self.nodes[index]
+    }
+
+    fn moved(&mut self, node: NodeId, tuple: Tuple, (from, to): (State, State), seen: &mut Seen<'_>) {
+        let states = self.states(node);
+        let known = match to {
+            State::Closed => states.remove(&tuple),
+            to => states.insert(tuple, to),
+        };
+        let name = |seen: &Seen<'_>| {
+            format!(
+                "{} > {} at {}",
+                seen.names.socket(tuple.local),
+                seen.names.socket(tuple.remote),
+                seen.names.node(node)
+            )
+        };
+        // A passive connection comes from LISTEN or from nothing, whichever its host says.
+        let is_from_there = match known {
+            Some(known) => known == from,
+            None => matches!(from, State::Closed | State::Listen),
+        };
+        let text = if !is_from_there {
+            let was = known.unwrap_or(State::Closed);
+            format!("{} went from {from} to {to}, but was in {was}", name(seen))
+        } else if !is_edge(from, to) {
+            format!("{} went from {from} to {to}: there is no such edge", name(seen))
+        } else {
+            return;
+        };
+        seen.violated(self, Some(node), None, text);
+    }
+}
+
+/// Whether figure 5 of RFC 9293, with the text around it, has this edge.
+fn is_edge(from: State, to: State) -> bool {
+    use State::{
+        CloseWait, Closed, Closing, Established, FinWait1, FinWait2, LastAck, Listen, SynReceived, SynSent, TimeWait,
+    };
+    match from {
+        // Any state is left for CLOSED by ABORT, RST or a timeout.
+        _ if to == Closed => true,
+        Closed => matches!(to, Listen | SynSent | SynReceived | Established),
+        // With SYN cookies (RFC 4987 3.6) SYN-RECEIVED leaves no trace.
+        Listen => matches!(to, SynSent | SynReceived | Established),
+        SynSent => matches!(to, SynReceived | Established),
+        // RFC 9293 3.10.7.4: a RST sends it back to LISTEN (second), a FIN on to CLOSE-WAIT (eighth).
+        SynReceived => matches!(to, Listen | Established | FinWait1 | CloseWait),
+        Established => matches!(to, FinWait1 | CloseWait),
+        FinWait1 => matches!(to, FinWait2 | Closing | TimeWait),
+        FinWait2 | Closing => to == TimeWait,
+        CloseWait => to == LastAck,
+        LastAck => false,
+        // RFC 9293 3.6.1, MAY-2: a new SYN may open the connection anew.
+        TimeWait => matches!(to, Listen | SynReceived),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::plant::{CLIENT, Plant, SERVER};
+    use super::*;
+    use State::{Closed, Established, FinWait1, FinWait2, LastAck, SynReceived, SynSent, TimeWait};
+
+    fn path(states: &[State]) -> Plant<LegalTransition> {
+        let mut plant = Plant::new(LegalTransition::default());
+        for step in states.windows(2) {
+            plant.transition(CLIENT, step[0], step[1]);
+        }
+        plant
+    }
+
+    #[test]
+    fn lives_follow_the_diagram() {
+        let live = [Closed, SynSent, Established, FinWait1, FinWait2, TimeWait, Closed, SynSent, SynReceived, Closed];
+        path(&live).holds();
+        path(&[Closed, SynSent, Established, LastAck]).breaks(&["from ESTABLISHED to LAST-ACK: there is no such edge"]);
+        path(&[Closed, SynSent, Established, Established]).breaks(&["no such edge"]);
+    }
+
+    #[test]
+    fn a_transition_starts_where_the_last_one_ended() {
+        let mut plant = path(&[Closed, SynSent]);
+        plant.transition(CLIENT, Established, FinWait1);
+        plant.breaks(&["went from ESTABLISHED to FIN-WAIT-1, but was in SYN-SENT", "client:5000"]);
+    }
+
+    #[test]
+    fn a_crash_forgets_everything_at_one_host() {
+        let mut plant = path(&[Closed, SynSent, Established]);
+        plant.transition(SERVER, State::Listen, SynReceived);
+        plant.disturb(CLIENT, Disturbance::Host(HostFault::Crash));
+        plant.transition(CLIENT, Closed, SynSent);
+        plant.transition(SERVER, SynReceived, Established);
+        plant.holds();
+    }
+}

@@ -1,0 +1,157 @@
+use super::evidence::{End, Evidence, Sending, Sight, ended, packet_name};
+use super::{Oracle, Seen};
+use crate::map::Map;
+use crate::time::{SimTime, Span, ms};
+use crate::trace::{LinkId, Record};
+use crate::wire::{Flags, Seq};
+
+pub(super) const NAME: &str = "rto-growth";
+
+/// While nothing is heard, the retransmissions of one segment never come faster.
+///
+/// Anything that reaches the sender, or happens to its host, starts the count anew: it may be the reason for the next
+/// one. The first two are left out, since a loss probe may be among them.
+#[derive(Default)]
+pub struct RtoGrowth {
+    evidence: Evidence,
+    senders: Map<End, Oldest>,
+}
+
+/// The oldest segment that waits for an acknowledgment, as far as the wire tells.
+struct Oldest {
+    seq: Seq,
+    /// How often it was sent again.
+    again: u32,
+    last: SimTime,
+    last_in: (LinkId, u64),
+    interval: Span,
+    is_reported: bool,
+}
+
+/// Intervals may shrink by this: ticks of 100 Hz, twice; and what the kernel's timer wheel rounds up, an eighth.
+const TICKS: Span = ms(20);
+const WHEEL: u64 = 8;
+
+impl Oracle for RtoGrowth {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn source(&self) -> &'static str {
+        "RFC 6298 5.5"
+    }
+
+    fn on_record(&mut self, record: &Record<'_>, seen: &mut Seen<'_>) {
+        match self.evidence.look(record, seen) {
+            Some(Sight::Sent(sending)) => self.sent(&sending, seen),
+            Some(Sight::Came(coming)) => {
+                self.senders.remove(&coming.end);
+            }
+            None => {
+                if let Some(end) = ended(record) {
+                    self.senders.remove(&end);
+                }
+            }
+        }
+    }
+}
+
+impl RtoGrowth {
+    fn sent(&mut self, sending: &Sending<'_>, seen: &mut Seen<'_>) {
+        let segment = sending.segment;
+        if segment.seq_len() == 0 || segment.has(Flags::RST) {
+            return;
+        }
+        let fresh = Oldest {
+            seq: segment.seq,
+            again: 0,
+            last: seen.now,
+            last_in: sending.packet,
+            interval: Span::ZERO,
+            is_reported: false,
+        };
+        let Some(oldest) = self.senders.get_mut(&sending.end) else {
+            self.senders.insert(sending.end, fresh);
+            return;
+        };
+        if segment.seq.gt(oldest.seq) {
+            return;
+        }
+        if segment.seq != oldest.seq || self.evidence.stirred_since(sending.node, oldest.last) {
+            *oldest = fresh;
+            return;
+        }
+        let interval = seen.now.since(oldest.last);
+        let (former, former_in) = (oldest.interval, oldest.last_in);
+        oldest.again += 1;
+        (oldest.last, oldest.last_in, oldest.interval) = (seen.now, sending.packet, interval);
+        let least = former.saturating_sub(former / WHEEL).saturating_sub(TICKS);
+        if oldest.again <= 3 || interval >= least || oldest.is_reported {
+            return;
+        }
+        oldest.is_reported = true;
+        let again = oldest.again;
+        let text = format!(
+            "{} sent {} again (retransmission {again}, {}) {interval} after the last time, though it had waited \
+             {former} before that one ({}) and heard nothing since",
+            sending.end.describe(seen),
+            sending.end.relative(seen, segment.seq),
+            packet_name(seen, sending.packet),
+            packet_name(seen, former_in),
+        );
+        seen.violated(self, Some(sending.node), Some(sending.packet), text);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::plant::{CLIENT, Dir, Plant, ack, data};
+    use super::*;
+    use crate::endpoint::HostFault;
+    use crate::trace::Disturbance;
+
+    /// Sends one segment, and again after each of these many milliseconds.
+    fn after(intervals: &[u64]) -> Plant<RtoGrowth> {
+        let mut plant = Plant::new(RtoGrowth::default());
+        plant.handshake();
+        plant.send(Dir::Up, data(1, 1, "abcd"));
+        again(&mut plant, intervals);
+        plant
+    }
+
+    fn again(plant: &mut Plant<RtoGrowth>, intervals: &[u64]) {
+        for &interval in intervals {
+            plant.wait(ms(interval));
+            plant.send(Dir::Up, data(1, 1, "abcd"));
+        }
+    }
+
+    #[test]
+    fn timeouts_double_or_stay() {
+        after(&[200, 400, 800, 1600, 3200]).holds();
+        after(&[20, 220, 440, 880]).holds();
+        after(&[1000, 1000, 1000, 1000]).holds();
+        after(&[400, 400, 800, 720]).holds();
+        after(&[200, 400, 800, 640]).breaks(&["retransmission 4", "client > server #7", "640ms", "800ms"]);
+        after(&[10, 10, 1000, 10, 10]).breaks(&["waited 1s"]);
+    }
+
+    #[test]
+    fn what_is_heard_or_happens_to_the_host_starts_the_count_anew() {
+        let mut plant = after(&[200, 400, 800]);
+        plant.pass(Dir::Down, ack(1, 1));
+        again(&mut plant, &[10, 200, 400, 800]);
+        plant.disturb(CLIENT, Disturbance::Host(HostFault::Resume));
+        again(&mut plant, &[10, 200, 400]);
+        plant.holds();
+    }
+
+    #[test]
+    fn copies_on_the_way_are_no_retransmissions() {
+        let mut plant = after(&[200, 400, 800]);
+        plant.forward(Dir::Up, data(1, 1, "abcd"));
+        plant.inject(Dir::Up, data(1, 1, "abcd"));
+        plant.send(Dir::Up, data(5, 1, "e"));
+        plant.holds();
+    }
+}
