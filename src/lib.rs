@@ -3,6 +3,7 @@
 pub mod choice;
 pub mod endpoint;
 pub mod map;
+pub mod middlebox;
 pub mod net;
 pub mod oracle;
 pub mod rng;

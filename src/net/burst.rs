@@ -5,7 +5,8 @@ use crate::choice::{Choices, Ratio, Taken};
 /// Loses packets in bursts (Gilbert–Elliott): every packet is lost while the link is in its bad state.
 ///
 /// The two probabilities of changing state follow from what one wants to see: the mean loss p and the mean burst
-/// length b. A burst ends with probability 1/b a packet, and begins with probability p / (b (1 - p)).
+/// length b. A burst ends with probability 1/b a packet, and begins with probability p / (b (1 - p)). Between two
+/// bursts at least one packet arrives, so a mean loss above b / (b + 1), but for all packets, comes out as that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct BurstLoss {
     begin: Ratio,
@@ -16,12 +17,12 @@ pub(super) struct BurstLoss {
 impl BurstLoss {
     pub(super) fn new(mean: Ratio, burst: u32) -> BurstLoss {
         let (num, den) = mean.parts();
-        let good = den.saturating_sub(num);
-        BurstLoss {
-            begin: Ratio::new(num, good.saturating_mul(burst.max(1))),
-            end: Ratio::new(1, burst.max(1)),
-            bad: false,
+        let end = Ratio::new(1, burst.max(1));
+        if num == den {
+            return BurstLoss { begin: Ratio::ONE, end: Ratio::ZERO, bad: false };
         }
+        let begin = narrow(u64::from(num), u64::from(den - num) * u64::from(burst.max(1)));
+        BurstLoss { begin, end, bad: false }
     }
 }
 
@@ -49,6 +50,13 @@ impl Impairment for BurstLoss {
     fn action(&self, taken: &[Taken]) -> Option<Action> {
         (!taken.is_empty()).then_some(Action::Drop)
     }
+}
+
+/// `num / den`, both halved until they fit.
+fn narrow(num: u64, den: u64) -> Ratio {
+    let shift = (u64::BITS - den.leading_zeros()).saturating_sub(u32::BITS);
+    let part = |n: u64| u32::try_from(n >> shift).unwrap_or(u32::MAX);
+    Ratio::new(part(num), part(den))
 }
 
 #[cfg(test)]

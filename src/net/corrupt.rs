@@ -16,8 +16,11 @@ impl Impairment for Corrupt {
     }
 
     fn apply(&mut self, transit: &mut Transit<'_>, choices: &mut Choices) {
-        let bits = u64::from(transit.packet.len() - transit.packet.ip_header_len()) * 8;
-        if choices.chance(self.0) && bits > 0 {
+        let bits = u64::from(transit.packet.len().saturating_sub(transit.packet.ip_header_len())) * 8;
+        if !choices.chance(self.0) {
+            // The bit's word is read all the same: the stream then stands at the next packet and need not seek.
+            choices.word();
+        } else if bits > 0 {
             let bit = choices.pick(&Domain { size: bits, corners: &[0, bits - 1] });
             transit.corrupt_bit = Some(u32::try_from(bit).unwrap_or(0));
         }

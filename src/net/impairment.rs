@@ -1,7 +1,7 @@
 use super::fault::Action;
 use super::{Fate, Loss};
 use crate::choice::{Choices, Taken};
-use crate::time::SimTime;
+use crate::time::{SimTime, Span};
 use crate::wire::Packet;
 
 /// One cause of a fate. It reads a fixed number of words for each packet, used or not, so that masking it or adding
@@ -47,13 +47,16 @@ pub struct Transit<'a> {
     pub corrupt_bit: Option<u32>,
     /// Whether it may overtake packets that were sent before it, or be overtaken.
     pub overtakes: bool,
+    /// What faults add to the delay. It comes on top of what the impairments do, so that a packet that is late by a
+    /// fault holds nobody up in a queue.
+    pub(super) late: Span,
 }
 
 impl<'a> Transit<'a> {
     /// A packet that is about to be sent over a perfect link.
     pub fn new(packet: &'a Packet, now: SimTime) -> Transit<'a> {
         let (copies, lost, corrupt_bit) = (Vec::new(), None, None);
-        Transit { packet, sent: now, arrive: now, copies, lost, corrupt_bit, overtakes: false }
+        Transit { packet, sent: now, arrive: now, copies, lost, corrupt_bit, overtakes: false, late: Span::ZERO }
     }
 
     /// The packet is lost, unless it is already.
@@ -62,10 +65,19 @@ impl<'a> Transit<'a> {
     }
 
     /// It arrives later by `span`, and its duplicates too.
-    pub fn delay(&mut self, span: crate::time::Span) {
+    pub fn delay(&mut self, span: Span) {
         self.arrive += span;
         for copy in &mut self.copies {
             *copy += span;
+        }
+    }
+
+    /// Adds the delay that faults asked for; once, after the impairments and before the age is looked at.
+    pub(super) fn settle(&mut self) {
+        let late = std::mem::take(&mut self.late);
+        if late > Span::ZERO {
+            self.delay(late);
+            self.overtakes = true;
         }
     }
 

@@ -25,8 +25,10 @@ impl Impairment for Jitter {
         let most = self.most.as_nanos();
         let extra = choices.pick(&Domain { size: most.saturating_add(1), corners: &[0, most] });
         transit.delay(ns(extra));
-        transit.overtakes |= self.reordering;
-        if !self.reordering {
+        // What an earlier impairment holds back holds nobody else up.
+        if self.reordering {
+            transit.overtakes = true;
+        } else if !transit.overtakes {
             let wait = self.last.since(transit.arrive);
             transit.delay(wait);
             if transit.lost.is_none() {

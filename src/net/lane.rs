@@ -12,16 +12,22 @@ pub struct Lane {
     sent: u64,
     flight: Flight,
     held: Vec<(String, Arrived)>,
-    recorded: Vec<(&'static str, Action)>,
+    /// Stages by their index, and what their choices about the last packet amount to.
+    recorded: Vec<(usize, Action)>,
 }
 
 /// One impairment with its own randomness.
 struct Stage {
-    name: &'static str,
+    kind: &'static str,
+    /// Its kind, with a number from the second of that kind on.
+    name: String,
     impairment: Box<dyn Impairment>,
     choices: Choices,
     masked: bool,
 }
+
+/// The most extra copies of one packet; what asks for more gets so many.
+const COPIES: usize = u8::MAX as usize;
 
 impl Lane {
     /// `link` at work in a run under `seed`. Each impairment has a stream keyed by `name` and its own name
@@ -30,12 +36,12 @@ impl Lane {
         let mut stages: Vec<Stage> = Vec::new();
         for (impairment, maker) in link.impairments().into_iter().zip(first.0..) {
             let kind = impairment.name();
-            let stream = match stages.iter().filter(|stage| stage.name == kind).count() {
-                0 => format!("{name}/{kind}"),
-                n => format!("{name}/{kind}.{}", n + 1),
+            let stage = match stages.iter().filter(|stage| stage.kind == kind).count() {
+                0 => kind.to_owned(),
+                n => format!("{kind}.{}", n + 1),
             };
-            let choices = Choices::random(MakerId(maker), seed, &stream, impairment.words());
-            stages.push(Stage { name: kind, impairment, choices, masked: false });
+            let choices = Choices::random(MakerId(maker), seed, &format!("{name}/{stage}"), impairment.words());
+            stages.push(Stage { kind, name: stage, impairment, choices, masked: false });
         }
         let (flight, held, recorded) = (Flight::default(), Vec::new(), Vec::new());
         Lane { stages, up: true, sent: 0, flight, held, recorded }
@@ -54,9 +60,15 @@ impl Lane {
         if !self.up {
             transit.lose(Loss::Down);
         }
-        for stage in self.stages.iter_mut().filter(|stage| !stage.masked) {
-            stage.pass(self.sent - 1, &mut transit, forced, &mut self.recorded);
+        for (index, stage) in self.stages.iter_mut().enumerate().filter(|(_, stage)| !stage.masked) {
+            stage.pass(self.sent - 1, &mut transit, forced);
+            let taken = stage.choices.taken();
+            if !taken.is_empty() {
+                self.recorded.extend(stage.impairment.action(taken).map(|action| (index, action)));
+            }
         }
+        transit.settle();
+        transit.copies.truncate(COPIES);
         self.launch(transit, packet, label, held)
     }
 
@@ -65,7 +77,7 @@ impl Lane {
             let (sent, corrupt_bit) = (transit.sent, transit.corrupt_bit);
             let (n, packet) = (self.sent, packet.clone());
             let first = Arrived { n, copy: 0, packet, corrupt_bit, sent, arrive: transit.arrive, label };
-            for (&arrive, copy) in transit.copies.iter().zip(1u8..) {
+            for (&arrive, copy) in transit.copies.iter().zip(1u8..=u8::MAX) {
                 self.flight.push(Arrived { copy, arrive, ..first.clone() });
             }
             match held {
@@ -120,9 +132,10 @@ impl Lane {
         self.up = up;
     }
 
-    /// Takes the impairments called `name` out of action; nothing else changes by it.
+    /// Takes the impairments of the kind `name` out of action, or the one of that name (`loss.2`); nothing else changes
+    /// by it.
     pub fn mask(&mut self, name: &str) {
-        for stage in self.stages.iter_mut().filter(|stage| stage.name == name) {
+        for stage in self.stages.iter_mut().filter(|stage| stage.kind == name || stage.name == name) {
             stage.masked = true;
         }
     }
@@ -135,23 +148,18 @@ impl Lane {
     }
 
     /// The choices about the packet just sent that were not harmless: the impairment, and what they amount to.
-    pub fn recorded(&self) -> &[(&'static str, Action)] {
-        &self.recorded
+    /// Repeated in a replay by faults with these impairments as their stages, they make the same fate.
+    pub fn recorded(&self) -> impl Iterator<Item = (&str, &Action)> {
+        self.recorded.iter().map(|(index, action)| (self.stages[*index].name.as_str(), action))
     }
 }
 
 impl Stage {
-    fn pass(
-        &mut self,
-        item: u64,
-        transit: &mut Transit<'_>,
-        forced: &[&Fault],
-        recorded: &mut Vec<(&'static str, Action)>,
-    ) {
+    fn pass(&mut self, item: u64, transit: &mut Transit<'_>, forced: &[&Fault]) {
         if self.impairment.words() > 0 {
             self.choices.begin(item);
             if self.choices.is_replay() {
-                for fault in forced.iter().filter(|fault| fault.stage.as_deref() == Some(self.name)) {
+                for fault in forced.iter().filter(|fault| fault.stage.as_deref() == Some(&self.name)) {
                     for (call, alternative) in self.impairment.answers(&fault.action) {
                         self.choices.answer(call, alternative);
                     }
@@ -159,9 +167,6 @@ impl Stage {
             }
         }
         self.impairment.apply(transit, &mut self.choices);
-        if !self.choices.taken().is_empty() {
-            recorded.extend(self.impairment.action(self.choices.taken()).map(|action| (self.name, action)));
-        }
     }
 }
 
@@ -169,12 +174,9 @@ impl Stage {
 fn force(transit: &mut Transit<'_>, fault: &Fault) -> Option<String> {
     match &fault.action {
         Action::Drop => transit.lose(Loss::Fault(fault.name.clone())),
-        Action::Delay(by) => {
-            transit.delay(*by);
-            transit.overtakes = true;
-        }
+        Action::Delay(by) => transit.late = transit.late + *by,
         Action::Duplicate { times, by } => {
-            let copies = (1..=u64::from(*times)).map(|n| transit.arrive + *by * n);
+            let copies = (1..=u64::from(*times)).take(COPIES).map(|n| transit.arrive + *by * n);
             transit.copies.extend(copies);
         }
         Action::Corrupt(bit) => transit.corrupt_bit = Some(*bit),

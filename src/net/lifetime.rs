@@ -13,6 +13,7 @@ impl Impairment for Lifetime {
     }
 
     fn apply(&mut self, transit: &mut Transit<'_>, _choices: &mut Choices) {
+        transit.settle();
         let (sent, lifetime) = (transit.sent, self.0);
         transit.copies.retain(|copy| copy.since(sent) <= lifetime);
         if transit.arrive.since(sent) > lifetime {

@@ -28,3 +28,6 @@ pub use flight::Arrived;
 pub use impairment::{Impairment, Transit};
 pub use lane::Lane;
 pub use link::Link;
+
+#[cfg(test)]
+mod tests;

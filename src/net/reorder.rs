@@ -22,8 +22,10 @@ impl Impairment for Reorder {
 
     /// Two questions: whether, and by how much beyond 1 ns. The second counts only with the first.
     fn apply(&mut self, transit: &mut Transit<'_>, choices: &mut Choices) {
-        let held = choices.chance(self.share);
-        if held {
+        if !choices.chance(self.share) {
+            // The span's word is read all the same: the stream then stands at the next packet and need not seek.
+            choices.word();
+        } else {
             let most = self.most.as_nanos().max(1);
             transit.delay(ns(1 + choices.pick(&Domain { size: most, corners: &[0, most - 1] })));
             transit.overtakes = true;
