@@ -1,18 +1,17 @@
 //! From an instance to a network: hosts, middleboxes, links.
 
 use super::{
-    Burst, Delay, Error, Fact, Host, Instance, IpVersion, Isn, Middlebox, Nature, Path, PrefixKind, Refusal, Start,
-    Target, Traffic,
+    Burst, Delay, Error, Fact, Host, Instance, Isn, Middlebox, Nature, Path, PrefixKind, Refusal, Spanned,
 };
+use crate::endpoint::IfaceId;
 use crate::host::{Handshake, HostConfig, IsnPolicy, Teaching};
-use crate::middlebox::{Firewall, Nat, Refuse, Router};
+use crate::middlebox::{self, Firewall, Limits, Nat, Router};
 use crate::net::{Dist, Link};
-use crate::sim::apps::{Raw, SynFlood};
+use crate::sim::apps::Raw;
 use crate::sim::{Prefix, Sim, Void};
-use crate::time::HostTime;
+use crate::time::Span;
 use crate::trace::NodeId;
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 
 /// The hosts of a run by name, groups member by member.
 pub(super) type Hosts = BTreeMap<String, NodeId>;
@@ -20,10 +19,7 @@ pub(super) type Hosts = BTreeMap<String, NodeId>;
 /// Attaches everything that `instance` declares to `sim`.
 pub(super) fn build(instance: &Instance, sim: &mut Sim) -> Result<Hosts, Error> {
     let mut hosts = Hosts::new();
-    // Floods need the address of their target: endpoints without a stack come last.
-    let is_mute = |host: &&Host| host.nature == Nature::Mute;
-    let (mute, others): (Vec<&Host>, Vec<&Host>) = instance.hosts.iter().partition(is_mute);
-    for host in others.into_iter().chain(mute) {
+    for host in &instance.hosts {
         for name in instance.members(&host.name) {
             let node = attach(instance, host, &name, sim)?;
             if host.skew_ppm != 0 {
@@ -60,7 +56,7 @@ pub(super) fn build(instance: &Instance, sim: &mut Sim) -> Result<Hosts, Error> 
 
 fn attach(instance: &Instance, host: &Host, name: &str, sim: &mut Sim) -> Result<NodeId, Error> {
     match &host.nature {
-        Nature::Mute => Ok(sim.endpoint(name, raw(instance, host, sim)?)),
+        Nature::Mute => Ok(sim.endpoint(name, Raw::new())),
         Nature::Middlebox(middlebox) => Ok(attach_middlebox(instance, middlebox, name, sim)),
         Nature::Profile { profile, sysctls, teaching } => {
             let config = HostConfig {
@@ -93,36 +89,47 @@ fn attach(instance: &Instance, host: &Host, name: &str, sim: &mut Sim) -> Result
 }
 
 fn attach_middlebox(instance: &Instance, middlebox: &Middlebox, name: &str, sim: &mut Sim) -> NodeId {
-    let inside_names = |inside: &[super::Spanned<String>]| -> Vec<String> {
-        inside.iter().flat_map(|host| instance.members(host)).collect()
+    let limits = |idle: Option<Span>, limit: Option<u32>| {
+        let defaults = Limits::default();
+        Limits { idle: idle.unwrap_or(defaults.idle), table: limit.unwrap_or(defaults.table), ..defaults }
     };
-    let refuse = |refuse: Refusal| match refuse {
-        Refusal::Silence => Refuse::Silence,
-        Refusal::Rst => Refuse::Rst,
+    let refusal = |refuse: Refusal| match refuse {
+        Refusal::Silence => middlebox::Refusal::Silence,
+        Refusal::Rst => middlebox::Refusal::Reset,
+    };
+    let (neighbours, numbers) = (neighbours(instance, name), (0u16..).map(IfaceId));
+    let ifaces = |inside: &[Spanned<String>], wanted: bool| -> Vec<IfaceId> {
+        let inside: Vec<String> = inside.iter().flat_map(|host| instance.members(host)).collect();
+        let numbered = neighbours.iter().zip(numbers.clone());
+        numbered.filter(|(peer, _)| inside.contains(peer) == wanted).map(|(_, iface)| iface).collect()
     };
     match middlebox {
         Middlebox::Router => sim.middlebox(name, Router::new()),
-        Middlebox::Nat { inside, idle, limit, refuse: r } => {
-            let mut nat = Nat::new(inside_names(inside)).refuse(refuse(*r));
-            if let Some(idle) = idle {
-                nat = nat.idle(*idle);
-            }
-            if let Some(limit) = limit {
-                nat = nat.limit(*limit as usize);
-            }
-            sim.middlebox(name, nat)
+        Middlebox::Nat { inside, idle, limit, refuse } => {
+            let outside = ifaces(inside, false).first().copied().unwrap_or(IfaceId(0));
+            sim.middlebox(name, Nat::new(outside, limits(*idle, *limit), refusal(*refuse)))
         }
-        Middlebox::Firewall { inside, idle, limit, refuse: r } => {
-            let mut firewall = Firewall::new(inside_names(inside)).refuse(refuse(*r));
-            if let Some(idle) = idle {
-                firewall = firewall.idle(*idle);
-            }
-            if let Some(limit) = limit {
-                firewall = firewall.limit(*limit as usize);
-            }
-            sim.middlebox(name, firewall)
+        Middlebox::Firewall { inside, idle, limit, refuse } => {
+            let firewall = Firewall::new(limits(*idle, *limit), refusal(*refuse));
+            sim.middlebox(name, firewall.open_from(ifaces(inside, true)))
         }
     }
+}
+
+/// The endpoints that a middlebox is linked to, in the order in which it gets its interfaces.
+fn neighbours(instance: &Instance, name: &str) -> Vec<String> {
+    let mut peers: Vec<String> = Vec::new();
+    for ends in instance.links.iter().map(|link| &link.ends) {
+        for from in instance.members(&ends.from) {
+            for to in instance.members(&ends.to) {
+                let peer = if from == name { to } else if to == name { from.clone() } else { continue };
+                if !peers.contains(&peer) {
+                    peers.push(peer);
+                }
+            }
+        }
+    }
+    peers
 }
 
 /// The impairments in the order in which they act: what is lost or changed at random, the bottleneck, the way.
@@ -167,33 +174,4 @@ fn link(instance: &Instance, path: &Path) -> Result<Link, Error> {
         Some(span) => link.lifetime(span),
         None => link,
     })
-}
-
-/// An endpoint without a stack, with the floods that come from it.
-fn raw(instance: &Instance, host: &Host, sim: &Sim) -> Result<Raw, Error> {
-    let mut raw = Raw::new();
-    for load in instance.loads.iter().filter(|load| *load.on == *host.name) {
-        let Traffic::SynFlood { from: (addr, len), rate, count } = load.traffic else { continue };
-        let Start::At(at) = load.start else {
-            return Err(instance.mistake(&load.name, Fact::Config("a flood starts `at` a time".to_owned())));
-        };
-        let to = match &load.to {
-            Target::Addr(to) => *to,
-            Target::Host { host: target, port } => {
-                let v6 = instance.ip == IpVersion::V6;
-                let node = sim.find(target);
-                let addr = node.and_then(|node| sim.addr_of(node, v6).or(sim.addr(node)));
-                let early = || Fact::Config(format!("the target `{target}` of a flood has no address of the run's IP version"));
-                SocketAddr::new(addr.ok_or_else(|| instance.mistake(target, early()))?, *port)
-            }
-        };
-        if to.is_ipv4() != addr.is_ipv4() {
-            let text = "the spoofed addresses are of another IP version than the target".to_owned();
-            return Err(instance.mistake(&load.name, Fact::Config(text)));
-        }
-        let per_second = (rate.count * 1_000_000_000 / rate.per.as_nanos()).max(1);
-        let lasts = rate.per * count / rate.count;
-        raw = raw.syn_flood(SynFlood { at: HostTime::ZERO + at, per_second, lasts, from: Prefix { addr, len }, to });
-    }
-    Ok(raw)
 }

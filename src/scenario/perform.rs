@@ -3,8 +3,8 @@
 use super::play::Player;
 use super::{App, Data, Injection, IpVersion, LinkEnds, Load, Target, Traffic, Verb};
 use crate::endpoint::{MsgFlags, SockOpt};
-use crate::sim::apps::{Acceptor, Echo, Idle, Pool, PoolPolicy, RequestResponse, Requester, Sink, Source};
-use crate::sim::{AppId, Connect, Stream};
+use crate::sim::apps::{Churn, Echo, Idle, Pool, PoolPolicy, RequestResponse, Requester, Sink, Source, SynFlood};
+use crate::sim::{AppId, Connect, Prefix, Stream};
 use crate::time::Span;
 use crate::trace::{NodeId, What};
 use crate::wire::{Body, Packet, Payload};
@@ -42,7 +42,7 @@ impl Player<'_> {
                         sim.app(host, RequestResponse::new(port, backlog, request, response))
                     }
                     App::Idle => sim.app(host, Idle::server(port, backlog)),
-                    App::Acceptor => sim.app(host, Acceptor::new(port, backlog)),
+                    App::Acceptor => sim.app(host, Sink::new(port, backlog).leave_open()),
                 };
             }
             Verb::Listen { port, backlog } => {
@@ -201,30 +201,33 @@ impl Player<'_> {
         Some(Packet::new(local.ip(), remote.ip(), Body::Tcp(segment)))
     }
 
-    /// Starts a load on each of its hosts. A flood is part of its endpoint and has started by itself.
+    /// Starts a load on each of its hosts.
     pub(super) fn start_load(&mut self, load: &Load) {
         let Some(to) = self.target(&load.to) else { return };
         let members = self.instance.members(&load.on);
         let rounds = u64::try_from(members.len()).unwrap_or(1);
-        let times = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);
-        let mut apps: Vec<AppId> = Vec::new();
+                let mut apps: Vec<AppId> = Vec::new();
         for (name, n) in members.iter().zip(0u64..) {
             let Some(&host) = self.hosts.get(name) else { continue };
             match load.traffic {
-                Traffic::SynFlood { .. } => {}
+                Traffic::SynFlood { from: (addr, len), rate, count } => {
+                    let (at, from) = (self.sim.host_now(host), Prefix { addr, len });
+                    let flood = SynFlood { at, rate: (rate.count, rate.per), count, from, to };
+                    self.sim.raw(host, |raw| raw.syn_flood(flood));
+                }
                 Traffic::RequestResponse { every, count, timeout, request, response } => {
                     let app = Requester::new(to, request, response).after(every * n);
-                    let app = app.every(every * rounds, times(count)).timeout(timeout.unwrap_or(Span::MAX));
+                    let app = app.every(every * rounds, count).timeout(timeout.unwrap_or(Span::MAX));
                     apps.push(self.sim.app(host, app));
                 }
                 Traffic::Churn { rate, count, bytes, timeout } => {
-                    let app = Requester::new(to, bytes, bytes).every(rate.interval(), times(count));
+                    let app = Churn::new(to, count, bytes, bytes).rate(rate.count, rate.per);
                     apps.push(self.sim.app(host, app.timeout(timeout.unwrap_or(Span::MAX))));
                 }
                 Traffic::Pool { size, every, count, idle, timeout, request, response } => {
                     let rules = PoolPolicy { limit: size, limit_each: size, idle, ..PoolPolicy::default() };
                     let rules = PoolPolicy { timeout: timeout.or(rules.timeout), ..rules };
-                    let app = Pool::new(&[to], request, response, rules).every(every, times(count));
+                    let app = Pool::new(&[to], request, response, rules).every(every, count);
                     apps.push(self.sim.app(host, app));
                 }
             }

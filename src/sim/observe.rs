@@ -6,7 +6,7 @@ use super::node::Presence;
 use super::recorder::Recorder;
 use crate::endpoint::{ConnView, ListenView, State};
 use crate::oracle::{NodeView, Oracle, Violation};
-use crate::time::SimTime;
+use crate::time::{HostTime, SimTime};
 use crate::trace::{Conns, Digest, Keep, Names, NodeId, Record, Trace, Verdict, What};
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
@@ -118,6 +118,11 @@ impl Sim {
         let Recorder { names, conns, .. } = &self.recorder;
         let verdict = self.ended.map(|_| self.outcome().verdict());
         Trace { header: &self.header, names, conns, records: self.recorder.records(), verdict }
+    }
+
+    /// What the clock of `node` shows now.
+    pub fn host_now(&self, node: NodeId) -> HostTime {
+        self.nodes[node.0 as usize].clock.to_host(self.now)
     }
 
     /// The names behind the numbers of records.
