@@ -128,7 +128,7 @@ mod tests {
     fn progress_ends_the_chain() {
         let mut plant = open();
         for n in 0..200 {
-            plant.pass(Dir::Down, ack(5, 9 + n / 60));
+            plant.pass(Dir::Down, ack(5, 9 + n / 40));
             plant.pass(Dir::Up, ack(7, 3));
         }
         plant.holds();

@@ -148,14 +148,14 @@ impl Evidence {
 
     fn sent<'r>(&mut self, node: NodeId, sent: &'r Sent<'_>, seen: &Seen<'_>) -> Option<Sending<'r>> {
         let forged = self.injecting.take_if(|link| *link == sent.link).is_some();
-        if forged {
-            if !sent.fate.is_lost() {
-                self.forged.insert((sent.link, sent.n), ());
-            }
-        } else if sent.forwarded {
+        if forged && !sent.fate.is_lost() {
+            self.forged.insert((sent.link, sent.n), ());
+        }
+        // The network's own ICMP errors come from addresses that nobody has, and make no middlebox.
+        let segment = sent.packet.segment()?;
+        if sent.forwarded && !forged {
             self.facts(node).is_middlebox = true;
         }
-        let segment = sent.packet.segment()?;
         let end = End::from(sent.conn?);
         // Such a SYN moves one end of the 4-tuple into an incarnation that its host knows nothing of.
         let is_fresh = end.conn.0 as usize >= self.conns_known;
@@ -256,7 +256,7 @@ fn is_to_itself(packet: &Packet, segment: &Segment) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::plant::{CLIENT, Dir, SERVER, data, syn};
+    use super::super::plant::{CLIENT, Dir, data, syn};
     use super::super::{Oracle, plant::Plant};
     use super::*;
 
@@ -318,6 +318,5 @@ mod tests {
         plant.pass(Dir::Up, data(1, 1, "x"));
         plant.pass(Dir::Down, data(1, 1, "x"));
         assert_eq!(plant.texts(), [""; 0]);
-        let _ = SERVER;
     }
 }

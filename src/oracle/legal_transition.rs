@@ -8,8 +8,15 @@ pub(super) const NAME: &str = "legal-transition";
 /// Connections move along the edges of the state diagram, each from where it was.
 #[derive(Default)]
 pub struct LegalTransition {
-    /// A map a host: what is in it, is not closed.
-    nodes: Vec<Map<Tuple, State>>,
+    nodes: Vec<Host>,
+}
+
+#[derive(Default)]
+struct Host {
+    /// Where each connection is that is not closed.
+    states: Map<Tuple, State>,
+    /// Its power is cut: what it says of connections that end by that needs no beginning.
+    is_down: bool,
 }
 
 impl Oracle for LegalTransition {
@@ -27,8 +34,10 @@ impl Oracle for LegalTransition {
             What::Noted { event: Event::Transition { tuple, from, to, .. }, .. } => {
                 self.moved(node, *tuple, (*from, *to), seen);
             }
-            What::Disturbed(Disturbance::Host(HostFault::Crash | HostFault::Reboot { .. })) => {
-                self.states(node).clear();
+            What::Disturbed(Disturbance::Host(fault @ (HostFault::Crash | HostFault::Reboot { .. }))) => {
+                let host = self.host(node);
+                host.states.clear();
+                host.is_down = *fault == HostFault::Crash;
             }
             _ => {}
         }
@@ -36,19 +45,20 @@ impl Oracle for LegalTransition {
 }
 
 impl LegalTransition {
-    fn states(&mut self, node: NodeId) -> &mut Map<Tuple, State> {
+    fn host(&mut self, node: NodeId) -> &mut Host {
         let index = node.0 as usize;
         if self.nodes.len() <= index {
-            self.nodes.resize_with(index + 1, Map::default);
+            self.nodes.resize_with(index + 1, Host::default);
         }
         &mut self.nodes[index]
     }
 
     fn moved(&mut self, node: NodeId, tuple: Tuple, (from, to): (State, State), seen: &mut Seen<'_>) {
-        let states = self.states(node);
+        let host = self.host(node);
         let known = match to {
-            State::Closed => states.remove(&tuple),
-            to => states.insert(tuple, to),
+            State::Closed if host.is_down => return,
+            State::Closed => host.states.remove(&tuple),
+            to => host.states.insert(tuple, to),
         };
         let name = |seen: &Seen<'_>| {
             format!(
@@ -133,6 +143,8 @@ mod tests {
         let mut plant = path(&[Closed, SynSent, Established]);
         plant.transition(SERVER, State::Listen, SynReceived);
         plant.disturb(CLIENT, Disturbance::Host(HostFault::Crash));
+        plant.transition(CLIENT, Established, Closed);
+        plant.disturb(CLIENT, Disturbance::Host(HostFault::Reboot { quiet: crate::time::Span::ZERO }));
         plant.transition(CLIENT, Closed, SynSent);
         plant.transition(SERVER, SynReceived, Established);
         plant.holds();

@@ -86,10 +86,6 @@ impl<O: Oracle> Plant<O> {
         self.now += span;
     }
 
-    pub(super) fn now(&self) -> SimTime {
-        self.now
-    }
-
     /// The texts of what was found.
     pub(super) fn texts(&self) -> Vec<&str> {
         self.found.iter().map(|violation| violation.text.as_str()).collect()
