@@ -1,8 +1,13 @@
 //! A deterministic network-simulation test harness for TCP: every packet's fate, decided by a seed.
 
 pub mod choice;
+#[cfg(feature = "cli")]
+pub mod cli;
 pub mod endpoint;
+pub mod explore;
+pub mod host;
 pub mod map;
+pub mod middlebox;
 pub mod middlebox;
 pub mod net;
 pub mod oracle;
@@ -11,10 +16,13 @@ pub mod rng;
 pub mod scenario;
 pub mod sim;
 pub mod slab;
+pub mod tcp;
 pub mod time;
 pub mod trace;
 pub mod wire;
 
 pub use choice::{Ratio, percent, permille};
+pub use explore::check;
 pub use net::Link;
+pub use sim::Sim;
 pub use time::{Span, ms, ns, secs, us};

@@ -1,1 +1,7 @@
-fn main() {}
+//! The `wirefate` command.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    wirefate::cli::main()
+}

@@ -4,7 +4,8 @@ use super::{
     Burst, Delay, Error, Fact, Host, Instance, Isn, Middlebox, Nature, Path, PrefixKind, Refusal, Spanned,
 };
 use crate::endpoint::IfaceId;
-use crate::host::{Handshake, HostConfig, IsnPolicy, Teaching};
+use crate::host::{HostConfig, IsnPolicy, Profile, ProfileError, Teaching};
+use crate::tcp::Handshake;
 use crate::middlebox::{self, Firewall, Limits, Nat, Router};
 use crate::net::{Dist, Link};
 use crate::sim::apps::Raw;
@@ -61,7 +62,7 @@ fn attach(instance: &Instance, host: &Host, name: &str, sim: &mut Sim) -> Result
         Nature::Profile { profile, sysctls, teaching } => {
             let config = HostConfig {
                 name: name.to_owned(),
-                profile: profile.to_string(),
+                profile: named_profile(instance, profile)?,
                 sysctls: sysctls.iter().map(|s| (s.name.to_string(), s.value.to_string())).collect(),
                 teaching: Teaching {
                     time_wait: teaching.time_wait,
@@ -174,4 +175,8 @@ fn link(instance: &Instance, path: &Path) -> Result<Link, Error> {
         Some(span) => link.lifetime(span),
         None => link,
     })
+}
+
+fn named_profile(instance: &Instance, name: &Spanned<String>) -> Result<Profile, Error> {
+    name.parse().map_err(|error: ProfileError| instance.mistake(name, Fact::Config(error.to_string())))
 }

@@ -63,6 +63,21 @@ pub struct Teaching {
     pub no_syn_queue: bool,
 }
 
+impl Teaching {
+    /// Each setting as a trace shows it: `time_wait = 0s`.
+    pub fn settings(&self) -> Vec<String> {
+        let isn = self.isn.map(|isn| match isn {
+            Isn::Constant => "isn = constant",
+            Isn::Clock => "isn = clock",
+            Isn::Rfc6528 => "isn = rfc6528",
+        });
+        let time_wait = self.time_wait.map(|span| format!("time_wait = {span}"));
+        let handshake = self.two_way_handshake.then(|| "handshake = two-way".to_owned());
+        let syn_queue = self.no_syn_queue.then(|| "syn_queue = none".to_owned());
+        [time_wait, isn.map(str::to_owned), handshake, syn_queue].into_iter().flatten().collect()
+    }
+}
+
 /// How a host chooses initial sequence numbers when taught to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Isn {

@@ -128,16 +128,16 @@ impl Player<'_> {
         let what = || format!("received by {socket}");
         let stream = self.stream(socket);
         let got = stream.map(|stream| self.sim.received(stream));
-        let shown = || got.map_or_else(|| "no such socket: nothing accepted it".to_owned(), |got| format!("{got:?}"));
+        let shown = || got.as_ref().map_or_else(|| "no such socket: nothing accepted it".to_owned(), |got| format!("{got:?}"));
         match received {
             Received::Text(text) => {
-                let fits = got.is_some_and(|got| got == text.as_str()) || (got.is_none() && text.is_empty());
+                let fits = got.as_ref().is_some_and(|got| *got == text.as_str()) || (got.is_none() && text.is_empty());
                 (!fits).then(|| (what(), format!("{text:?}"), shown()))
             }
-            Received::Bytes(bound) => wrong(bound, got.map_or(0, |got| got.len()), what),
+            Received::Bytes(bound) => wrong(bound, got.as_ref().map_or(0, |got| got.len()), what),
             Received::All(writer) => {
                 let written = self.stream(writer).map(|stream| self.sim.written(stream)).unwrap_or_default();
-                let fits = got.is_some_and(|got| *got == written[..]);
+                let fits = got.as_ref().is_some_and(|got| *got == written[..]);
                 (!fits).then(|| (what(), format!("all {} bytes written to {writer}", written.len()), shown()))
             }
         }

@@ -3,12 +3,12 @@
 use super::build::{Hosts, build};
 use super::judge::{Failure, Judge};
 use super::perform::ending;
-use super::{Disturbance, Error, Instance, LinkEnds, Outcome, Start, Verb};
+use super::{Disturbance, Error, Instance, LinkEnds, Nature, Outcome, Start, Verb};
 use crate::endpoint::Errno;
 use crate::net;
 use crate::sim::{AppId, Ended, Returned, Sim, Stream};
 use crate::time::{SimTime, Span};
-use crate::trace::{Done, Keep, NodeId, Verdict};
+use crate::trace::{Done, Header, Keep, NodeId, Trace, Verdict};
 use std::collections::BTreeMap;
 
 /// A scenario that was played to its end.
@@ -22,6 +22,11 @@ pub struct Played {
 }
 
 impl Played {
+    /// The run, ready to be rendered, with the verdict that includes expectations.
+    pub fn trace(&self) -> Trace<'_> {
+        Trace { verdict: Some(self.verdict()), ..self.sim.trace() }
+    }
+
     /// The verdict, expectations included.
     pub fn verdict(&self) -> Verdict {
         let mut verdict = self.sim.outcome().verdict();
@@ -32,10 +37,12 @@ impl Played {
     }
 }
 
-/// Plays `instance` under `seed`.
-pub fn play(instance: &Instance, seed: u64, keep: Keep) -> Result<Played, Error> {
+/// Plays `instance` of the sim `name` under `seed`. Expectations are held against what is kept of the run:
+/// [`Keep::Story`] or [`Keep::Full`].
+pub fn play(name: &str, instance: &Instance, seed: u64, keep: Keep) -> Result<Played, Error> {
     let mut sim = Sim::with(seed, keep);
     let hosts = build(instance, &mut sim)?;
+    sim.set_header(header(name, instance, seed));
     let mut player = Player::new(instance, sim, hosts);
     player.faults();
     player.run();
@@ -348,4 +355,21 @@ pub(super) fn show(returned: &Returned) -> String {
         Ok(done) => number(done).to_string(),
     };
     format!("{result} at {} after {}", returned.at, returned.took)
+}
+
+/// What another run needs to be the same.
+fn header(name: &str, instance: &Instance, seed: u64) -> Header {
+    let mut header = Header { sim: name.to_owned(), seed, ..Header::default() };
+    if let Some(variant) = &instance.variant {
+        header.sim = format!("{name} ({variant})");
+    }
+    header.params = instance.params.iter().map(|(name, value)| (name.clone(), value.to_string())).collect();
+    for host in &instance.hosts {
+        if let Nature::Profile { profile, teaching, .. } = &host.nature {
+            header.profiles.push((host.name.to_string(), profile.to_string()));
+            let settings = teaching.settings().into_iter();
+            header.teaching.extend(settings.map(|setting| format!("{} {setting}", *host.name)));
+        }
+    }
+    header
 }

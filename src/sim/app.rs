@@ -60,6 +60,8 @@ pub struct AppCx<'a> {
 pub(super) struct Owner {
     pub(super) app: Option<u32>,
     pub(super) stream: Option<StreamId>,
+    /// Whether a wake-up for it waits already.
+    pub(super) waking: bool,
 }
 
 impl AppCx<'_> {
@@ -114,7 +116,7 @@ impl AppCx<'_> {
     pub fn socket(&mut self, family: Family, kind: SocketKind) -> Result<SocketId, Errno> {
         let socket = self.sockets.socket(&mut self.cx, family, kind)?;
         let app = self.app;
-        *self.owner(socket) = Owner { app: Some(app), stream: None };
+        *self.owner(socket) = Owner { app: Some(app), ..Owner::default() };
         Ok(socket)
     }
 
@@ -152,7 +154,7 @@ impl AppCx<'_> {
     pub fn accept_quietly(&mut self, listener: SocketId) -> Result<(SocketId, SocketAddr), Errno> {
         let (socket, peer) = self.sockets.accept(&mut self.cx, listener)?;
         let app = self.app;
-        *self.owner(socket) = Owner { app: Some(app), stream: None };
+        *self.owner(socket) = Owner { app: Some(app), ..Owner::default() };
         Ok((socket, peer))
     }
 

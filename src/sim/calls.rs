@@ -206,8 +206,8 @@ impl Sim {
     }
 
     /// What was read from `stream` so far.
-    pub fn received(&self, stream: Stream) -> &Received {
-        &self.ledger.get(stream.0).received
+    pub fn received(&self, stream: Stream) -> Received {
+        self.ledger.get(stream.0).received.clone()
     }
 
     /// The two ends of a connection: this socket's address and its peer's, once both are known.

@@ -195,12 +195,13 @@ impl Sim {
             Effect::Note(event) => self.note(node, event),
             Effect::Ready(socket, readiness) => {
                 let place = &mut self.nodes[node.0 as usize];
-                let pending = match place.owners.get(socket.0 as usize).and_then(|owner| owner.app) {
+                let Some(owner) = place.owners.get_mut(socket.0 as usize) else { return };
+                let pending = match owner.app {
                     None => return,
                     Some(task::TASKS) => Pending::Task(socket),
-                    Some(app) => Pending::App(app, Wake::Ready(socket, readiness)),
+                    Some(app) => Pending::App(app, socket, readiness),
                 };
-                if !place.wakes.contains(&pending) {
+                if !std::mem::replace(&mut owner.waking, true) {
                     place.wakes.push_back(pending);
                 }
             }
@@ -239,8 +240,14 @@ impl Sim {
     /// Wakes one application of `node`: the first in the queue, or the one whose timer is due.
     fn wake(&mut self, node: NodeId) {
         let place = &mut self.nodes[node.0 as usize];
-        match place.wakes.pop_front() {
-            Some(Pending::App(app, wake)) => self.run_app(node, app, Some(wake)),
+        let pending = place.wakes.pop_front();
+        if let Some(Pending::App(_, socket, _) | Pending::Task(socket)) = pending
+            && let Some(owner) = place.owners.get_mut(socket.0 as usize)
+        {
+            owner.waking = false;
+        }
+        match pending {
+            Some(Pending::App(app, socket, ready)) => self.run_app(node, app, Some(Wake::Ready(socket, ready))),
             Some(Pending::Task(socket)) => self.run_tasks(node, |tasks, cx, now| tasks.on_ready(cx, now, socket)),
             Some(Pending::Begin(stream)) => self.run_tasks(node, |tasks, cx, now| tasks.run(cx, now, stream)),
             None => {

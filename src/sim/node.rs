@@ -1,8 +1,8 @@
-use super::app::{App, Owner, Wake};
+use super::app::{App, Owner};
 use super::clock::Clock;
 use super::stats::Stats;
 use super::task::Tasks;
-use crate::endpoint::{Endpoint, IfaceId, SocketId, Streams};
+use crate::endpoint::{Endpoint, IfaceId, Readiness, SocketId, Streams};
 use crate::net::Arrived;
 use crate::time::HostTime;
 use crate::trace::{LinkId, StreamId};
@@ -70,7 +70,7 @@ pub(super) struct Running {
 /// A wake-up that waits for its turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Pending {
-    App(u32, Wake),
+    App(u32, SocketId, Readiness),
     Task(SocketId),
     /// A call was appended to a task.
     Begin(StreamId),

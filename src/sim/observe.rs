@@ -7,7 +7,7 @@ use super::recorder::Recorder;
 use crate::endpoint::{ConnView, ListenView, State};
 use crate::oracle::{NodeView, Oracle, Violation};
 use crate::time::{HostTime, SimTime};
-use crate::trace::{Conns, Digest, Keep, Names, NodeId, Record, Trace, Verdict, What};
+use crate::trace::{Conns, Digest, Header, Keep, Names, NodeId, Record, Trace, Verdict, What};
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::net::IpAddr;
@@ -106,6 +106,16 @@ impl Sim {
             ties: self.used.ties,
             at: self.now,
         }
+    }
+
+    /// What is run: the first lines of its trace.
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// Says what is run.
+    pub fn set_header(&mut self, header: Header) {
+        self.header = header;
     }
 
     /// The digest of the run so far.

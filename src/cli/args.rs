@@ -1,0 +1,133 @@
+use clap::{Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// A deterministic network-simulation test harness for TCP: every packet's fate, decided by a seed.
+#[derive(Debug, Parser)]
+#[command(name = "wirefate", version, max_term_width = 110)]
+#[command(after_help = "Exit codes: 0 held, 1 an expectation or oracle failed, 2 bad input, 3 the tool's own failure.")]
+pub(super) struct Args {
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Play sims and print their traces
+    Run(RunArgs),
+    /// Play sims with all their variants and hold them against their snapshots
+    Test(TestArgs),
+    /// List the sims that come with wirefate
+    List(ListArgs),
+    /// Show one sim: its story, parameters, variants and file
+    Show(ShowArgs),
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  wirefate run three-way-handshake                     a sim that comes with wirefate
+  wirefate run sims/syn-lost.toml --seed 7             a file
+  wirefate run syn-flood --variant all --format none   every variant, verdicts only
+  wirefate run syn-lost --set ip=6 --format ladder     over IPv6, as a ladder diagram
+  wirefate run nat-forgets --pcap out.pcapng           for Wireshark
+
+How to read a trace: `wirefate run --legend`.")]
+pub(super) struct RunArgs {
+    /// Names from `wirefate list`, or scenario files
+    #[arg(value_name = "NAME|FILE", required_unless_present = "legend")]
+    pub(super) sims: Vec<String>,
+    /// Seed of every random choice
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(super) seed: u64,
+    /// Play this variant, or `all` of them after the plain story
+    #[arg(long, value_name = "V|all")]
+    pub(super) variant: Option<String>,
+    /// Give a declared parameter another value
+    #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
+    pub(super) set: Vec<(String, String)>,
+    /// Give a host's sysctl another value
+    #[arg(long, value_name = "HOST:NAME=VALUE", value_parser = host_pair)]
+    pub(super) sysctl: Vec<(String, String, String)>,
+    /// What to print
+    #[arg(long, value_enum, default_value_t = Format::Story)]
+    pub(super) format: Format,
+    /// Print raw sequence numbers
+    #[arg(long)]
+    pub(super) absolute: bool,
+    /// Write every packet, once, as it was sent, with its fate as comment (pcapng)
+    #[arg(long, value_name = "FILE", conflicts_with = "pcap_at")]
+    pub(super) pcap: Option<PathBuf>,
+    /// Write to HOST.pcapng what tcpdump would see at this host
+    #[arg(long, value_name = "HOST")]
+    pub(super) pcap_at: Option<String>,
+    /// Show what the engine does, with virtual time (-vv for every event)
+    #[arg(short, long, action = clap::ArgAction::Count)]
+    pub(super) verbose: u8,
+    /// Explain the columns of a trace
+    #[arg(long)]
+    pub(super) legend: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    /// Sends with fates, transitions, calls, surprising arrivals
+    Story,
+    /// Every arrival, timer and queue as well
+    Full,
+    /// A ladder diagram
+    Ladder,
+    /// One JSON object an event
+    Json,
+    /// The verdict alone
+    None,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct TestArgs {
+    /// Scenario files or folders of them [default: sims]
+    #[arg(value_name = "PATH")]
+    pub(super) paths: Vec<PathBuf>,
+    /// Folder of the snapshots [default: `snapshots` beside the folder of the sims]
+    #[arg(long, value_name = "DIR")]
+    pub(super) snapshots: Option<PathBuf>,
+    /// Write the snapshots anew
+    #[arg(long)]
+    pub(super) update: bool,
+    /// Write a report for CI systems to target/wirefate/junit.xml
+    #[arg(long, value_enum)]
+    pub(super) report: Option<ReportFormat>,
+    /// Seed of every random choice
+    #[arg(long, value_name = "N", default_value_t = crate::cli::test::SEED)]
+    pub(super) seed: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum ReportFormat {
+    /// JUnit's XML
+    Junit,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct ListArgs {
+    /// Only sims whose name, title or topic contains this
+    pub(super) query: Option<String>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct ShowArgs {
+    /// A name from `wirefate list`, or a scenario file
+    #[arg(value_name = "NAME|FILE")]
+    pub(super) sim: String,
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE, like `ip=6`")?;
+    Ok((name.trim().to_owned(), value.trim().to_owned()))
+}
+
+fn host_pair(text: &str) -> Result<(String, String, String), String> {
+    let expected = "expected HOST:NAME=VALUE, like `server:net.ipv4.tcp_fin_timeout=30`";
+    let (host, rest) = text.split_once(':').ok_or(expected)?;
+    let (name, value) = rest.split_once('=').ok_or(expected)?;
+    Ok((host.trim().to_owned(), name.trim().to_owned(), value.trim().to_owned()))
+}
