@@ -8,7 +8,6 @@ pub mod explore;
 pub mod host;
 pub mod map;
 pub mod middlebox;
-pub mod middlebox;
 pub mod net;
 pub mod oracle;
 pub mod rng;

@@ -64,6 +64,9 @@ impl Run {
 
 fn one_run(seed: u64, keep: Keep, faults: Option<&[Fault]>, story: &impl Fn(&mut Sim)) -> Run {
     let mut sim = Sim::with(seed, keep);
+    if keep == Keep::Full {
+        sim.record_choices();
+    }
     if let Some(faults) = faults {
         sim.replay(faults);
     }

@@ -94,7 +94,8 @@ impl Artefact {
         fs::create_dir_all(&folder)?;
         let trace = sim.trace();
         fs::write(folder.join("trace.txt"), trace.full().to_string())?;
-        trace.capture(fs::File::create(folder.join("trace.pcapng"))?)?;
+        let capture = fs::File::create(folder.join("trace.pcapng"))?;
+        trace.capture(io::BufWriter::new(capture)).map_err(io::Error::other)?;
         let faults: String = recorded.iter().map(|fault| format!("{fault}\n")).collect();
         fs::write(folder.join("faults.txt"), faults)?;
         fs::write(folder.join("seed.txt"), format!("{seed}\n"))?;

@@ -4,7 +4,7 @@ use super::{
     Burst, Delay, Error, Fact, Host, Instance, Isn, Middlebox, Nature, Path, PrefixKind, Refusal, Spanned,
 };
 use crate::endpoint::IfaceId;
-use crate::host::{HostConfig, IsnPolicy, Profile, ProfileError, Teaching};
+use crate::host::{HostConfig, IsnPolicy, Profile, UnknownProfile, Teaching};
 use crate::tcp::Handshake;
 use crate::middlebox::{self, Firewall, Limits, Nat, Router};
 use crate::net::{Dist, Link};
@@ -178,5 +178,5 @@ fn link(instance: &Instance, path: &Path) -> Result<Link, Error> {
 }
 
 fn named_profile(instance: &Instance, name: &Spanned<String>) -> Result<Profile, Error> {
-    name.parse().map_err(|error: ProfileError| instance.mistake(name, Fact::Config(error.to_string())))
+    Profile::from_name(name).map_err(|error: UnknownProfile| instance.mistake(name, Fact::Config(error.to_string())))
 }

@@ -160,6 +160,8 @@ impl Sim {
 
     /// Runs until nothing more will happen, or a budget is exceeded; then asks the oracles about the end.
     pub fn run(&mut self) {
+        let span = tracing::debug_span!("run", sim = self.header.sim, seed = self.seed);
+        let _entered = span.enter();
         while self.step() {}
         self.finish();
     }

@@ -1,5 +1,7 @@
+use crate::endpoint::Event;
 use crate::oracle::{NodeView, Oracle, Seen, Violation};
 use crate::time::SimTime;
+use crate::wire::{BodyText, Notation};
 use crate::trace::{Conns, Digest, Digester, Keep, LinkId, LinkName, Names, NodeId, Record, StreamId, What};
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -91,6 +93,7 @@ impl Recorder {
 
     pub(super) fn take(&mut self, record: Record<'_>) {
         self.digester.take(&record);
+        self.tell(&record);
         if let What::Sent(sent) = &record.what {
             self.packets += 1;
             self.lost += u64::from(sent.fate.is_lost());
@@ -101,6 +104,31 @@ impl Recorder {
         }
         self.remember(record);
         self.settle();
+    }
+
+    /// The same as `tracing` events, with virtual time: transitions, calls and disturbances at DEBUG, packets at TRACE.
+    fn tell(&self, record: &Record<'_>) {
+        if !tracing::enabled!(tracing::Level::DEBUG) {
+            return;
+        }
+        let (at, host) = (record.at, record.node.map_or("-", |node| self.names.node(node)));
+        match &record.what {
+            What::Sent(sent) => {
+                let body = BodyText::of(&sent.packet.body, Notation::ABSOLUTE);
+                tracing::trace!(%at, host, link = %self.names.link(sent.link), n = sent.n, fate = %sent.fate, %body, "sent");
+            }
+            What::Arrived(arrived) => {
+                let link = self.names.link(arrived.link);
+                tracing::trace!(%at, host, %link, n = arrived.n, outcome = ?arrived.outcome, "arrived");
+            }
+            What::Noted { event: Event::Transition { tuple, from, to, .. }, .. } => {
+                tracing::debug!(%at, host, %tuple, %from, %to, "state");
+            }
+            What::Noted { event, .. } => tracing::trace!(%at, host, ?event, "noted"),
+            What::Called(called) => tracing::debug!(%at, host, call = ?called.call, result = ?called.result, "call"),
+            What::Disturbed(disturbance) => tracing::debug!(%at, host, ?disturbance, "disturbed"),
+            What::Violated { rule, text } => tracing::warn!(%at, host, rule, text, "violated"),
+        }
     }
 
     pub(super) fn quiescent(&mut self, now: SimTime, nodes: &[NodeView]) {

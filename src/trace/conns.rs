@@ -161,13 +161,25 @@ impl Conns {
     pub fn transition(&mut self, tuple: Tuple, from: State, to: State) -> Option<Belongs> {
         let (key, end) = ordered(tuple.local, tuple.remote);
         match (from, to) {
-            (State::Closed, State::SynSent) => Some(self.open(tuple.local, tuple.remote, None)),
+            (State::Closed, State::SynSent) => Some(self.active_open(key, end, tuple)),
             (State::Closed | State::Listen, State::SynReceived | State::Established) => {
                 let conn = self.current.get(&key)?.0[1 - end]?;
                 self.current.get_mut(&key)?.0[end] = Some(conn);
                 Some(self.belongs(conn, tuple.local))
             }
             _ => self.of(tuple.local, tuple.remote),
+        }
+    }
+
+    /// An active open begins an incarnation, or joins the one that the other end has opened towards it meanwhile.
+    fn active_open(&mut self, key: (SocketAddr, SocketAddr), end: usize, tuple: Tuple) -> Belongs {
+        let theirs = self.current.get(&key).and_then(|current| current.0[1 - end]);
+        match theirs.filter(|conn| self.iss_of(*conn, tuple.local).is_none()) {
+            Some(conn) => {
+                self.current.get_or_insert_with(key, Current::default).0[end] = Some(conn);
+                self.belongs(conn, tuple.local)
+            }
+            None => self.open(tuple.local, tuple.remote, None),
         }
     }
 
