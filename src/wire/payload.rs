@@ -124,6 +124,12 @@ impl From<&[u8]> for Payload {
     }
 }
 
+impl<const N: usize> From<&[u8; N]> for Payload {
+    fn from(bytes: &[u8; N]) -> Payload {
+        bytes.to_vec().into()
+    }
+}
+
 impl From<&str> for Payload {
     fn from(text: &str) -> Payload {
         text.as_bytes().into()
