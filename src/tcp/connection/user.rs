@@ -87,18 +87,18 @@ impl Connection {
     }
 
     /// `TCP_NODELAY`; what waited leaves at the next `poll_transmit`.
-    pub fn set_nodelay(&mut self, on: bool) {
+    pub fn set_nodelay(&mut self, _cx: &mut Context<'_>, on: bool) {
         self.setup.nodelay = on;
     }
 
     /// `TCP_CORK`; pulling it lets what waited leave at the next `poll_transmit`.
-    pub fn set_cork(&mut self, on: bool) {
+    pub fn set_cork(&mut self, _cx: &mut Context<'_>, on: bool) {
         self.setup.cork = on;
         self.more &= on;
     }
 
     /// `TCP_QUICKACK`.
-    pub fn set_quick_ack(&mut self, on: bool) {
+    pub fn set_quick_ack(&mut self, _cx: &mut Context<'_>, on: bool) {
         self.setup.quick_ack = on;
         if on && self.ack != Ack::None {
             self.ack = Ack::Now;
@@ -106,7 +106,7 @@ impl Connection {
     }
 
     /// `SO_OOBINLINE`.
-    pub fn set_oob_inline(&mut self, on: bool) {
+    pub fn set_oob_inline(&mut self, _cx: &mut Context<'_>, on: bool) {
         self.setup.oob_inline = on;
     }
 
@@ -119,19 +119,25 @@ impl Connection {
     }
 
     /// `TCP_USER_TIMEOUT`; none is the system's default.
-    pub fn set_user_timeout(&mut self, timeout: Option<Span>) {
+    pub fn set_user_timeout(&mut self, _cx: &mut Context<'_>, timeout: Option<Span>) {
         self.setup.user_timeout = timeout;
     }
 
-    /// `SO_SNDBUF` and `SO_RCVBUF`; a smaller receive buffer never takes back a window that was offered.
-    pub fn set_buffers(&mut self, snd_buf: u32, rcv_buf: u32) {
-        (self.snd.buf, self.rcv.buf) = (snd_buf, rcv_buf);
-        (self.setup.snd_buf, self.setup.rcv_buf) = (snd_buf, rcv_buf);
-        self.offer_window();
+    /// `SO_SNDBUF` in bytes.
+    pub fn set_send_buffer(&mut self, _cx: &mut Context<'_>, bytes: u32) {
+        (self.snd.buf, self.setup.snd_buf) = (bytes, bytes);
+    }
+
+    /// `SO_RCVBUF` in bytes; a smaller one never takes back a window that was offered.
+    pub fn set_receive_buffer(&mut self, _cx: &mut Context<'_>, bytes: u32) {
+        (self.rcv.buf, self.setup.rcv_buf) = (bytes, bytes);
+        if self.state != State::SynSent {
+            self.offer_window();
+        }
     }
 
     /// `TCP_MAXSEG` after the handshake: segments carry no more than this.
-    pub fn set_max_seg(&mut self, mss: u16) {
+    pub fn set_max_seg(&mut self, _cx: &mut Context<'_>, mss: u16) {
         self.snd.mss = self.snd.mss.min(mss.max(1));
     }
 }
