@@ -181,7 +181,7 @@ mod tests {
     fn three_duplicates_start_recovery_and_a_full_ack_ends_it() {
         let knobs = Knobs::default();
         let mut reno = NewReno::new(1000, false, &knobs);
-        let mut dup = |reno: &mut NewReno| reno.on_dup_ack(Seq(0), Seq(10_000), 1000, &knobs);
+        let dup = |reno: &mut NewReno| reno.on_dup_ack(Seq(0), Seq(10_000), 1000, &knobs);
         assert_eq!([dup(&mut reno), dup(&mut reno), dup(&mut reno)], [false, false, true]);
         assert_eq!((reno.ssthresh, reno.cwnd), (5000, 8000));
         assert!(!dup(&mut reno));
