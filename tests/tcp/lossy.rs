@@ -44,11 +44,11 @@ fn setup_of(seed: u64, stream: &mut Stream) -> (Knobs, Setup) {
 fn run(seed: u64) {
     let mut stream = Stream::new(seed, "lossy pair");
     let (knobs, setup) = setup_of(seed, &mut stream);
+    let (chunk, most) = [(1, 500), (100, 20_000), (1_000_000, 20_000)][usize::try_from(below(stream.word(), 3)).unwrap()];
     let data = [0, 1].map(|_| {
-        let len = below(stream.word(), 20_000);
+        let len = below(stream.word(), most);
         bytes(&mut stream, len)
     });
-    let chunk = [1, 100, 1_000_000][usize::try_from(below(stream.word(), 3)).unwrap()];
     let mut pair = Pair::new(&knobs, &setup);
     let simultaneous = seed % 7 == 0;
     pair.ends[0].open();

@@ -74,9 +74,9 @@ impl Connection {
         if !receives || self.rcv.reader == Reader::Gone || self.rcv.at_end() {
             return;
         }
-        let opens = self.rcv.next_edge(self.setup.mss).since(self.rcv.edge);
-        let worth = (2 * u32::from(self.setup.mss)).min(self.rcv.buf / 2);
-        if opens > 0 && (opens >= worth || self.rcv.wnd() == 0) {
+        // A window that has doubled is news; a smaller step travels with the next acknowledgment.
+        let opened = self.rcv.next_edge(self.setup.mss).since(self.rcv.nxt);
+        if opened > 0 && opened / 2 >= self.rcv.wnd() {
             self.ack = Ack::Now;
         }
     }
