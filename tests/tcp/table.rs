@@ -33,8 +33,7 @@ enum Place {
     OutsideRight,
 }
 
-const PLACES: [Place; 5] =
-    [Place::OutsideLeft, Place::LeftEdge, Place::Inside, Place::RightEdge, Place::OutsideRight];
+const PLACES: [Place; 5] = [Place::OutsideLeft, Place::LeftEdge, Place::Inside, Place::RightEdge, Place::OutsideRight];
 
 /// Where the acknowledgment lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -286,7 +285,8 @@ fn challenge_acks_are_limited() {
 
 #[test]
 fn the_acknowledgment_may_be_old_by_one_window_and_no_more() {
-    let ack = |ack: Seq| Segment { ack, window: 500, ..built(Start::Established, Kind::Data, Place::LeftEdge, Acks::All) };
+    let ack =
+        |ack: Seq| Segment { ack, window: 500, ..built(Start::Established, Kind::Data, Place::LeftEdge, Acks::All) };
     // MAX.SND.WND is 65535, from the SYN-ACK.
     for (old, taken) in [(65_535, 100), (65_536, 0)] {
         let mut end = Start::Established.reach();
