@@ -155,7 +155,7 @@ impl Sim {
         }
         let quote = wire::quote_of(packet);
         let answer = Packet::new(packet.dst, packet.src, Body::Icmp(Icmp { kind, quote }));
-        let back = self.from_network(node);
+        let back = self.network_link(node);
         self.put_on(node, back, answer);
     }
 

@@ -235,7 +235,10 @@ fn open(cx: &mut AppCx<'_>, op: &Op) -> Result<SocketId, Errno> {
         cx.set_option(socket, *option)?;
     }
     let bound = local.map_or(Ok(()), |local| cx.bind(socket, local));
-    bound.inspect_err(|_| drop(cx.close(socket)))?;
+    if let Err(errno) = bound {
+        cx.close(socket)?;
+        return Err(errno);
+    }
     Ok(socket)
 }
 

@@ -195,7 +195,7 @@ impl Sim {
     }
 
     /// The link on which the network itself answers a sender, made at its first use.
-    pub(super) fn from_network(&mut self, node: NodeId) -> LinkId {
+    pub(super) fn network_link(&mut self, node: NodeId) -> LinkId {
         if let Some(&id) = self.topology.nowhere.get(&(node, "")) {
             return id;
         }

@@ -70,6 +70,15 @@ impl Payload {
         joined
     }
 
+    /// Takes in `next` where it continues this slice in the same buffer; whether it did.
+    pub fn join(&mut self, next: &Payload) -> bool {
+        let joined = self.adjoins(next);
+        if joined {
+            self.len += next.len;
+        }
+        joined
+    }
+
     /// Whether `next` continues this slice in the same buffer.
     fn adjoins(&self, next: &Payload) -> bool {
         match (&self.buffer, &next.buffer) {
@@ -124,6 +133,12 @@ impl From<&[u8]> for Payload {
     }
 }
 
+impl<const N: usize> From<&[u8; N]> for Payload {
+    fn from(bytes: &[u8; N]) -> Payload {
+        bytes.to_vec().into()
+    }
+}
+
 impl From<&str> for Payload {
     fn from(text: &str) -> Payload {
         text.as_bytes().into()
@@ -169,11 +184,13 @@ impl Rope {
         self.len == 0
     }
 
-    /// Appends a slice.
+    /// Appends a slice; one that continues the last makes no new piece.
     pub fn push(&mut self, piece: Payload) {
         if !piece.is_empty() {
             self.len += piece.len() as usize;
-            self.pieces.push_back(piece);
+            if !self.pieces.back_mut().is_some_and(|last| last.join(&piece)) {
+                self.pieces.push_back(piece);
+            }
         }
     }
 

@@ -1,0 +1,185 @@
+//! The fifth step: the acknowledgment (RFC 9293 3.10.7.4, RFC 5961 5, RFC 5681, RFC 6298 5).
+
+use super::segment::Step;
+use super::{Ack, Connection, Pending, Persist, Urgently};
+use crate::endpoint::{DropReason, State};
+use crate::tcp::newreno::Phase;
+use crate::tcp::timers::Timer;
+use crate::tcp::timestamps::clock;
+use crate::tcp::{Context, TcpEvent};
+use crate::time::{Span, ms};
+use crate::wire::{Flags, Segment};
+
+impl Connection {
+    /// Fifth: "if the ACK bit is off, drop the segment and return"; otherwise what it acknowledges.
+    pub(super) fn process_ack(&mut self, cx: &mut Context<'_>, seg: &Segment) -> Step {
+        if !seg.has(Flags::ACK) {
+            cx.dropped(DropReason::NoAck);
+            return Step::Done;
+        }
+        if self.state == State::SynReceived {
+            // "If SND.UNA < SEG.ACK =< SND.NXT, then enter ESTABLISHED"; "If the segment acknowledgment is not
+            // acceptable, form a reset segment <SEQ=SEG.ACK><CTL=RST>".
+            if seg.ack.le(self.snd.una) || seg.ack.gt(self.snd.max) {
+                cx.dropped(DropReason::AckUnsent);
+                self.urgently = Some(Urgently::Reset(seg.ack, None));
+                return Step::Done;
+            }
+            self.establish_by_ack(cx, seg);
+            return Step::Next;
+        }
+        if seg.ack.gt(self.snd.max) {
+            // "If the ACK acks something not yet sent (SEG.ACK > SND.NXT), then send an ACK, drop the segment".
+            cx.dropped(DropReason::AckUnsent);
+            self.challenge(cx);
+            return Step::Done;
+        }
+        if seg.ack.lt(self.snd.una - self.snd.max_wnd) {
+            // RFC 5961 5.2: "(SND.UNA - MAX.SND.WND) =< SEG.ACK =< SND.NXT"; all else is discarded and answered.
+            cx.dropped(DropReason::AckTooOld);
+            self.challenge(cx);
+            return Step::Done;
+        }
+        if seg.ack.lt(self.snd.una) {
+            return Step::Next;
+        }
+        if seg.ack == self.snd.una {
+            self.on_old_ack(cx, seg);
+        } else {
+            self.on_new_ack(cx, seg);
+        }
+        if self.snd.wnd > 0 {
+            self.window_open();
+        }
+        self.after_fin_acked(cx)
+    }
+
+    /// SYN-RECEIVED of a simultaneous open.
+    fn establish_by_ack(&mut self, cx: &mut Context<'_>, seg: &Segment) {
+        let syn_resent = self.rto.tries > 0;
+        self.snd.advance(seg.ack);
+        let echo = self.echo(cx, seg);
+        self.rto.acked(seg.ack, echo, true, cx.now, cx.knobs);
+        self.timers.stop(Timer::Retransmit);
+        self.established(cx, syn_resent);
+        // "and set: SND.WND <- SEG.WND, SND.WL1 <- SEG.SEQ, SND.WL2 <- SEG.ACK"; the window of a SYN is not scaled.
+        let shift = if seg.has(Flags::SYN) { 0 } else { self.snd.shift };
+        self.snd.set_window(u32::from(seg.window) << shift, seg.seq, seg.ack);
+        self.events |= Pending::WRITABLE;
+        if self.snd.end == crate::tcp::snd::End::Closed {
+            // 3.10.4: a CLOSE in SYN-RECEIVED was queued "for processing after entering ESTABLISHED state".
+            cx.transition(&mut self.state, State::FinWait1, None, None);
+        }
+    }
+
+    /// SND.UNA < SEG.ACK: new data is acknowledged.
+    fn on_new_ack(&mut self, cx: &mut Context<'_>, seg: &Segment) {
+        let echo = self.echo(cx, seg);
+        let acked = self.snd.advance(seg.ack);
+        self.snd.update_window(seg);
+        let all = self.snd.una == self.snd.nxt;
+        self.rto.acked(seg.ack, echo, all, cx.now, cx.knobs);
+        let before = self.recovery.phase;
+        let restart = self.recovery.on_ack(self.snd.una, acked, self.snd.flight(), self.snd.mss);
+        self.note_recovery(cx, before);
+        // RFC 6298 5.2 and 5.3.
+        if all {
+            self.timers.stop(Timer::Retransmit);
+        } else if restart {
+            let rto = self.rto.current(cx.knobs);
+            self.timers.set(cx, Timer::Retransmit, rto);
+        }
+        if self.blocked && self.snd.free() >= self.snd.buf / 3 {
+            self.blocked = false;
+            self.events |= Pending::WRITABLE;
+        }
+    }
+
+    /// SEG.ACK = SND.UNA: perhaps a window update, perhaps a sign of loss.
+    fn on_old_ack(&mut self, cx: &mut Context<'_>, seg: &Segment) {
+        let wnd = self.snd.wnd;
+        self.snd.update_window(seg);
+        if let Persist::Probe { unanswered, .. } = &mut self.persist {
+            *unanswered = 0;
+        }
+        if self.snd.wnd == 0 && self.snd.flight() > 0 {
+            // RFC 9293 3.8.6.1: "As long as the receiving TCP peer continues to send acknowledgments in response to
+            // the probe segments, the sending TCP peer MUST allow the connection to stay open."
+            self.rto.alive(cx.now);
+        }
+        // RFC 5681 2: a duplicate acknowledgment has no data, no SYN, no FIN, the same window, and data is in flight.
+        let duplicate = self.snd.flight() > 0 && seg.seq_len() == 0 && self.snd.wnd == wnd && wnd > 0;
+        if duplicate {
+            let before = self.recovery.phase;
+            if self.recovery.on_dup_ack(self.snd.una, self.snd.nxt, self.snd.mss, cx.knobs) {
+                self.note_recovery(cx, before);
+            }
+        }
+    }
+
+    /// The window is open: whatever waited for that is over.
+    fn window_open(&mut self) {
+        if matches!(self.persist, Persist::Probe { .. }) {
+            self.persist = Persist::Idle;
+            self.timers.stop(Timer::Persist);
+            if self.urgently == Some(Urgently::WindowProbe) {
+                self.urgently = None;
+            }
+        }
+    }
+
+    /// "If our FIN is now acknowledged": CLOSING -> TIME-WAIT, LAST-ACK -> CLOSED. FIN-WAIT-1 is settled after the
+    /// segment's own FIN, so that a segment that has both makes one transition.
+    fn after_fin_acked(&mut self, cx: &mut Context<'_>) -> Step {
+        if !self.snd.fin_acked() {
+            return Step::Next;
+        }
+        match self.state {
+            State::Closing => {
+                self.enter_time_wait(cx);
+                Step::Done
+            }
+            State::LastAck => {
+                self.die(cx, None);
+                Step::Done
+            }
+            _ => Step::Next,
+        }
+    }
+
+    /// FIN-WAIT-1 -> FIN-WAIT-2, where the segment at hand brought the ACK of our FIN and no FIN.
+    pub(super) fn settle_fin_wait(&mut self, cx: &mut Context<'_>) {
+        if self.state == State::FinWait1 && self.snd.fin_acked() {
+            let lasts = cx.knobs.fin_wait2.filter(|_| self.is_orphan());
+            cx.transition(&mut self.state, State::FinWait2, lasts, None);
+            self.leave_fin_wait2(cx);
+        }
+    }
+
+    /// The round trip that the echoed timestamp shows (RFC 7323 4).
+    pub(super) fn echo(&self, cx: &Context<'_>, seg: &Segment) -> Option<Span> {
+        let ts = self.ts?;
+        let (_, ecr) = seg.options.timestamps()?;
+        let elapsed = clock(cx.now).wrapping_add(ts.offset).wrapping_sub(ecr);
+        (ecr != 0 && elapsed < 1 << 31).then(|| ms(u64::from(elapsed)).max(cx.knobs.clock_granularity))
+    }
+
+    /// Tells about the congestion window where the phase of recovery changed.
+    pub(super) fn note_recovery(&self, cx: &mut Context<'_>, before: Phase) {
+        if std::mem::discriminant(&before) != std::mem::discriminant(&self.recovery.phase) {
+            cx.note(TcpEvent::Cwnd { cwnd: self.recovery.cwnd, ssthresh: self.recovery.ssthresh });
+        }
+    }
+
+    /// An acknowledgment is owed for `len` more bytes: at the second full segment at once (RFC 9293 3.8.6.3), before
+    /// that within the delay.
+    pub(super) fn delay_ack(&mut self, cx: &mut Context<'_>, len: u32) {
+        let owed = match self.ack {
+            Ack::Now => return,
+            Ack::None => len,
+            Ack::Delayed(bytes) => bytes.saturating_add(len),
+        };
+        let immediate = self.setup.quick_ack || cx.knobs.delayed_ack == Span::ZERO;
+        self.ack = if immediate || owed >= 2 * self.rcv.mss { Ack::Now } else { Ack::Delayed(owed) };
+    }
+}

@@ -1,0 +1,116 @@
+//! The ways to end: CLOSE, ABORT, TIME-WAIT, death (RFC 9293 3.6, 3.10.4, 3.10.5).
+
+use super::{Ack, Connection, Pending, Persist, Urgently};
+use crate::endpoint::{Errno, State};
+use crate::tcp::closing::Remains;
+use crate::tcp::rcv::Reader;
+use crate::tcp::snd::End;
+use crate::tcp::{Closing, Context};
+use crate::time::Span;
+
+impl Connection {
+    /// CLOSE: no more is written; the FIN follows what is queued (RFC 9293 3.10.4). Reading goes on.
+    pub fn close(&mut self, cx: &mut Context<'_>) {
+        if self.snd.end == End::Closed {
+            return;
+        }
+        match self.state {
+            State::SynSent => self.die(cx, None),
+            // "If no SENDs have been issued and there is no pending data to send, then form a FIN segment and send it,
+            // and enter FIN-WAIT-1 state; otherwise, queue for processing after entering ESTABLISHED state." The FIN
+            // waits for the ACK of our SYN in both cases: nothing is lost, and the SYN is never sent again behind it.
+            State::SynReceived => self.snd.end = End::Closed,
+            State::Established => {
+                self.snd.end = End::Closed;
+                cx.transition(&mut self.state, State::FinWait1, None, None);
+            }
+            State::CloseWait => {
+                self.snd.end = End::Closed;
+                cx.transition(&mut self.state, State::LastAck, None, None);
+            }
+            _ => {}
+        }
+        self.more = false;
+    }
+
+    /// ABORT: a reset to the peer, and all is forgotten (RFC 9293 3.10.5). No error: the user asked for it.
+    pub fn abort(&mut self, cx: &mut Context<'_>) {
+        let (nxt, ack) = (self.snd.nxt, self.rcv.nxt);
+        let reset = match self.state {
+            State::Closed | State::Listen | State::SynSent | State::TimeWait => None,
+            // "<SEQ=SND.NXT><CTL=RST>"; with an ACK, as everyone sends it, it also passes stateful firewalls.
+            _ => Some(Urgently::Reset(nxt, Some(ack))),
+        };
+        if self.state != State::Closed {
+            self.die(cx, None);
+        }
+        self.rcv.clear();
+        self.urgently = reset;
+    }
+
+    /// Nobody reads any more: the socket is closed in full. Unread data, now or later, is answered by a reset where
+    /// the profile does so. Call [`Connection::close`] as well.
+    pub fn stop_receiving(&mut self, cx: &mut Context<'_>) {
+        if self.rcv.reader == Reader::Gone {
+            return;
+        }
+        let unread = !self.rcv.queue.is_empty();
+        self.rcv.reader = Reader::Gone;
+        let peer_waits = !matches!(self.state, State::Closed | State::TimeWait | State::SynSent);
+        if unread && peer_waits && cx.knobs.reset_unread {
+            // RFC 9293 3.6.1: "If such a host issues a CLOSE call while received data is still pending in the TCP
+            // connection, ... its TCP implementation SHOULD send a RST".
+            return self.abort(cx);
+        }
+        self.rcv.queue.clear();
+        self.leave_fin_wait2(cx);
+    }
+
+    /// TIME-WAIT is for the small machine.
+    pub(super) fn enter_time_wait(&mut self, cx: &mut Context<'_>) {
+        let lasts = cx.knobs.time_wait;
+        cx.transition(&mut self.state, State::TimeWait, Some(lasts), None);
+        self.hand_over(cx, lasts);
+        self.events |= Pending::ENDED;
+    }
+
+    /// FIN-WAIT-2 that nobody owns is for the small machine too, where the profile limits it.
+    pub(super) fn leave_fin_wait2(&mut self, cx: &mut Context<'_>) {
+        if self.state == State::FinWait2
+            && self.is_orphan()
+            && let Some(lasts) = cx.knobs.fin_wait2
+        {
+            self.hand_over(cx, lasts);
+        }
+    }
+
+    /// Over, with or without an error: all queues to send are flushed, what was received stays readable.
+    pub(super) fn die(&mut self, cx: &mut Context<'_>, error: Option<Errno>) {
+        cx.transition(&mut self.state, State::Closed, None, error);
+        self.error = error;
+        self.events |= Pending::ENDED;
+        self.stop_sending();
+        self.ack = Ack::None;
+    }
+
+    fn hand_over(&mut self, cx: &mut Context<'_>, lasts: Span) {
+        let remains = Remains {
+            ports: self.ports,
+            snd_nxt: self.snd.nxt,
+            rcv_nxt: self.rcv.nxt,
+            rcv_wnd: self.rcv.wnd(),
+            shift: self.rcv.shift,
+            state: self.state,
+            ts: self.ts,
+        };
+        self.closing = Some(Closing::new(cx, remains, lasts));
+        self.stop_sending();
+    }
+
+    fn stop_sending(&mut self) {
+        self.snd.clear();
+        self.timers.stop_all();
+        self.persist = Persist::Idle;
+        self.urgently = None;
+    }
+}

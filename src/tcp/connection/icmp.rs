@@ -1,0 +1,47 @@
+//! ICMP errors (RFC 9293 3.9.2.2, RFC 5461, RFC 5927, RFC 1191).
+
+use super::Connection;
+use crate::endpoint::{DropReason, Errno, State};
+use crate::tcp::Context;
+use crate::tcp::handshake::effective_mss;
+use crate::wire::{IcmpKind, Seq};
+
+impl Connection {
+    /// An ICMP error about a segment of ours that began with `seq`.
+    pub fn on_icmp(&mut self, cx: &mut Context<'_>, kind: IcmpKind, seq: Seq) {
+        // RFC 5927 4.1: only what is in flight can have caused an error.
+        let in_flight = self.snd.una.le(seq) && seq.lt(self.snd.max);
+        if !in_flight || matches!(self.state, State::Closed | State::TimeWait) {
+            return cx.dropped(DropReason::IcmpIrrelevant);
+        }
+        let (error, hard) = match kind {
+            IcmpKind::TooBig { mtu } => return self.on_too_big(cx, mtu),
+            IcmpKind::PortUnreachable => (Errno::ECONNREFUSED, true),
+            IcmpKind::ProtocolUnreachable => (Errno::ENOPROTOOPT, true),
+            IcmpKind::NetUnreachable => (Errno::ENETUNREACH, false),
+            IcmpKind::HostUnreachable | IcmpKind::AdminProhibited | IcmpKind::TimeExceeded => {
+                (Errno::EHOSTUNREACH, false)
+            }
+        };
+        // RFC 5461 4.1: hard errors abort a connection attempt and are soft once it is synchronized (RFC 5927 5.2).
+        let connecting = matches!(self.state, State::SynSent | State::SynReceived);
+        if connecting && (hard || cx.knobs.soft_errors_abort_connect) {
+            self.die(cx, Some(error));
+        } else {
+            self.soft_error = Some(error);
+        }
+    }
+
+    /// RFC 1191 6.4: a smaller path MTU; what was too big goes out again in smaller pieces.
+    fn on_too_big(&mut self, cx: &mut Context<'_>, mtu: u16) {
+        // Routers older than RFC 1191 say 0: the least that every host must take then.
+        let mtu = if mtu == 0 { self.setup.default_mss + self.setup.overhead } else { mtu.max(cx.knobs.min_mtu) };
+        let mss = effective_mss(mtu.saturating_sub(self.setup.overhead).max(8), self.ts);
+        if mss >= self.snd.mss {
+            return cx.dropped(DropReason::IcmpIrrelevant);
+        }
+        self.snd.mss = mss;
+        self.recovery.on_too_big(self.snd.una, self.snd.nxt);
+        self.rto.resent();
+    }
+}

@@ -1,0 +1,265 @@
+//! A connection from SYN-SENT to LAST-ACK.
+
+mod ack;
+mod close;
+mod icmp;
+mod open;
+mod output;
+mod segment;
+mod text;
+mod timeout;
+mod user;
+
+use super::newreno::NewReno;
+use super::rcv::Rcv;
+use super::rto::Rto;
+use super::snd::{End, Snd, Syn};
+use super::timers::Timers;
+use super::timestamps::Timestamps;
+use super::{Closing, Ports, Setup};
+use crate::endpoint::{Errno, RcvView, SndView, State};
+use crate::time::{HostTime, Span};
+use crate::wire::Seq;
+
+/// One connection: SYN-SENT, SYN-RECEIVED by simultaneous open, and every state from ESTABLISHED to LAST-ACK.
+///
+/// The contract of its methods stands at [the module](super). When it enters TIME-WAIT, [`Connection::poll_closing`]
+/// gives the small machine that goes on; from then on this one sends nothing and waits for nothing, and is kept only
+/// as long as the application has something to read.
+#[derive(Clone, Debug)]
+pub struct Connection {
+    state: State,
+    ports: Ports,
+    snd: Snd,
+    rcv: Rcv,
+    rto: Rto,
+    recovery: NewReno,
+    timers: Timers,
+    ts: Option<Timestamps>,
+    persist: Persist,
+    ack: Ack,
+    urgently: Option<Urgently>,
+    /// `MSG_MORE` on the last write: a partial segment waits for more.
+    more: bool,
+    /// Whether a write took less than was asked; the application waits for room.
+    blocked: bool,
+    keep: Keep,
+    /// When data last left, for RFC 5681 4.1.
+    last_sent: HostTime,
+    events: Pending,
+    error: Option<Errno>,
+    /// The last soft ICMP error: the reason given if the connection times out (RFC 9293 3.9.2.2).
+    soft_error: Option<Errno>,
+    closing: Option<Closing>,
+    setup: Setup,
+}
+
+/// What the persist timer is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Persist {
+    /// Nothing waits, or an acknowledgment will move it.
+    Idle,
+    /// The window is closed: probes (RFC 9293 3.8.6.1).
+    Probe {
+        /// Probes since the window closed, for the interval.
+        sent: u8,
+        /// Probes in a row that nothing answered.
+        unanswered: u8,
+        /// Since when.
+        since: HostTime,
+    },
+    /// The window or a cork holds back a partial segment: the override timeout.
+    Override,
+    /// That timeout has passed: the next segment goes, however small.
+    Overridden,
+}
+
+/// What we owe the peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ack {
+    /// Nothing.
+    None,
+    /// An acknowledgment of this many bytes, within the delay.
+    Delayed(u32),
+    /// An acknowledgment at once.
+    Now,
+}
+
+/// What is sent before anything else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Urgently {
+    /// A reset with this number, and this acknowledgment where it carries one.
+    Reset(Seq, Option<Seq>),
+    /// A window probe.
+    WindowProbe,
+    /// A keepalive probe.
+    KeepAlive,
+}
+
+/// Keepalive.
+#[derive(Clone, Copy, Debug)]
+struct Keep {
+    /// When the peer was last heard.
+    heard: HostTime,
+    /// Probes since.
+    probes: u8,
+}
+
+bitflags::bitflags! {
+    /// Events that wait for `poll_event`, in the order in which it gives them.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    struct Pending: u8 {
+        const CONNECTED = 1;
+        const URGENT = 2;
+        const READABLE = 4;
+        const WRITABLE = 8;
+        const PEER_CLOSED = 16;
+        const ENDED = 32;
+    }
+}
+
+/// What changed for the application.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConnEvent {
+    /// The handshake is over.
+    Connected,
+    /// There is more to read.
+    Readable,
+    /// The send buffer has room again.
+    Writable,
+    /// The peer's FIN has come: the stream ends after what is queued.
+    PeerClosed,
+    /// New urgent data is announced.
+    Urgent,
+    /// The connection is over, with an error.
+    Failed(Errno),
+    /// The connection is over, in order.
+    Closed,
+}
+
+impl Connection {
+    /// The state.
+    pub fn state(&self) -> State {
+        self.state
+    }
+
+    /// The ports.
+    pub fn ports(&self) -> Ports {
+        self.ports
+    }
+
+    /// Bytes `receive` would give, an urgent byte out of line not counted.
+    pub fn readable(&self) -> usize {
+        let len = self.rcv.queue.len();
+        let inside = |u: super::urgent::Urgent| (u.distance(self.rcv.read_seq()) as usize) < len;
+        len - usize::from(!self.setup.oob_inline && self.rcv.urgent.is_some_and(inside))
+    }
+
+    /// Free bytes of the send buffer; 0 where nothing may be written.
+    pub fn writable(&self) -> u32 {
+        let open = matches!(self.state, State::Established | State::CloseWait);
+        if open && self.snd.end == End::Open { self.snd.free() } else { 0 }
+    }
+
+    /// Whether the peer's FIN has been taken: behind what is readable, `receive` gives 0 for ever.
+    pub fn at_end(&self) -> bool {
+        self.rcv.at_end()
+    }
+
+    /// Whether urgent data is announced that the application has not read past.
+    pub fn has_urgent(&self) -> bool {
+        self.rcv.urgent.is_some()
+    }
+
+    /// Whether the next byte to read is the last urgent one (`sockatmark`).
+    pub fn at_mark(&self) -> bool {
+        self.rcv.urgent.is_some_and(|u| u.distance(self.rcv.read_seq()) == 0)
+    }
+
+    /// Why the connection died, until [`Connection::take_error`].
+    pub fn error(&self) -> Option<Errno> {
+        self.error
+    }
+
+    /// Gives the error and forgets it.
+    pub fn take_error(&mut self) -> Option<Errno> {
+        self.error.take()
+    }
+
+    /// The last ICMP error that did not end the connection.
+    pub fn soft_error(&self) -> Option<Errno> {
+        self.soft_error
+    }
+
+    /// Whether our FIN is acknowledged.
+    pub fn fin_acked(&self) -> bool {
+        self.snd.fin_acked()
+    }
+
+    /// Whether everything written is acknowledged.
+    pub fn all_acked(&self) -> bool {
+        self.snd.syn == Syn::Acked && self.snd.una == self.snd.all_end()
+    }
+
+    /// Whether the user has closed its side.
+    pub fn is_closed_for_sending(&self) -> bool {
+        self.snd.end == End::Closed
+    }
+
+    /// Smoothed round-trip time, once measured.
+    pub fn srtt(&self) -> Option<Span> {
+        self.rto.srtt()
+    }
+
+    /// Bytes a segment carries at most.
+    pub fn send_mss(&self) -> u16 {
+        self.snd.mss
+    }
+
+    /// Send sequence variables.
+    pub fn snd_view(&self) -> SndView {
+        let Snd { iss, una, nxt, wnd, .. } = self.snd;
+        SndView { iss, una, nxt, wnd, cwnd: self.recovery.cwnd, queued: u64::from(self.snd.queued()) }
+    }
+
+    /// Receive sequence variables; none before the peer's SYN.
+    pub fn rcv_view(&self) -> Option<RcvView> {
+        let Rcv { irs, nxt, .. } = self.rcv;
+        let view = RcvView { irs, nxt, wnd: self.rcv.wnd(), queued: self.rcv.queue.len() as u64 };
+        (self.state != State::SynSent).then_some(view)
+    }
+
+    /// When [`Connection::on_timeout`] is due.
+    pub fn poll_timeout(&self) -> Option<HostTime> {
+        self.timers.next()
+    }
+
+    /// The next thing that changed for the application.
+    pub fn poll_event(&mut self) -> Option<ConnEvent> {
+        let next = self.events.iter().next()?;
+        self.events.remove(next);
+        Some(match next {
+            Pending::CONNECTED => ConnEvent::Connected,
+            Pending::URGENT => ConnEvent::Urgent,
+            Pending::READABLE => ConnEvent::Readable,
+            Pending::WRITABLE => ConnEvent::Writable,
+            Pending::PEER_CLOSED => ConnEvent::PeerClosed,
+            _ => self.error.map_or(ConnEvent::Closed, ConnEvent::Failed),
+        })
+    }
+
+    /// The machine that goes on where this one ends: given once, on entering TIME-WAIT, or FIN-WAIT-2 without owner.
+    pub fn poll_closing(&mut self) -> Option<Closing> {
+        self.closing.take()
+    }
+
+    /// What must hold between calls.
+    fn check(&self) {
+        if !matches!(self.state, State::Closed | State::TimeWait) {
+            self.snd.check();
+        }
+        if !matches!(self.state, State::Closed | State::SynSent) {
+            self.rcv.check();
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! Birth: by the user's active open, or out of a half-open connection.
+
+use super::{Ack, Connection, Keep, Pending, Persist};
+use crate::endpoint::State;
+use crate::tcp::handshake::Agreed;
+use crate::tcp::newreno::NewReno;
+use crate::tcp::rcv::Rcv;
+use crate::tcp::rto::Rto;
+use crate::tcp::snd::Snd;
+use crate::tcp::timers::{Timer, Timers};
+use crate::tcp::{Context, Ports, Setup};
+use crate::time::HostTime;
+use crate::wire::{Segment, Seq};
+
+impl Connection {
+    /// Active open, CLOSED -> SYN-SENT (RFC 9293 3.10.1); the SYN leaves at the next `poll_transmit`.
+    pub fn open(cx: &mut Context<'_>, ports: Ports, iss: Seq, setup: &Setup) -> Connection {
+        let mut connection = Connection::blank(cx, State::Closed, ports, iss, setup);
+        cx.transition(&mut connection.state, State::SynSent, None, None);
+        connection
+    }
+
+    /// A connection whose SYNs have crossed, still without windows; only [`HalfOpen`] makes these.
+    pub(in crate::tcp) fn passive(
+        cx: &mut Context<'_>,
+        ports: Ports,
+        (iss, irs): (Seq, Seq),
+        agreed: Agreed,
+        setup: &Setup,
+    ) -> Connection {
+        let mut connection = Connection::blank(cx, State::Established, ports, iss, setup);
+        connection.rcv.synchronize(irs);
+        connection.agree(agreed);
+        connection
+    }
+
+    /// The windows of the two SYNs, and what happened to our SYN-ACK: how often it was sent again, and whether it is
+    /// still to be sent for the first time.
+    pub(in crate::tcp) fn synchronized_by(
+        &mut self,
+        cx: &mut Context<'_>,
+        (snd_wnd, rcv_wnd): (u16, u16),
+        started: HostTime,
+        retries: u8,
+        syn_ack_due: bool,
+    ) {
+        self.rcv.edge = self.rcv.nxt + u32::from(rcv_wnd);
+        self.snd.set_window(u32::from(snd_wnd), self.rcv.irs, self.snd.iss);
+        self.recovery.start(self.snd.mss, retries > 0, cx.knobs);
+        self.rto.handshake_done(retries > 0, cx.knobs);
+        if !syn_ack_due {
+            self.snd.nxt = self.snd.iss + 1;
+            self.snd.max = self.snd.nxt;
+            if retries == 0 {
+                self.rto.sent(self.snd.nxt, started);
+            }
+        }
+        self.start_keepalive(cx);
+        self.events |= Pending::CONNECTED;
+    }
+
+    /// The segment that completed the handshake: its ACK, data and FIN count as in ESTABLISHED.
+    pub(in crate::tcp) fn on_third_segment(&mut self, cx: &mut Context<'_>, seg: &Segment) {
+        self.on_segment(cx, seg);
+    }
+
+    /// Takes over what the SYNs agreed on.
+    pub(super) fn agree(&mut self, agreed: Agreed) {
+        self.snd.mss = agreed.effective_mss();
+        self.ts = agreed.ts;
+        (self.rcv.shift, self.snd.shift) = agreed.shifts.unwrap_or((0, 0));
+    }
+
+    /// The handshake of an active or simultaneous open is over.
+    pub(super) fn established(&mut self, cx: &mut Context<'_>, syn_resent: bool) {
+        self.recovery.start(self.snd.mss, syn_resent, cx.knobs);
+        self.rto.handshake_done(syn_resent, cx.knobs);
+        self.start_keepalive(cx);
+        cx.transition(&mut self.state, State::Established, None, None);
+        self.events |= Pending::CONNECTED | Pending::WRITABLE;
+    }
+
+    pub(super) fn start_keepalive(&mut self, cx: &mut Context<'_>) {
+        match self.keepalive(cx) {
+            Some(keep) => self.timers.set(cx, Timer::KeepAlive, keep.idle),
+            None => self.timers.stop(Timer::KeepAlive),
+        }
+    }
+
+    fn blank(cx: &Context<'_>, state: State, ports: Ports, iss: Seq, setup: &Setup) -> Connection {
+        Connection {
+            state,
+            ports,
+            snd: Snd::new(iss, setup.default_mss.min(setup.mss), setup.snd_buf),
+            rcv: Rcv::new(setup.rcv_buf),
+            rto: Rto::new(cx.knobs),
+            recovery: NewReno::new(setup.default_mss.min(setup.mss), false, cx.knobs),
+            timers: Timers::default(),
+            ts: None,
+            persist: Persist::Idle,
+            ack: Ack::None,
+            urgently: None,
+            more: false,
+            blocked: false,
+            keep: Keep { heard: cx.now, probes: 0 },
+            last_sent: cx.now,
+            events: Pending::empty(),
+            error: None,
+            soft_error: None,
+            closing: None,
+            setup: setup.clone(),
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! What leaves: resets, SYNs, probes, retransmissions, new data, acknowledgments, in this order.
+
+use super::{Ack, Connection, Persist, Urgently};
+use crate::endpoint::State;
+use crate::tcp::Context;
+use crate::tcp::handshake::syn_options;
+use crate::tcp::nagle::Offer;
+use crate::tcp::newreno::Phase;
+use crate::tcp::snd::{End, Syn};
+use crate::tcp::timers::Timer;
+use crate::time::HostTime;
+use crate::wire::{Flags, Segment, Seq};
+
+impl Connection {
+    /// The next segment to send; call until there is none.
+    pub fn poll_transmit(&mut self, cx: &mut Context<'_>) -> Option<Segment> {
+        if let Some(urgently) = self.urgently.take()
+            && let Some(seg) = self.send_urgently(cx, urgently)
+        {
+            return Some(seg);
+        }
+        if self.state == State::Closed {
+            return None;
+        }
+        if self.state != State::TimeWait {
+            if let Some(seg) = self.resend(cx).or_else(|| self.send_new(cx)) {
+                self.check();
+                return Some(seg);
+            }
+            self.wait_for_window(cx);
+        }
+        if self.state == State::SynSent || (self.state == State::SynReceived && self.snd.max == self.snd.iss) {
+            return None;
+        }
+        match self.ack {
+            Ack::Now => Some(self.header(cx, self.snd.nxt, Flags::ACK)),
+            Ack::Delayed(_) if self.timers.get(Timer::DelayedAck).is_none() => {
+                let delay = cx.knobs.delayed_ack;
+                self.timers.set(cx, Timer::DelayedAck, delay);
+                None
+            }
+            Ack::Delayed(_) | Ack::None => None,
+        }
+    }
+
+    fn send_urgently(&mut self, cx: &mut Context<'_>, urgently: Urgently) -> Option<Segment> {
+        match urgently {
+            Urgently::Reset(seq, ack) => {
+                let flags = if ack.is_some() { Flags::RST | Flags::ACK } else { Flags::RST };
+                Some(Segment {
+                    src_port: self.ports.local,
+                    dst_port: self.ports.remote,
+                    seq,
+                    ack: ack.unwrap_or_default(),
+                    flags,
+                    ..Segment::default()
+                })
+            }
+            // 3.8.6.1: at least one octet of what waits, past the window. SND.NXT stays: the peer need not take it.
+            Urgently::WindowProbe => {
+                let seq = self.snd.nxt;
+                let seg = self.fill(cx, seq, 1);
+                self.snd.max = self.snd.max.max(seg.end());
+                Some(seg)
+            }
+            // 3.8.4: <SEQ=SND.NXT-1><ACK=RCV.NXT>, no data; outside the peer's window, so that it must answer.
+            Urgently::KeepAlive => Some(self.header(cx, self.snd.nxt - 1, Flags::ACK)),
+        }
+    }
+
+    /// What recovery wants sent again.
+    fn resend(&mut self, cx: &mut Context<'_>) -> Option<Segment> {
+        let seq = match &mut self.recovery.phase {
+            Phase::Fast { resend, .. } if *resend => {
+                *resend = false;
+                self.snd.una
+            }
+            Phase::Loss { recover, next } if next.lt((*recover).min(self.snd.nxt)) => {
+                // The first unacknowledged segment goes whatever the window says: it serves as the probe.
+                let out = next.since(self.snd.una);
+                if out > 0 && (out + u32::from(self.snd.mss) > self.recovery.cwnd || out >= self.snd.wnd) {
+                    return None;
+                }
+                *next
+            }
+            _ => return None,
+        };
+        let most = u32::from(self.snd.mss).min(self.snd.nxt.since(seq));
+        let len = if seq == self.snd.una { most } else { most.min(self.snd.usable(seq)) };
+        let seg = self.fill(cx, seq, len);
+        if let Phase::Loss { next, .. } = &mut self.recovery.phase {
+            *next = seg.end().max(*next + 1);
+        }
+        self.rto.resent();
+        self.arm_retransmit(cx, seg.end());
+        Some(seg)
+    }
+
+    /// The SYN, new data, or the FIN.
+    fn send_new(&mut self, cx: &mut Context<'_>) -> Option<Segment> {
+        if self.snd.syn == Syn::Unacked && self.snd.nxt == self.snd.iss {
+            return Some(self.send_next(cx, 0));
+        }
+        // RFC 9293 3.10.2: in SYN-SENT and SYN-RECEIVED data is queued until ESTABLISHED.
+        if matches!(self.state, State::SynSent | State::SynReceived) {
+            return None;
+        }
+        let (queued, ends) = (self.snd.data_end().diff(self.snd.nxt), self.snd.end == End::Closed);
+        let queued = u32::try_from(queued).unwrap_or(0);
+        if queued == 0 {
+            // A FIN alone needs a place in the window, nothing else.
+            let fin = ends && self.snd.nxt.lt(self.snd.all_end()) && self.snd.usable(self.snd.nxt) > 0;
+            return fin.then(|| self.send_next(cx, 0));
+        }
+        if matches!(self.recovery.phase, Phase::Loss { recover, next } if next.lt(recover)) {
+            return None;
+        }
+        self.restart_after_idle(cx);
+        let (mss, usable) = (u32::from(self.snd.mss), self.snd.usable(self.snd.nxt));
+        let offer = Offer {
+            queued,
+            usable,
+            mss,
+            max_window: self.snd.max_wnd,
+            idle: self.snd.nxt == self.snd.una,
+            nodelay: self.setup.nodelay,
+            corked: self.setup.cork || self.more,
+            ends,
+            overridden: self.persist == Persist::Overridden,
+        };
+        let len = queued.min(usable).min(mss);
+        // RFC 5681 3.1: never more than cwnd in flight.
+        if !offer.may_send() || self.snd.flight() + len > self.recovery.cwnd.max(mss) {
+            return None;
+        }
+        Some(self.send_next(cx, len))
+    }
+
+    /// Sends `len` bytes from SND.NXT on, for the first time.
+    fn send_next(&mut self, cx: &mut Context<'_>, len: u32) -> Segment {
+        let seg = self.fill(cx, self.snd.nxt, len);
+        self.snd.nxt = seg.end();
+        if self.snd.nxt.gt(self.snd.max) {
+            self.snd.max = self.snd.nxt;
+            self.rto.sent(self.snd.nxt, cx.now);
+        }
+        self.arm_retransmit(cx, seg.end());
+        if self.persist != Persist::Idle {
+            self.persist = Persist::Idle;
+            self.timers.stop(Timer::Persist);
+        }
+        self.last_sent = cx.now;
+        seg
+    }
+
+    /// The segment with up to `len` bytes from `seq` on; SYN and FIN where they lie.
+    fn fill(&mut self, cx: &mut Context<'_>, seq: Seq, len: u32) -> Segment {
+        if seq == self.snd.iss && self.snd.syn == Syn::Unacked {
+            return self.syn(cx);
+        }
+        let payload = self.snd.data(seq, len);
+        let end = seq + payload.len();
+        let mut flags = Flags::ACK;
+        if end == self.snd.data_end() {
+            // RFC 9293 3.9.1.2: the last segment of what is queued is pushed. The FIN goes along where it fits.
+            flags.set(Flags::PSH, !payload.is_empty());
+            let fits = payload.is_empty() || self.snd.usable(end) > 0 || end.lt(self.snd.nxt);
+            flags.set(Flags::FIN, self.snd.end == End::Closed && fits);
+        }
+        let mut seg = self.header(cx, seq, flags);
+        // 3.8.5 and RFC 6093: the pointer names the byte after the urgent data.
+        if let Some(up) = self.snd.up.filter(|up| seq.lt(*up)) {
+            seg.flags |= Flags::URG;
+            seg.urgent = u16::try_from(up.since(seq)).unwrap_or(u16::MAX);
+        }
+        seg.payload = payload;
+        seg
+    }
+
+    /// Our SYN, or SYN-ACK once the peer's SYN is known.
+    fn syn(&mut self, cx: &mut Context<'_>) -> Segment {
+        let alone = self.state == State::SynSent;
+        let flags = if alone { Flags::SYN } else { Flags::SYN | Flags::ACK };
+        let mut seg = self.header(cx, self.snd.iss, flags);
+        let (ts, shift) = if alone {
+            seg.ack = Seq(0);
+            let val = crate::tcp::timestamps::clock(cx.now).wrapping_add(self.setup.ts_offset);
+            (cx.knobs.timestamps.then_some((val, 0)), cx.knobs.window_scale.then_some(self.setup.window_shift.min(14)))
+        } else {
+            (self.ts.map(|ts| (ts.val(cx.now), ts.recent)), (self.rcv.shift > 0).then_some(self.rcv.shift))
+        };
+        seg.options = syn_options(self.setup.mss, ts, shift);
+        // RFC 7323 2.2: the window of a SYN is never scaled.
+        seg.window = u16::try_from(self.setup.rcv_buf.min(u32::from(u16::MAX))).unwrap_or(u16::MAX);
+        seg
+    }
+
+    /// A segment without text. It carries the acknowledgment, so nothing is owed any more.
+    fn header(&mut self, cx: &mut Context<'_>, seq: Seq, flags: Flags) -> Segment {
+        let mut seg =
+            Segment { src_port: self.ports.local, dst_port: self.ports.remote, seq, flags, ..Segment::default() };
+        if flags.contains(Flags::ACK) {
+            if self.state != State::TimeWait && !self.rcv.at_end() {
+                self.rcv.edge = self.rcv.next_edge(self.setup.mss);
+            }
+            seg.ack = self.rcv.nxt;
+            seg.window = self.rcv.window_field();
+            self.rcv.last_ack = self.rcv.nxt;
+            self.ack = Ack::None;
+            self.timers.stop(Timer::DelayedAck);
+        }
+        if let Some(ts) = self.ts {
+            ts.write(cx.now, &mut seg.options);
+        }
+        seg
+    }
+
+    /// RFC 6298 5.1: "Every time a packet containing data is sent (including a retransmission), if the timer is not
+    /// running, start it".
+    fn arm_retransmit(&mut self, cx: &mut Context<'_>, end: Seq) {
+        if self.timers.get(Timer::Retransmit).is_none() && end.gt(self.snd.una) {
+            self.rto.since.get_or_insert(cx.now);
+            let rto = self.bounded_rto(cx);
+            self.timers.set(cx, Timer::Retransmit, rto);
+        }
+    }
+
+    /// RFC 5681 4.1: what the window has grown to is stale after an RTO without sending.
+    fn restart_after_idle(&mut self, cx: &mut Context<'_>) {
+        let idle = self.snd.nxt == self.snd.una && self.last_sent != HostTime::ZERO;
+        if cx.knobs.restart_after_idle && idle && cx.now.since(self.last_sent) > self.rto.current(cx.knobs) {
+            self.recovery.restart(self.snd.mss, cx.knobs);
+        }
+    }
+
+    /// Nothing may be sent: if no acknowledgment will change that, a timer must.
+    fn wait_for_window(&mut self, cx: &mut Context<'_>) {
+        let waits = self.snd.nxt.lt(self.snd.all_end()) && self.snd.nxt == self.snd.una;
+        let open = !matches!(self.state, State::SynSent | State::SynReceived);
+        if !waits || !open || self.snd.syn == Syn::Unacked || self.timers.get(Timer::Persist).is_some() {
+            return;
+        }
+        if self.snd.usable(self.snd.nxt) == 0 {
+            let (sent, unanswered, since) = match self.persist {
+                Persist::Probe { sent, unanswered, since } => (sent, unanswered, since),
+                _ => (0, 0, cx.now),
+            };
+            self.persist = Persist::Probe { sent, unanswered, since };
+            let wait = self.persist_interval(cx, sent);
+            self.timers.set(cx, Timer::Persist, wait);
+        } else if self.persist != Persist::Overridden {
+            self.persist = Persist::Override;
+            let wait = cx.knobs.sws_override;
+            self.timers.set(cx, Timer::Persist, wait);
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! SEGMENT ARRIVES (RFC 9293 3.10.7), up to the acknowledgment.
+
+use super::{Ack, Connection, Pending, Urgently};
+use crate::endpoint::{Arrival, DropReason, Errno, State};
+use crate::tcp::handshake::Agreed;
+use crate::tcp::newreno::Phase;
+use crate::tcp::snd::Syn;
+use crate::tcp::timers::Timer;
+use crate::tcp::{Context, TcpEvent};
+use crate::wire::{Flags, Segment};
+
+/// Whether the steps go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// With the next step.
+    Next,
+    /// With the next step, but the text is not taken: the window is closed.
+    NoText,
+    /// No more: the segment is dealt with.
+    Done,
+}
+
+impl Connection {
+    /// A segment of this connection has come.
+    pub fn on_segment(&mut self, cx: &mut Context<'_>, seg: &Segment) {
+        match self.state {
+            State::Closed | State::Listen | State::TimeWait => cx.dropped(DropReason::NoMeaning),
+            State::SynSent => self.on_segment_in_syn_sent(cx, seg),
+            _ => self.on_segment_in_window(cx, seg),
+        }
+        self.check();
+    }
+
+    /// RFC 9293 3.10.7.4, the steps in their order.
+    fn on_segment_in_window(&mut self, cx: &mut Context<'_>, seg: &Segment) {
+        let text = match self.check_sequence(cx, seg) {
+            Step::Done => return,
+            step => step == Step::Next,
+        };
+        if self.check_reset(cx, seg) == Step::Done || self.check_syn(cx, seg) == Step::Done {
+            return;
+        }
+        if let Some(ts) = &mut self.ts {
+            ts.update(seg, self.rcv.last_ack);
+        }
+        (self.keep.heard, self.keep.probes) = (cx.now, 0);
+        if self.process_ack(cx, seg) == Step::Done {
+            return;
+        }
+        self.process_urgent(seg);
+        if text {
+            if seg.seq_len() > 0 && !seg.has(Flags::SYN) && self.process_text(cx, seg) == Step::Done {
+                return;
+            }
+            self.process_fin(cx);
+        }
+        self.settle_fin_wait(cx);
+    }
+
+    /// RFC 9293 3.10.7.3.
+    fn on_segment_in_syn_sent(&mut self, cx: &mut Context<'_>, seg: &Segment) {
+        // First: "If SEG.ACK =< ISS or SEG.ACK > SND.NXT, send a reset (unless the RST bit is set ...)".
+        let acked = seg.has(Flags::ACK);
+        if acked && (seg.ack.le(self.snd.iss) || seg.ack.gt(self.snd.max)) {
+            cx.dropped(DropReason::AckUnsent);
+            if !seg.has(Flags::RST) {
+                self.urgently = Some(Urgently::Reset(seg.ack, None));
+            }
+            return;
+        }
+        // Second: "If the ACK was acceptable, then signal to the user 'error: connection reset'".
+        if seg.has(Flags::RST) {
+            match acked {
+                true => self.die(cx, Some(Errno::ECONNREFUSED)),
+                false => cx.dropped(DropReason::RstIgnored),
+            }
+            return;
+        }
+        // Fourth: SYN; and fifth: "if neither of the SYN or RST bits is set, then drop the segment".
+        if !seg.has(Flags::SYN) {
+            return cx.dropped(DropReason::NoMeaning);
+        }
+        let syn_resent = self.rto.tries > 0;
+        let agreed = Agreed::from_syn(seg, &self.setup, cx.knobs);
+        self.rcv.synchronize(seg.seq);
+        self.agree(agreed);
+        self.snd.set_window(u32::from(seg.window), seg.seq, if acked { seg.ack } else { self.snd.una });
+        (self.keep.heard, self.keep.probes) = (cx.now, 0);
+        if !acked {
+            // Simultaneous open: "enter SYN-RECEIVED, form a SYN,ACK segment".
+            cx.transition(&mut self.state, State::SynReceived, None, None);
+            self.recovery.phase = Phase::Loss { recover: self.snd.nxt, next: self.snd.iss };
+            return;
+        }
+        self.snd.advance(seg.ack);
+        let echo = self.echo(cx, seg);
+        self.rto.acked(seg.ack, echo, true, cx.now, cx.knobs);
+        self.timers.stop(Timer::Retransmit);
+        self.established(cx, syn_resent);
+        self.ack = Ack::Now;
+        // "If there are other controls or text in the segment, then continue processing at the sixth step".
+        self.process_urgent(seg);
+        if seg.seq_len() > 1 {
+            let rest = Segment { seq: seg.seq + 1, flags: seg.flags - Flags::SYN, ..seg.clone() };
+            if self.process_text(cx, &rest) != Step::Done {
+                self.process_fin(cx);
+            }
+        }
+    }
+
+    /// First: "If an incoming segment is not acceptable, an acknowledgment should be sent in reply (unless the RST
+    /// bit is set)".
+    fn check_sequence(&mut self, cx: &mut Context<'_>, seg: &Segment) -> Step {
+        // RFC 7323 5.3 R1: PAWS comes before everything else and spares RST.
+        if !seg.has(Flags::RST) && self.ts.is_some_and(|ts| ts.too_old(seg)) {
+            cx.dropped(DropReason::Paws);
+            self.ack = Ack::Now;
+            return Step::Done;
+        }
+        let len = seg.seq_len();
+        if self.rcv.acceptable(seg.seq, len) {
+            return Step::Next;
+        }
+        // "If the RCV.WND is zero, ... special allowance should be made to accept valid ACKs, URGs, and RSTs."
+        if self.rcv.wnd() == 0 && seg.seq == self.rcv.nxt {
+            if len > 0 && !seg.has(Flags::RST) {
+                cx.dropped(DropReason::BufferFull);
+                self.ack = Ack::Now;
+            }
+            return Step::NoText;
+        }
+        if seg.has(Flags::RST) {
+            cx.dropped(DropReason::RstIgnored);
+            return Step::Done;
+        }
+        // Figure 8: in a simultaneous open the peer's SYN comes once more, with the ACK we wait for.
+        let again = seg.seq == self.rcv.irs && seg.has(Flags::SYN);
+        if again && self.state == State::SynReceived && seg.has(Flags::ACK) && seg.ack == self.snd.iss + 1 {
+            return Step::NoText;
+        }
+        if again && !seg.has(Flags::ACK) && self.snd.syn == Syn::Unacked {
+            // The very SYN again: our SYN-ACK was lost, and a bare ACK would mean nothing to SYN-SENT.
+            self.recovery.phase = Phase::Loss { recover: self.snd.nxt, next: self.snd.iss };
+            return Step::Done;
+        }
+        let old = len > 0 && seg.end().le(self.rcv.nxt);
+        cx.note(TcpEvent::Arrival(match old {
+            true => Arrival::Duplicate,
+            false => Arrival::Dropped(DropReason::OutOfWindow),
+        }));
+        self.ack = Ack::Now;
+        Step::Done
+    }
+
+    /// Second: RST (RFC 9293 with RFC 5961 3.2).
+    fn check_reset(&mut self, cx: &mut Context<'_>, seg: &Segment) -> Step {
+        if !seg.has(Flags::RST) {
+            return Step::Next;
+        }
+        // "If the RST bit is set and the sequence number exactly matches the next expected sequence number (RCV.NXT),
+        // then TCP endpoints MUST reset the connection"; otherwise, in the window, a challenge ACK.
+        if cx.knobs.rst_exact && seg.seq != self.rcv.nxt {
+            cx.dropped(DropReason::RstNotExact);
+            self.challenge(cx);
+            return Step::Done;
+        }
+        let error = match self.state {
+            State::SynReceived => Some(Errno::ECONNREFUSED),
+            State::Closing | State::LastAck => None,
+            _ => Some(Errno::ECONNRESET),
+        };
+        self.die(cx, error);
+        Step::Done
+    }
+
+    /// Fourth: SYN in a synchronized state is challenged, wherever it lies (RFC 5961 4.2).
+    fn check_syn(&mut self, cx: &mut Context<'_>, seg: &Segment) -> Step {
+        let crossing = self.state == State::SynReceived && seg.seq == self.rcv.irs;
+        if !seg.has(Flags::SYN) || crossing {
+            return Step::Next;
+        }
+        cx.dropped(DropReason::SynChallenged);
+        self.challenge(cx);
+        Step::Done
+    }
+
+    /// "<SEQ=SND.NXT><ACK=RCV.NXT><CTL=ACK>", where the limit allows one more.
+    pub(super) fn challenge(&mut self, cx: &mut Context<'_>) {
+        if cx.allow_challenge() {
+            self.ack = Ack::Now;
+        }
+    }
+
+    /// There is something new to read.
+    pub(super) fn readable_now(&mut self) {
+        self.events |= Pending::READABLE;
+    }
+}

@@ -1,0 +1,99 @@
+//! The sixth to eighth step: urgent pointer, text, FIN (RFC 9293 3.10.7.4).
+
+use super::segment::Step;
+use super::{Ack, Connection, Pending, Urgently};
+use crate::endpoint::{Arrival, DropReason, State};
+use crate::tcp::rcv::{Reader, Taken};
+use crate::tcp::urgent::Urgent;
+use crate::tcp::{Context, TcpEvent};
+use crate::wire::{Flags, Segment};
+
+impl Connection {
+    /// Sixth: "If the URG bit is set, RCV.UP <- max(RCV.UP,SEG.UP), and signal the user that the remote side has
+    /// urgent data".
+    pub(super) fn process_urgent(&mut self, seg: &Segment) {
+        let receives = matches!(self.state, State::Established | State::FinWait1 | State::FinWait2);
+        if !seg.has(Flags::URG) || seg.urgent == 0 || !receives {
+            return;
+        }
+        let read = self.rcv.read_seq();
+        if Urgent::note(&mut self.rcv.urgent, seg.seq + u32::from(seg.urgent), read) {
+            self.events |= Pending::URGENT;
+        }
+    }
+
+    /// Seventh: the text, and where the FIN lies.
+    pub(super) fn process_text(&mut self, cx: &mut Context<'_>, seg: &Segment) -> Step {
+        if !matches!(self.state, State::Established | State::FinWait1 | State::FinWait2) {
+            // "This should not occur since a FIN has been received from the remote side. Ignore the segment text."
+            if seg.end().gt(self.rcv.nxt) {
+                cx.dropped(DropReason::DataAfterClose);
+            }
+            self.ack = Ack::Now;
+            return Step::Next;
+        }
+        let len = seg.payload.len();
+        let new_data = len > 0 && (seg.seq + len).gt(self.rcv.nxt);
+        if new_data && self.rcv.reader == Reader::Gone && cx.knobs.reset_unread {
+            // 3.6.1: "if new data is received after CLOSE is called, its TCP implementation SHOULD send a RST to show
+            // that data was lost."
+            cx.dropped(DropReason::DataAfterClose);
+            let last = seg.ack;
+            self.die(cx, None);
+            self.urgently = Some(Urgently::Reset(last, None));
+            return Step::Done;
+        }
+        let fin = seg.seq + len;
+        if seg.has(Flags::FIN) && fin.ge(self.rcv.nxt) && fin.le(self.rcv.edge) {
+            self.rcv.fin.get_or_insert(fin);
+        }
+        if len == 0 {
+            if self.rcv.has_gap() {
+                cx.note(TcpEvent::Arrival(Arrival::OutOfOrder));
+                self.ack = Ack::Now;
+            }
+            return Step::Next;
+        }
+        match self.rcv.take(seg.seq, &seg.payload) {
+            Taken::InOrder { filled } => {
+                self.readable_now();
+                // RFC 5681 4.2: at once when a gap is filled in part or whole.
+                if filled || self.rcv.has_gap() {
+                    self.ack = Ack::Now;
+                } else {
+                    self.delay_ack(cx, len);
+                }
+            }
+            Taken::Ahead => {
+                // RFC 5681 4.2: "A TCP receiver SHOULD send an immediate duplicate ACK when an out-of-order segment
+                // arrives."
+                cx.note(TcpEvent::Arrival(Arrival::OutOfOrder));
+                self.ack = Ack::Now;
+            }
+            Taken::Nothing => {
+                cx.note(TcpEvent::Arrival(Arrival::Duplicate));
+                self.ack = Ack::Now;
+            }
+        }
+        Step::Next
+    }
+
+    /// Eighth: the FIN, once everything before it has come.
+    pub(super) fn process_fin(&mut self, cx: &mut Context<'_>) {
+        if !self.rcv.fin_is_next() {
+            return;
+        }
+        // "advance RCV.NXT over the FIN, and send an acknowledgment for the FIN".
+        self.rcv.nxt += 1;
+        self.rcv.edge = self.rcv.edge.max(self.rcv.nxt);
+        self.ack = Ack::Now;
+        self.events |= Pending::PEER_CLOSED | Pending::READABLE;
+        match self.state {
+            State::SynReceived | State::Established => cx.transition(&mut self.state, State::CloseWait, None, None),
+            // "If our FIN has been ACKed (perhaps in this segment), then enter TIME-WAIT".
+            State::FinWait1 if !self.snd.fin_acked() => cx.transition(&mut self.state, State::Closing, None, None),
+            State::FinWait1 | State::FinWait2 => self.enter_time_wait(cx),
+            _ => debug_assert!(false, "a FIN is consumed once"),
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! Timeouts (RFC 9293 3.10.8, RFC 6298 5).
+
+use super::{Ack, Connection, Persist, Urgently};
+use crate::endpoint::{Errno, State, TimerChange};
+use crate::tcp::knobs::{GiveUp, KeepAlive};
+use crate::tcp::rcv::Reader;
+use crate::tcp::snd::Syn;
+use crate::tcp::timers::Timer;
+use crate::tcp::{Context, TcpEvent};
+use crate::time::Span;
+
+impl Connection {
+    /// The instant of [`Connection::poll_timeout`] has come.
+    pub fn on_timeout(&mut self, cx: &mut Context<'_>) {
+        for timer in Timer::ALL {
+            if !self.timers.take_due(timer, cx.now) {
+                continue;
+            }
+            match timer {
+                Timer::Retransmit => self.on_retransmit_timeout(cx),
+                Timer::Persist => self.on_persist_timeout(cx),
+                Timer::DelayedAck => {
+                    if self.ack != Ack::None {
+                        self.note_fired(cx, timer, cx.knobs.delayed_ack, 1u32, None);
+                        self.ack = Ack::Now;
+                    }
+                }
+                Timer::KeepAlive => self.on_keepalive_timeout(cx),
+            }
+        }
+        self.check();
+    }
+
+    /// RFC 6298 5.4 to 5.6: "Retransmit the earliest segment that has not been acknowledged", back off, restart.
+    fn on_retransmit_timeout(&mut self, cx: &mut Context<'_>) {
+        if self.snd.nxt == self.snd.una {
+            return;
+        }
+        let (last, elapsed) = (self.bounded_rto(cx), self.rto.elapsed(cx.now));
+        if self.patience(cx).reached(self.rto.tries, elapsed) {
+            self.note_fired(cx, Timer::Retransmit, last, self.rto.tries.saturating_add(1), None);
+            return self.time_out(cx);
+        }
+        let linear = self.state == State::SynSent && self.rto.tries < cx.knobs.syn_linear_timeouts;
+        let first = self.rto.backoff == 0;
+        self.rto.timed_out(!linear);
+        if self.snd.syn == Syn::Acked {
+            self.recovery.on_timeout(self.snd.una, self.snd.nxt, self.snd.mss, first);
+            cx.note(TcpEvent::Cwnd { cwnd: self.recovery.cwnd, ssthresh: self.recovery.ssthresh });
+        } else {
+            self.recovery.on_too_big(self.snd.una, self.snd.nxt);
+        }
+        let next = self.bounded_rto(cx);
+        self.timers.set(cx, Timer::Retransmit, next);
+        self.note_fired(cx, Timer::Retransmit, last, self.rto.tries, Some(next));
+    }
+
+    /// The window is still closed, or holds back a partial segment.
+    fn on_persist_timeout(&mut self, cx: &mut Context<'_>) {
+        let Persist::Probe { sent, unanswered, since } = self.persist else {
+            if self.persist == Persist::Override {
+                self.note_fired(cx, Timer::Persist, cx.knobs.sws_override, 1u32, None);
+                self.persist = Persist::Overridden;
+            }
+            return;
+        };
+        let (last, elapsed) = (self.persist_interval(cx, sent), cx.now.since(since));
+        let over = match (self.setup.user_timeout, self.patience(cx)) {
+            (Some(timeout), _) => elapsed >= timeout,
+            (None, GiveUp::Retries(most)) => unanswered >= most,
+            // An answered probe shows that the peer lives; only a silent one may be given up.
+            (None, patience) => unanswered > 0 && patience.reached(0, cx.now.since(self.keep.heard)),
+        };
+        if over {
+            return self.time_out(cx);
+        }
+        let sent = sent.saturating_add(1);
+        self.persist = Persist::Probe { sent, unanswered: unanswered.saturating_add(1), since };
+        self.urgently = Some(Urgently::WindowProbe);
+        let next = self.persist_interval(cx, sent);
+        self.timers.set(cx, Timer::Persist, next);
+        self.note_fired(cx, Timer::Persist, last, u32::from(sent), Some(next));
+    }
+
+    /// RFC 9293 3.8.4. The timer is not moved by every segment: it looks when it fires.
+    fn on_keepalive_timeout(&mut self, cx: &mut Context<'_>) {
+        let Some(keep) = self.keepalive(cx) else { return };
+        if self.state == State::SynReceived {
+            return self.timers.set(cx, Timer::KeepAlive, keep.idle);
+        }
+        let silent = cx.now.since(self.keep.heard);
+        let busy = self.snd.una != self.snd.all_end();
+        if silent < keep.idle || busy {
+            let wait = if busy { keep.idle } else { keep.idle.saturating_sub(silent) };
+            return self.timers.set(cx, Timer::KeepAlive, wait);
+        }
+        let over =
+            self.setup.user_timeout.map_or(self.keep.probes >= keep.count, |t| silent >= t && self.keep.probes > 0);
+        if over {
+            self.note_fired(cx, Timer::KeepAlive, keep.interval, self.keep.probes.saturating_add(1), None);
+            return self.time_out(cx);
+        }
+        let last = if self.keep.probes == 0 { keep.idle } else { keep.interval };
+        self.keep.probes = self.keep.probes.saturating_add(1);
+        self.urgently = Some(Urgently::KeepAlive);
+        self.timers.set(cx, Timer::KeepAlive, keep.interval);
+        self.note_fired(cx, Timer::KeepAlive, last, self.keep.probes, Some(keep.interval));
+    }
+
+    /// The connection is given up (RFC 9293 3.10.8); where an ICMP error told why, that is the reason.
+    fn time_out(&mut self, cx: &mut Context<'_>) {
+        let error = self.soft_error.unwrap_or(Errno::ETIMEDOUT);
+        self.die(cx, Some(error));
+    }
+
+    /// When this connection gives up: R2 (RFC 9293 3.8.3), or what the user set.
+    pub(super) fn patience(&self, cx: &Context<'_>) -> GiveUp {
+        let connecting = self.state == State::SynSent || (self.state == State::SynReceived);
+        match (self.setup.user_timeout, self.setup.syn_count) {
+            (Some(timeout), _) => GiveUp::After(timeout),
+            (None, Some(count)) if connecting => GiveUp::Retries(count),
+            (None, None) if connecting => cx.knobs.syn_give_up,
+            _ if self.is_orphan() => cx.knobs.orphan_give_up.unwrap_or(cx.knobs.r2),
+            _ => cx.knobs.r2,
+        }
+    }
+
+    /// The RTO, cut short where it would reach past the end of all tries.
+    pub(super) fn bounded_rto(&self, cx: &Context<'_>) -> Span {
+        self.patience(cx).bound(self.rto.current(cx.knobs), self.rto.elapsed(cx.now))
+    }
+
+    /// RFC 9293 3.8.6.1: the first probe after an RTO, then at exponentially increasing intervals.
+    pub(super) fn persist_interval(&self, cx: &Context<'_>, sent: u8) -> Span {
+        let factor = 1u64.checked_shl(u32::from(sent)).unwrap_or(u64::MAX);
+        let (least, most) = cx.knobs.persist;
+        (self.rto.current(cx.knobs).max(least) * factor).min(most)
+    }
+
+    pub(super) fn keepalive(&self, cx: &Context<'_>) -> Option<KeepAlive> {
+        self.setup.keepalive.or(cx.knobs.always_keepalive.then_some(cx.knobs.keepalive))
+    }
+
+    /// Whether the socket is closed: nobody writes, nobody reads.
+    pub(super) fn is_orphan(&self) -> bool {
+        self.rcv.reader == Reader::Gone
+    }
+
+    fn note_fired(&self, cx: &mut Context<'_>, timer: Timer, after: Span, count: impl Into<u32>, next: Option<Span>) {
+        cx.timer(timer.kind(), TimerChange::Fired { after, count: count.into(), next });
+    }
+}

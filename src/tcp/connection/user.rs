@@ -1,0 +1,143 @@
+//! SEND, RECEIVE and the socket options (RFC 9293 3.9.1).
+
+use super::{Ack, Connection};
+use crate::endpoint::{MsgFlags, State};
+use crate::tcp::knobs::KeepAlive;
+use crate::tcp::rcv::Reader;
+use crate::tcp::snd::End;
+use crate::tcp::{Context, Setup};
+use crate::time::Span;
+use crate::wire::{Payload, Rope};
+
+impl Connection {
+    /// Queues as much of `data` as the buffer takes; how much. In SYN-SENT and SYN-RECEIVED it waits for ESTABLISHED.
+    pub fn send(&mut self, _cx: &mut Context<'_>, data: &Payload, flags: MsgFlags) -> u32 {
+        let may = matches!(self.state, State::SynSent | State::SynReceived | State::Established | State::CloseWait);
+        if !may || self.snd.end == End::Closed {
+            return 0;
+        }
+        let taken = data.len().min(self.snd.free());
+        self.blocked = taken < data.len() || self.snd.free() == taken;
+        if taken == 0 {
+            return 0;
+        }
+        self.snd.push(data.slice(0..taken));
+        self.more = flags.contains(MsgFlags::MORE);
+        if flags.contains(MsgFlags::OOB) && taken == data.len() {
+            // RFC 6093 3.1: the urgent pointer will name the byte after the last one.
+            self.snd.up = Some(self.snd.data_end());
+        }
+        taken
+    }
+
+    /// Moves up to `max` bytes to the end of `into`; how many. With `MSG_OOB` it gives the urgent byte instead; without
+    /// it a read stops in front of that byte, and the next one skips it (or gives it, with `SO_OOBINLINE`).
+    pub fn receive(&mut self, _cx: &mut Context<'_>, max: usize, flags: MsgFlags, into: &mut Rope) -> usize {
+        let (read, peek) = (self.rcv.read_seq(), flags.contains(MsgFlags::PEEK));
+        if flags.contains(MsgFlags::OOB) {
+            let Some(urgent) = &mut self.rcv.urgent else { return 0 };
+            return if self.setup.oob_inline { 0 } else { urgent.take(&self.rcv.queue, read, peek, into) };
+        }
+        let mut max = max;
+        if let Some(urgent) = self.rcv.urgent {
+            let ahead = urgent.distance(read) as usize;
+            if ahead > 0 {
+                max = max.min(ahead);
+            } else if max > 0 && !self.rcv.queue.is_empty() {
+                if !self.setup.oob_inline && !peek {
+                    self.rcv.queue.drop_front(1);
+                }
+                if !peek {
+                    self.rcv.urgent = None;
+                } else if !self.setup.oob_inline {
+                    let rest = self.rcv.queue.copy_range(1, max);
+                    let len = rest.len() as usize;
+                    into.push(rest);
+                    return len;
+                }
+            }
+        }
+        if peek {
+            let seen = self.rcv.queue.copy_range(0, max);
+            let len = seen.len() as usize;
+            into.push(seen);
+            return len;
+        }
+        let taken = self.rcv.queue.take_into(max, into);
+        self.offer_window();
+        taken
+    }
+
+    /// Tells the peer of the room that reading made, where it is worth a segment (RFC 9293 3.8.6.2.2).
+    fn offer_window(&mut self) {
+        let receives = matches!(self.state, State::Established | State::FinWait1 | State::FinWait2);
+        if !receives || self.rcv.reader == Reader::Gone || self.rcv.at_end() {
+            return;
+        }
+        // A window that has doubled is news; a smaller step travels with the next acknowledgment.
+        let opened = self.rcv.next_edge(self.setup.mss).since(self.rcv.nxt);
+        if opened > 0 && opened / 2 >= self.rcv.wnd() {
+            self.ack = Ack::Now;
+        }
+    }
+
+    /// The options as they stand.
+    pub fn setup(&self) -> &Setup {
+        &self.setup
+    }
+
+    /// `TCP_NODELAY`; what waited leaves at the next `poll_transmit`.
+    pub fn set_nodelay(&mut self, _cx: &mut Context<'_>, on: bool) {
+        self.setup.nodelay = on;
+    }
+
+    /// `TCP_CORK`; pulling it lets what waited leave at the next `poll_transmit`.
+    pub fn set_cork(&mut self, _cx: &mut Context<'_>, on: bool) {
+        self.setup.cork = on;
+        self.more &= on;
+    }
+
+    /// `TCP_QUICKACK`.
+    pub fn set_quick_ack(&mut self, _cx: &mut Context<'_>, on: bool) {
+        self.setup.quick_ack = on;
+        if on && self.ack != Ack::None {
+            self.ack = Ack::Now;
+        }
+    }
+
+    /// `SO_OOBINLINE`.
+    pub fn set_oob_inline(&mut self, _cx: &mut Context<'_>, on: bool) {
+        self.setup.oob_inline = on;
+    }
+
+    /// `SO_KEEPALIVE` with its times.
+    pub fn set_keepalive(&mut self, cx: &mut Context<'_>, keepalive: Option<KeepAlive>) {
+        self.setup.keepalive = keepalive;
+        if self.state.is_synchronized() && self.state != State::TimeWait {
+            self.start_keepalive(cx);
+        }
+    }
+
+    /// `TCP_USER_TIMEOUT`; none is the system's default.
+    pub fn set_user_timeout(&mut self, _cx: &mut Context<'_>, timeout: Option<Span>) {
+        self.setup.user_timeout = timeout;
+    }
+
+    /// `SO_SNDBUF` in bytes.
+    pub fn set_send_buffer(&mut self, _cx: &mut Context<'_>, bytes: u32) {
+        (self.snd.buf, self.setup.snd_buf) = (bytes, bytes);
+    }
+
+    /// `SO_RCVBUF` in bytes; a smaller one never takes back a window that was offered.
+    pub fn set_receive_buffer(&mut self, _cx: &mut Context<'_>, bytes: u32) {
+        (self.rcv.buf, self.setup.rcv_buf) = (bytes, bytes);
+        if self.state != State::SynSent {
+            self.offer_window();
+        }
+    }
+
+    /// `TCP_MAXSEG` after the handshake: segments carry no more than this.
+    pub fn set_max_seg(&mut self, _cx: &mut Context<'_>, mss: u16) {
+        self.snd.mss = self.snd.mss.min(mss.max(1));
+    }
+}

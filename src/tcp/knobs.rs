@@ -1,0 +1,207 @@
+use crate::time::{Span, ms, secs};
+
+/// How TCP behaves on one host: what its profile, sysctls and teaching settings say, as plain data.
+///
+/// The default is what RFC 9293 and the RFCs it names ask for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Knobs {
+    /// RTO before the first measurement (RFC 6298 2.1).
+    pub rto_init: Span,
+    /// Least RTO (RFC 6298 2.4).
+    pub rto_min: Span,
+    /// Greatest RTO, backed off or not (RFC 6298 2.5).
+    pub rto_max: Span,
+    /// RTO once data flows after a SYN had to be retransmitted (RFC 6298 5.7).
+    pub rto_after_syn_loss: Span,
+    /// Clock granularity G (RFC 6298 2.3).
+    pub clock_granularity: Span,
+    /// SYN timeouts that do not back off.
+    pub syn_linear_timeouts: u8,
+    /// When an active open gives up (RFC 9293 3.8.3: R2 for a SYN, at least 3 minutes).
+    pub syn_give_up: GiveUp,
+    /// When a half-open connection is dropped.
+    pub synack_give_up: GiveUp,
+    /// Retransmissions after which the network layer is told (RFC 9293 3.8.3: R1, at least 3).
+    pub r1: u8,
+    /// When a connection with unacknowledged data is given up (RFC 9293 3.8.3: R2, at least 100 s).
+    pub r2: GiveUp,
+    /// The same for a connection that nobody owns; `None`: as `r2`.
+    pub orphan_give_up: Option<GiveUp>,
+    /// Least and greatest interval of zero-window probes (RFC 9293 3.8.6.1).
+    pub persist: (Span, Span),
+    /// Override timeout of the sender's silly-window avoidance (RFC 9293 3.8.6.2.1: 0.1 s to 1 s); also ends a cork.
+    pub sws_override: Span,
+    /// Greatest delay of an ACK (RFC 9293 3.8.6.3: below 0.5 s); zero: none is delayed.
+    pub delayed_ack: Span,
+    /// Keepalive of connections that set nothing of their own.
+    pub keepalive: KeepAlive,
+    /// Whether keepalive is on for every connection, asked for or not.
+    pub always_keepalive: bool,
+    /// Length of TIME-WAIT, 2MSL (RFC 9293 3.6.1).
+    pub time_wait: Span,
+    /// Whether TIME-WAIT ignores RST (RFC 1337).
+    pub time_wait_ignores_rst: bool,
+    /// Length of FIN-WAIT-2 once nobody owns the connection; `None`: it ends with the connection only.
+    pub fin_wait2: Option<Span>,
+    /// Challenge ACKs in a span, host-wide (RFC 5961 7); `None`: no limit.
+    pub challenge_acks: Option<(u32, Span)>,
+    /// Whether only an exact RST resets (RFC 5961 3); otherwise any in the window does (RFC 793).
+    pub rst_exact: bool,
+    /// Whether a soft ICMP error ends a connection attempt (RFC 5461; RFC 9293 3.9.2.2 says it must not).
+    pub soft_errors_abort_connect: bool,
+    /// Smallest path MTU that an ICMP error is believed.
+    pub min_mtu: u16,
+    /// Initial congestion window in segments; `None`: RFC 5681 3.1.
+    pub initial_window: Option<u16>,
+    /// Duplicate ACKs that start fast retransmit (RFC 5681 3.2); 0 turns it off.
+    pub dup_acks: u8,
+    /// Whether the congestion window shrinks after an idle RTO (RFC 5681 4.1).
+    pub restart_after_idle: bool,
+    /// Whether window scaling is offered and accepted (RFC 7323 2).
+    pub window_scale: bool,
+    /// Whether timestamps are offered and accepted (RFC 7323 3).
+    pub timestamps: bool,
+    /// Whether closing with unread data, and data after that, is answered by RST (RFC 9293 3.6.1).
+    pub reset_unread: bool,
+    /// Teaching: how a passive open is established.
+    pub handshake: Handshake,
+}
+
+/// When to stop trying.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GiveUp {
+    /// At the timeout after this many retransmissions in a row.
+    Retries(u8),
+    /// This long after the first transmission.
+    After(Span),
+}
+
+/// Keepalive (RFC 9293 3.8.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeepAlive {
+    /// Silence before the first probe.
+    pub idle: Span,
+    /// Time between probes.
+    pub interval: Span,
+    /// Unanswered probes that end the connection.
+    pub count: u8,
+}
+
+/// How a passive open is established.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Handshake {
+    /// RFC 9293: on the acknowledgment of our SYN.
+    ThreeWay,
+    /// Teaching: at once, on the SYN; what old duplicates do then is the lesson (RFC 9293 3.5, figure 9).
+    TwoWay,
+}
+
+/// What a connection is born with: its socket's options and what the host knows about the path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Setup {
+    /// The MSS to announce: the interface's MTU without IP and TCP header, or less (`TCP_MAXSEG`).
+    pub mss: u16,
+    /// The MSS of a peer that announces none: 536, for IPv6 1220 (RFC 9293 3.7.1).
+    pub default_mss: u16,
+    /// Bytes of IP and TCP header without options: 40, for IPv6 60.
+    pub overhead: u16,
+    /// Receive buffer in bytes; bounds the window.
+    pub rcv_buf: u32,
+    /// Send buffer in bytes.
+    pub snd_buf: u32,
+    /// Window scale to offer, where the knob is on (0 to 14).
+    pub window_shift: u8,
+    /// Added to the timestamp clock, where the knob is on.
+    pub ts_offset: u32,
+    /// `TCP_NODELAY`.
+    pub nodelay: bool,
+    /// `TCP_CORK`.
+    pub cork: bool,
+    /// `TCP_QUICKACK`: no ACK is delayed.
+    pub quick_ack: bool,
+    /// `SO_OOBINLINE`.
+    pub oob_inline: bool,
+    /// `SO_KEEPALIVE` with its times.
+    pub keepalive: Option<KeepAlive>,
+    /// `TCP_USER_TIMEOUT`: takes the place of R2 (RFC 5482).
+    pub user_timeout: Option<Span>,
+    /// `TCP_SYNCNT`: takes the place of `syn_give_up`.
+    pub syn_count: Option<u8>,
+}
+
+impl Default for Knobs {
+    fn default() -> Knobs {
+        Knobs {
+            rto_init: secs(1),
+            rto_min: secs(1),
+            rto_max: secs(60),
+            rto_after_syn_loss: secs(3),
+            clock_granularity: ms(1),
+            syn_linear_timeouts: 0,
+            syn_give_up: GiveUp::After(secs(180)),
+            synack_give_up: GiveUp::After(secs(180)),
+            r1: 3,
+            r2: GiveUp::After(secs(100)),
+            orphan_give_up: None,
+            persist: (secs(1), secs(60)),
+            sws_override: ms(500),
+            delayed_ack: ms(200),
+            keepalive: KeepAlive { idle: secs(7200), interval: secs(75), count: 9 },
+            always_keepalive: false,
+            time_wait: secs(240),
+            time_wait_ignores_rst: false,
+            fin_wait2: None,
+            challenge_acks: Some((10, secs(5))),
+            rst_exact: true,
+            soft_errors_abort_connect: false,
+            min_mtu: 68,
+            initial_window: None,
+            dup_acks: 3,
+            restart_after_idle: true,
+            window_scale: false,
+            timestamps: false,
+            reset_unread: true,
+            handshake: Handshake::ThreeWay,
+        }
+    }
+}
+
+impl Default for Setup {
+    /// Ethernet and IPv4, buffers of 64 KiB.
+    fn default() -> Setup {
+        Setup {
+            mss: 1460,
+            default_mss: 536,
+            overhead: 40,
+            rcv_buf: 65_535,
+            snd_buf: 65_536,
+            window_shift: 0,
+            ts_offset: 0,
+            nodelay: false,
+            cork: false,
+            quick_ack: false,
+            oob_inline: false,
+            keepalive: None,
+            user_timeout: None,
+            syn_count: None,
+        }
+    }
+}
+
+impl GiveUp {
+    /// Whether to stop at a timeout that follows `retries` retransmissions and comes `elapsed` after the first try.
+    pub(super) fn reached(self, retries: u8, elapsed: Span) -> bool {
+        match self {
+            GiveUp::Retries(most) => retries >= most,
+            GiveUp::After(span) => elapsed >= span,
+        }
+    }
+
+    /// `wait`, cut short where it would reach past the end of all tries.
+    pub(super) fn bound(self, wait: Span, elapsed: Span) -> Span {
+        match self {
+            GiveUp::Retries(_) => wait,
+            GiveUp::After(span) => wait.min(span.saturating_sub(elapsed)),
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! TCP (RFC 9293) as three pure machines: `(state, now, input) -> outputs`.
+//!
+//! [`Connection`] is everything from SYN-SENT to LAST-ACK; [`HalfOpen`] is a passive SYN-RECEIVED; [`Closing`] is
+//! TIME-WAIT and a FIN-WAIT-2 that nobody owns. A `HalfOpen` ends by yielding a `Connection`, a `Connection` by
+//! yielding a `Closing`. LISTEN and CLOSED are not connections: a listener belongs to the host, and the answer of
+//! CLOSED is [`reset_for`].
+//!
+//! # Contract
+//! There are four kinds of method and no others:
+//! - getters;
+//! - `on_*`: what comes from outside (segment, timeout, ICMP error);
+//! - user verbs (`open`, `send`, `receive`, `close`, `abort`, options);
+//! - `poll_*`: what comes out (segments, events, the small machine that follows, the next timeout).
+//!
+//! After each touch drain fully, in this order: `poll_transmit` until `None`, `poll_event` until `None`,
+//! `poll_closing`, then `poll_timeout`. Whatever comes from outside arrives in a borrowed [`Context`]; what happened
+//! besides is noted there as a [`TcpEvent`]. Nothing here fails or panics on what the network brings: the answer is a
+//! segment, a change of state, or a named reason for a drop.
+
+mod closing;
+mod connection;
+mod context;
+mod half_open;
+mod handshake;
+mod knobs;
+mod nagle;
+mod newreno;
+mod rcv;
+mod reset;
+mod rto;
+mod snd;
+mod timers;
+mod timestamps;
+mod urgent;
+
+pub use closing::{Closing, ClosingStep};
+pub use connection::{ConnEvent, Connection};
+pub use context::{Context, Limits, Ports, TcpEvent};
+pub use half_open::{HalfOpen, HalfOpenStep};
+pub use knobs::{GiveUp, Handshake, KeepAlive, Knobs, Setup};
+pub use reset::reset_for;

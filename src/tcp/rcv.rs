@@ -1,0 +1,263 @@
+//! The receive side: sequence variables, reassembly, and the window we offer.
+
+use super::urgent::Urgent;
+use crate::wire::{Payload, Rope, Seq};
+use std::collections::VecDeque;
+
+/// Receive sequence variables (RFC 9293 3.3.1) and the data behind them.
+#[derive(Clone, Debug)]
+pub(super) struct Rcv {
+    /// IRS.
+    pub(super) irs: Seq,
+    /// RCV.NXT.
+    pub(super) nxt: Seq,
+    /// The right edge we have announced: RCV.NXT + RCV.WND. It never moves left (RFC 9293 3.8.6).
+    pub(super) edge: Seq,
+    /// RCV.UP and its byte.
+    pub(super) urgent: Option<Urgent>,
+    /// Shift of our window field (RFC 7323 2).
+    pub(super) shift: u8,
+    /// Greatest data segment seen: what counts as full for delayed ACKs.
+    pub(super) mss: u32,
+    /// The acknowledgment number of the last segment we sent.
+    pub(super) last_ack: Seq,
+    /// The number of the peer's FIN, once one has come; consumed when `nxt` has passed it.
+    pub(super) fin: Option<Seq>,
+    /// Whether anyone will read.
+    pub(super) reader: Reader,
+    /// Read by the application next, in order.
+    pub(super) queue: Rope,
+    /// Ahead of `nxt`: disjoint, sorted.
+    ahead: VecDeque<(Seq, Payload)>,
+    /// Size of the receive buffer in bytes.
+    pub(super) buf: u32,
+}
+
+/// Who takes what arrives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reader {
+    /// The application.
+    Present,
+    /// Nobody: the socket is closed.
+    Gone,
+}
+
+/// What became of arriving data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Taken {
+    /// RCV.NXT advanced; `filled`: out-of-order data joined.
+    InOrder {
+        /// Whether data that waited ahead joined.
+        filled: bool,
+    },
+    /// Kept for later.
+    Ahead,
+    /// Nothing in it was new.
+    Nothing,
+}
+
+impl Rcv {
+    /// Before the peer's SYN: only the buffer is known.
+    pub(super) fn new(buf: u32) -> Rcv {
+        Rcv {
+            irs: Seq(0),
+            nxt: Seq(0),
+            edge: Seq(0),
+            urgent: None,
+            shift: 0,
+            mss: 0,
+            last_ack: Seq(0),
+            fin: None,
+            reader: Reader::Present,
+            queue: Rope::new(),
+            ahead: VecDeque::new(),
+            buf,
+        }
+    }
+
+    /// The peer's SYN has this number.
+    pub(super) fn synchronize(&mut self, irs: Seq) {
+        self.irs = irs;
+        self.nxt = irs + 1;
+        self.last_ack = self.nxt;
+        self.edge = self.nxt + self.buf.min(u32::from(u16::MAX));
+    }
+
+    /// RCV.WND.
+    pub(super) fn wnd(&self) -> u32 {
+        self.edge.since(self.nxt)
+    }
+
+    /// The number of the first unread byte.
+    pub(super) fn read_seq(&self) -> Seq {
+        let fin_taken = u32::from(self.at_end());
+        self.nxt - fin_taken - u32::try_from(self.queue.len()).unwrap_or(u32::MAX)
+    }
+
+    /// Whether the peer's FIN has been consumed.
+    pub(super) fn at_end(&self) -> bool {
+        self.fin.is_some_and(|fin| fin.lt(self.nxt))
+    }
+
+    /// Where the window's right edge may move to: silly-window avoidance lets it move by a full segment or half of
+    /// the buffer, not by less (RFC 9293 3.8.6.2.2).
+    pub(super) fn next_edge(&self, mss: u16) -> Seq {
+        let used = u32::try_from(self.queue.len()).unwrap_or(u32::MAX);
+        let most = u32::from(u16::MAX) << self.shift;
+        let free = self.buf.saturating_sub(used).min(most);
+        let edge = self.nxt + free;
+        let step = (self.buf / 2).min(u32::from(mss));
+        if edge.gt(self.edge) && edge.since(self.edge) >= step { edge } else { self.edge }
+    }
+
+    /// The window field for the edge as it stands; rounded up, so that scaling never takes back what was given.
+    pub(super) fn window_field(&self) -> u16 {
+        u16::try_from(self.wnd().div_ceil(1 << self.shift)).unwrap_or(u16::MAX)
+    }
+
+    /// RFC 9293 3.10.7.4, first, the table: whether a segment is acceptable.
+    pub(super) fn acceptable(&self, seq: Seq, len: u32) -> bool {
+        let wnd = self.wnd();
+        match (len, wnd) {
+            (0, 0) => seq == self.nxt,
+            (0, _) => seq.within(self.nxt, wnd),
+            (_, 0) => false,
+            (_, _) => seq.within(self.nxt, wnd) || (seq + (len - 1)).within(self.nxt, wnd),
+        }
+    }
+
+    /// Takes `data` that starts at `seq`, as far as it is new and in the window.
+    pub(super) fn take(&mut self, seq: Seq, data: &Payload) -> Taken {
+        let end = seq + data.len();
+        let last = self.fin.map_or(self.edge, |fin| fin.min(self.edge));
+        let (from, to) = (seq.max(self.nxt), end.min(last));
+        if from.ge(to) {
+            return Taken::Nothing;
+        }
+        let new = data.slice(from.since(seq)..to.since(seq));
+        if from == self.nxt && self.ahead.is_empty() {
+            self.deliver(new);
+            return Taken::InOrder { filled: false };
+        }
+        let before = self.nxt;
+        let kept = self.keep(from, &new);
+        let filled = self.join();
+        match (self.nxt != before, kept) {
+            (true, _) => Taken::InOrder { filled },
+            (false, true) => Taken::Ahead,
+            (false, false) => Taken::Nothing,
+        }
+    }
+
+    /// Whether something waits ahead of `nxt`.
+    pub(super) fn has_gap(&self) -> bool {
+        !self.ahead.is_empty() || self.fin.is_some_and(|fin| self.nxt.lt(fin))
+    }
+
+    /// Whether the peer's FIN is next in order.
+    pub(super) fn fin_is_next(&self) -> bool {
+        self.fin == Some(self.nxt)
+    }
+
+    /// Appends to what is read next; where nobody reads, it only counts.
+    fn deliver(&mut self, data: Payload) {
+        self.nxt += data.len();
+        self.mss = self.mss.max(data.len());
+        if self.reader == Reader::Present {
+            self.queue.push(data);
+        }
+    }
+
+    /// Puts the parts of `data` that no kept piece covers into their places; whether there were any.
+    fn keep(&mut self, seq: Seq, data: &Payload) -> bool {
+        let base = self.nxt;
+        let (mut at, end) = (seq, seq + data.len());
+        let mut place = self.ahead.partition_point(|(start, _)| start.since(base) <= at.since(base));
+        if let Some((start, piece)) = place.checked_sub(1).and_then(|before| self.ahead.get(before)) {
+            at = at.max(*start + piece.len());
+        }
+        let mut kept = false;
+        while at.lt(end) {
+            let (until, next) = match self.ahead.get(place) {
+                Some((start, piece)) if start.lt(end) => (*start, *start + piece.len()),
+                _ => (end, end),
+            };
+            if at.lt(until) {
+                self.ahead.insert(place, (at, data.slice(at.since(seq)..until.since(seq))));
+                place += 1;
+                kept = true;
+            }
+            place += 1;
+            at = next;
+        }
+        kept
+    }
+
+    /// Delivers what is in order now; whether more than one piece was.
+    fn join(&mut self) -> bool {
+        let mut pieces = 0;
+        while self.ahead.front().is_some_and(|(start, _)| *start == self.nxt) {
+            if let Some((_, piece)) = self.ahead.pop_front() {
+                self.deliver(piece);
+                pieces += 1;
+            }
+        }
+        pieces > 1
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.queue.clear();
+        self.ahead.clear();
+    }
+
+    /// What must hold between calls.
+    pub(super) fn check(&self) {
+        debug_assert!(self.nxt.le(self.edge + 1), "the window does not shrink; a FIN may lie just past it");
+        debug_assert!(self.ahead.front().is_none_or(|(start, _)| self.nxt.lt(*start)), "a gap lies before what waits");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rcv() -> Rcv {
+        let mut rcv = Rcv::new(1000);
+        rcv.synchronize(Seq(u32::MAX - 4));
+        rcv
+    }
+
+    #[test]
+    fn pieces_in_any_order_read_as_one_stream() {
+        let text = Payload::from("abcdefghijkl");
+        let part = |a: u32, b: u32| text.slice(a..b);
+        let first = rcv().nxt;
+        for cuts in
+            [[(8, 12), (2, 5), (3, 9), (0, 3)], [(4, 6), (8, 10), (0, 12), (0, 1)], [(1, 12), (5, 7), (0, 1), (0, 12)]]
+        {
+            let mut rcv = rcv();
+            for (a, b) in cuts {
+                rcv.take(first + a, &part(a, b));
+                rcv.check();
+            }
+            assert_eq!((&rcv.queue.to_payload()[..], rcv.nxt), (&text[..], first + 12), "{cuts:?}");
+            assert!(!rcv.has_gap());
+        }
+    }
+
+    #[test]
+    fn what_lies_outside_the_window_is_cut_off() {
+        let mut rcv = rcv();
+        let first = rcv.nxt;
+        assert_eq!(rcv.take(first - 2, &vec![1; 2].into()), Taken::Nothing);
+        assert_eq!(rcv.take(first + 500, &vec![1; 2000].into()), Taken::Ahead);
+        assert_eq!(rcv.take(first - 5, &vec![1; 505].into()), Taken::InOrder { filled: true });
+        assert_eq!((rcv.queue.len(), rcv.wnd()), (1000, 0));
+        assert_eq!(rcv.next_edge(100), rcv.edge);
+        let mut read = Rope::new();
+        rcv.queue.take_into(99, &mut read);
+        assert_eq!(rcv.next_edge(100), rcv.edge, "99 bytes are silly");
+        rcv.queue.take_into(1, &mut read);
+        assert_eq!(rcv.next_edge(100), rcv.edge + 100);
+    }
+}

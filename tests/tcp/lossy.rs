@@ -1,0 +1,117 @@
+//! Two ends over networks that lose, duplicate and reorder: every byte arrives, both ends come to CLOSED.
+
+use super::pair::{Pair, perfect};
+use wirefate::endpoint::State;
+use wirefate::rng::{Stream, below};
+use wirefate::tcp::{Knobs, Setup};
+use wirefate::time::{Span, ms, secs, us};
+use wirefate::wire::{Payload, Segment};
+
+fn bytes(stream: &mut Stream, len: u64) -> Payload {
+    (0..len).map(|_| u8::try_from(stream.word() >> 56).unwrap()).collect::<Vec<u8>>().into()
+}
+
+/// Queues what is left of `data` at one end and closes once all is queued.
+fn feed(pair: &mut Pair, end: usize, data: &Payload, at: &mut u32, chunk: u32, closed: &mut bool) {
+    if *closed || !matches!(pair.ends[end].state(), State::Established | State::CloseWait) {
+        return;
+    }
+    while *at < data.len() {
+        let rest = data.slice(*at..data.len().min(*at + chunk));
+        let taken = pair.ends[end].verb(|conn, cx| conn.send(cx, &rest, Default::default()));
+        *at += taken;
+        if taken == 0 {
+            return;
+        }
+    }
+    *closed = true;
+    pair.ends[end].verb(|conn, cx| conn.close(cx));
+}
+
+fn setup_of(seed: u64, stream: &mut Stream) -> (Knobs, Setup) {
+    let mut knobs = Knobs { time_wait: secs(20), ..Knobs::default() };
+    let mut setup = Setup { mss: 500, ..Setup::default() };
+    let mut pick = |n| below(stream.word(), n);
+    setup.rcv_buf = [700, 4_000, 65_535, 300_000][usize::try_from(pick(4)).unwrap()];
+    setup.snd_buf = [300, 5_000, 65_536][usize::try_from(pick(3)).unwrap()];
+    setup.nodelay = pick(2) == 0;
+    knobs.timestamps = seed % 3 == 0;
+    knobs.window_scale = seed % 2 == 0;
+    setup.window_shift = 3;
+    (knobs, setup)
+}
+
+fn run(seed: u64) {
+    let mut stream = Stream::new(seed, "lossy pair");
+    let (knobs, setup) = setup_of(seed, &mut stream);
+    let (chunk, most) = [(1, 500), (100, 20_000), (1_000_000, 20_000)][usize::try_from(below(stream.word(), 3)).unwrap()];
+    let data = [0, 1].map(|_| {
+        let len = below(stream.word(), most);
+        bytes(&mut stream, len)
+    });
+    let mut pair = Pair::new(&knobs, &setup);
+    let simultaneous = seed % 7 == 0;
+    pair.ends[0].open();
+    if simultaneous {
+        pair.ends[1].open();
+    }
+    let mut network = |_: usize, _: &Segment| -> Vec<Span> {
+        let delay = |word| us(5_000) + us(below(word, 30_000));
+        match below(stream.word(), 100) {
+            0..8 => vec![],
+            8..12 => vec![delay(stream.word()), delay(stream.word())],
+            12..30 => vec![delay(stream.word())],
+            _ => vec![ms(5)],
+        }
+    };
+    let (mut at, mut closed) = ([0, 0], [false, false]);
+    for _ in 0..2_000_000 {
+        for end in [0, 1] {
+            feed(&mut pair, end, &data[end], &mut at[end], chunk, &mut closed[end]);
+        }
+        if !pair.step(pair.now + secs(4_000), &mut network) {
+            break;
+        }
+    }
+    for end in [0, 1] {
+        assert_eq!(pair.ends[end].error(), None, "seed {seed}, end {end}");
+        assert_eq!(pair.ends[end].state(), State::Closed, "seed {seed}, end {end}, {:?}", pair.states());
+        assert!(pair.ends[end].received.to_payload() == data[1 - end], "seed {seed}: what arrived at {end} differs");
+    }
+}
+
+#[test]
+fn every_byte_arrives_and_both_ends_close() {
+    for seed in 0..500 {
+        run(seed);
+    }
+}
+
+#[test]
+fn a_clean_bulk_transfer_takes_few_segments() {
+    let setup = Setup { snd_buf: 4_000_000, ..Setup::default() };
+    let mut pair = Pair::new(&Knobs::default(), &setup);
+    pair.ends[0].open();
+    pair.run(secs(1), &mut perfect);
+    let data = Payload::from(vec![7; 1_460_000]);
+    assert_eq!(pair.ends[0].verb(|conn, cx| conn.send(cx, &data, Default::default())), 1_460_000);
+    pair.run(secs(30), &mut perfect);
+    assert_eq!(pair.ends[1].received.len(), 1_460_000);
+    // A thousand full segments, an ACK for every second, and a few more while the window is small.
+    assert!((1_500..1_600).contains(&pair.segments), "{} segments", pair.segments);
+}
+
+#[test]
+fn a_million_tiny_writes_are_not_quadratic() {
+    let setup = Setup { snd_buf: 4_000_000, ..Setup::default() };
+    let mut pair = Pair::new(&Knobs::default(), &setup);
+    pair.ends[0].open();
+    pair.run(secs(1), &mut |_, _| vec![us(100)]);
+    let byte = Payload::from("x");
+    for _ in 0..300_000 {
+        assert_eq!(pair.ends[0].verb(|conn, cx| conn.send(cx, &byte, Default::default())), 1);
+    }
+    pair.run(secs(30), &mut |_, _| vec![us(100)]);
+    assert_eq!(pair.ends[1].received.len(), 300_000);
+    assert!(pair.segments < 400, "{} segments: small writes travel together", pair.segments);
+}
