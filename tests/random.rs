@@ -74,7 +74,13 @@ fn a_second_run_is_the_same() {
 fn story(sim: &mut Sim) -> (World, bool) {
     let mut draw = Draw::new(sim.seed());
     let draw = &mut draw;
-    sim.set_budget(Budget { events: 2_000_000, zero_time: 20_000, in_flight: 100_000, memory: 64 << 20, ..Budget::default() });
+    sim.set_budget(Budget {
+        events: 2_000_000,
+        zero_time: 20_000,
+        in_flight: 100_000,
+        memory: 64 << 20,
+        ..Budget::default()
+    });
     let mut world = World::build(sim, draw);
     for host in world.hosts.clone() {
         serve(sim, &mut world, draw, host);

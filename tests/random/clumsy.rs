@@ -82,7 +82,8 @@ impl Clumsy {
     fn with_a_listener(&self, cx: &mut AppCx<'_>) {
         let Some(first) = self.socket(cx, SocketKind::Stream) else { return };
         let local = SocketAddr::new(any(self.family()), self.port);
-        let results = [cx.bind(first, local), cx.bind(first, local), cx.listen(first, 1), cx.connect(first, self.remote)];
+        let results =
+            [cx.bind(first, local), cx.bind(first, local), cx.listen(first, 1), cx.connect(first, self.remote)];
         results.into_iter().for_each(|result| told(cx, result));
         let result = cx.send(first, &Payload::from("?"), MsgFlags::empty()).map(|_| ());
         told(cx, result);

@@ -42,7 +42,8 @@ pub(crate) fn serve(sim: &mut Sim, world: &mut World, draw: &mut Draw, node: Nod
             SOURCE => {
                 let source = Source::server(port, backlog, draw.scaled(0, 30_000));
                 let paced = draw.chance(30);
-                let source = if paced { source.pace(draw.between(1, 3_000), draw.span(ms(1), secs(1))) } else { source };
+                let source =
+                    if paced { source.pace(draw.between(1, 3_000), draw.span(ms(1), secs(1))) } else { source };
                 start(sim, world, node, source);
             }
             RESPONDER => {
@@ -90,7 +91,8 @@ pub(crate) fn ask(sim: &mut Sim, world: &mut World, draw: &mut Draw) {
         13 => {
             let remote = target(sim, draw, server, DATAGRAMS);
             let size = draw.port(0, 1_400);
-            let app = DatagramSource::new(remote, size, draw.small(1, 5), draw.span(ms(1), secs(1)), draw.between(1, 10));
+            let app =
+                DatagramSource::new(remote, size, draw.small(1, 5), draw.span(ms(1), secs(1)), draw.between(1, 10));
             start(sim, world, client, app);
         }
         14 => datagrams(sim, draw, client, server),
@@ -99,8 +101,10 @@ pub(crate) fn ask(sim: &mut Sim, world: &mut World, draw: &mut Draw) {
             start(sim, world, client, Idle::client(remote, draw.small(1, 5)));
         }
         16 => {
-            let remote = World::remote(sim, draw, server, draw.of(&STREAMS));
-            let app = Clumsy { remote, port: draw.of(&[SINK, 5_000]), pause: draw.span(ms(0), secs(2)), connected: None };
+            let port = draw.of(&STREAMS);
+            let remote = World::remote(sim, draw, server, port);
+            let app =
+                Clumsy { remote, port: draw.of(&[SINK, 5_000]), pause: draw.span(ms(0), secs(2)), connected: None };
             start(sim, world, client, app);
         }
         17 => at_the_same_time(sim, world, draw, client, server),
@@ -240,13 +244,10 @@ fn retry(sim: &mut Sim, world: &mut World, draw: &mut Draw, client: NodeId, serv
         attempts: draw.small(1, 6),
         jitter_percent: u8::try_from(draw.between(0, 100)).expect("small"),
     };
-    let remote = target(sim, draw, server, draw_port(draw));
+    let port = draw.of(&[RESPONDER, RESPONDER, ONCE, 7]);
+    let remote = target(sim, draw, server, port);
     let app = Retry::new(remote, request, response, backoff).timeout(draw.span(ms(50), secs(10)));
     start(sim, world, client, app);
-}
-
-fn draw_port(draw: &mut Draw) -> u16 {
-    draw.of(&[RESPONDER, RESPONDER, ONCE, 7])
 }
 
 fn pool(sim: &mut Sim, world: &mut World, draw: &mut Draw, client: NodeId, server: NodeId) {
@@ -327,17 +328,14 @@ fn at_the_same_time(sim: &mut Sim, world: &mut World, draw: &mut Draw, a: NodeId
 
 /// Many connections at once to a listener with a short queue.
 fn crowd(sim: &mut Sim, draw: &mut Draw, client: NodeId, server: NodeId) {
-    let remote = World::remote(sim, draw, server, draw_crowded(draw));
+    let port = draw.of(&[LISTENER, LISTENER, ACCEPTOR, SINK]);
+    let remote = World::remote(sim, draw, server, port);
     let size = draw.size(1, 500);
     for _ in 0..draw.between(3, 10) {
         let conn = sim.connect_to(client, remote, Connect::default());
         sim.write(conn, pattern(size));
         sim.close(conn);
     }
-}
-
-fn draw_crowded(draw: &mut Draw) -> u16 {
-    draw.of(&[LISTENER, LISTENER, ACCEPTOR, SINK])
 }
 
 fn flood(sim: &mut Sim, world: &mut World, draw: &mut Draw, server: NodeId) {

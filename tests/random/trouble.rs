@@ -52,7 +52,8 @@ impl Trouble {
                 self.undo.push(Undo::Mend(a, b));
             }
             3 if both => {
-                let (at, down, times) = (sim.now() + draw.span(ms(0), secs(2)), draw.span(ms(1), secs(5)), draw.small(1, 5));
+                let (at, down, times) =
+                    (sim.now() + draw.span(ms(0), secs(2)), draw.span(ms(1), secs(5)), draw.small(1, 5));
                 let every = down + draw.span(ms(1), secs(5));
                 sim.flap(a, b, at, down, every, times);
                 self.until = self.until.max(at + every * u64::from(times) + down);
@@ -71,7 +72,7 @@ impl Trouble {
                 sim.skew(host, ppm);
                 self.undo.push(Undo::Skew(host));
             }
-            9..13 => self.fault(sim, draw),
+            9..13 => self.fault(sim, draw, (a, b)),
             13 if !world.middleboxes.is_empty() => {
                 // The box starts anew, with nothing in its tables.
                 let middlebox = draw.of(&world.middleboxes);
@@ -130,11 +131,12 @@ impl Trouble {
     }
 
     /// Forces a fate on some packets.
-    fn fault(&mut self, sim: &mut Sim, draw: &mut Draw) {
-        let link = draw.of(&sim.names().links);
+    fn fault(&mut self, sim: &mut Sim, draw: &mut Draw, (from, to): (NodeId, NodeId)) {
+        let names = sim.names();
+        let link = (names.node(from).to_owned(), names.node(to).to_owned());
         let flags = [Flags::SYN, Flags::SYN | Flags::ACK, Flags::ACK, Flags::FIN | Flags::ACK, Flags::PSH | Flags::ACK];
         let selector = Selector {
-            link: draw.chance(70).then_some((link.from, link.to)),
+            link: draw.chance(70).then_some(link),
             conn: None,
             flags: draw.chance(50).then(|| draw.of(&flags)),
             payload: draw.chance(30).then(|| draw.chance(50)),
@@ -185,18 +187,15 @@ fn inject(sim: &mut Sim, world: &World, draw: &mut Draw) {
     let (from, to) = draw.of(&links);
     for _ in 0..draw.between(1, 3) {
         let views = sim.connections(to);
-        let packet = match draw.below(20) {
-            0..13 if !views.is_empty() => forged(draw, &draw_view(draw, &views)),
-            13..16 if !views.is_empty() => icmp(draw, &draw_view(draw, &views)),
-            16 => garbage(sim, draw, from, to),
+        let view = (!views.is_empty()).then(|| draw.of(&views));
+        let packet = match (draw.below(20), view) {
+            (0..13, Some(view)) => forged(draw, &view),
+            (13..16, Some(view)) => icmp(draw, &view),
+            (16, _) => garbage(sim, draw, from, to),
             _ => stray(sim, world, draw, to),
         };
         sim.inject(from, to, packet);
     }
-}
-
-fn draw_view(draw: &mut Draw, views: &[ConnView]) -> ConnView {
-    draw.of(views)
 }
 
 /// A segment for a connection: in its window, at the window's edges, or far away.
@@ -287,7 +286,14 @@ fn garbage(sim: &Sim, draw: &mut Draw, from: NodeId, to: NodeId) -> Packet {
 fn stray(sim: &Sim, world: &World, draw: &mut Draw, to: NodeId) -> Packet {
     let other = world.any_host(draw);
     let addr = |node| sim.addr_of(node, false).expect("an address");
-    let flags = draw.of(&[Flags::SYN, Flags::ACK, Flags::RST, Flags::FIN | Flags::ACK, Flags::SYN | Flags::ACK, Flags::empty()]);
+    let flags = draw.of(&[
+        Flags::SYN,
+        Flags::ACK,
+        Flags::RST,
+        Flags::FIN | Flags::ACK,
+        Flags::SYN | Flags::ACK,
+        Flags::empty(),
+    ]);
     let src = SocketAddr::new(if draw.chance(70) { addr(other) } else { NOWHERE }, draw.port(1, 65_535));
     let dst = if draw.chance(80) { addr(to) } else { NOWHERE };
     let segment = Segment {

@@ -72,7 +72,8 @@ impl World {
 
     /// Links between two different endpoints, as far as there are any yet.
     pub(crate) fn links(sim: &Sim) -> Vec<(NodeId, NodeId)> {
-        let ends = sim.names().links.iter().filter_map(|link| Some((sim.find(&link.from)?, sim.find(&link.to)?)));
+        let links = sim.names().all_links().map(|(_, link)| link);
+        let ends = links.filter_map(|link| Some((sim.find(&link.from)?, sim.find(&link.to)?)));
         ends.filter(|(from, to)| from != to).collect()
     }
 
@@ -170,7 +171,7 @@ fn host(sim: &mut Sim, draw: &mut Draw, name: &str) -> NodeId {
 }
 
 /// Links in both directions: most times alike, at times each as it comes.
-fn both_ways(sim: &mut Sim, draw: &mut Draw, a: wirefate::trace::NodeId, b: wirefate::trace::NodeId) {
+fn both_ways(sim: &mut Sim, draw: &mut Draw, a: NodeId, b: NodeId) {
     let there = link(draw);
     if draw.chance(70) {
         sim.link(a, b, there);
@@ -187,7 +188,7 @@ fn link(draw: &mut Draw) -> Link {
         link = link.delay(us(draw.scaled(0, 150_000)));
     }
     let rough = draw.chance(60);
-    let mut has = |draw: &mut Draw, percent: u64| rough && draw.chance(percent);
+    let has = |draw: &mut Draw, percent: u64| rough && draw.chance(percent);
     if has(draw, 8) {
         link = link.delay_dist(dist(draw));
     }
