@@ -1,8 +1,8 @@
 use crate::endpoint::Event;
 use crate::oracle::{NodeView, Oracle, Seen, Violation};
 use crate::time::SimTime;
-use crate::wire::{BodyText, Notation};
 use crate::trace::{Conns, Digest, Digester, Keep, LinkId, LinkName, Names, NodeId, Record, StreamId, What};
+use crate::wire::{BodyText, Notation};
 use std::collections::VecDeque;
 use std::net::IpAddr;
 
