@@ -41,8 +41,7 @@ fn a_link_that_loses_everything_fails_it() {
     assert!(report.contains("fails under seed 0 (of 0..3)"), "{report}");
     assert!(report.contains("nothing accepted it"), "{report}");
     assert!(report.contains("client > server, c1, S #1 (packet 1): drop at loss"), "{report}");
-    let command =
-        "WIREFATE_SEED=0 cargo test --test readme a_link_that_loses_everything_fails_it -- --exact";
+    let command = "WIREFATE_SEED=0 cargo test --test readme a_link_that_loses_everything_fails_it -- --exact";
     assert!(report.contains(command), "{report}");
 }
 
