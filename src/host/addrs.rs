@@ -193,9 +193,7 @@ impl Addrs {
     pub(super) fn peer_addr(&self, own: u16, number: u32) -> IpAddr {
         match self.own_addr(own) {
             IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::from(number)),
-            IpAddr::V6(_) => {
-                IpAddr::V6(self.peers.get(number).map_or(Ipv6Addr::UNSPECIFIED, |peer| peer.addr))
-            }
+            IpAddr::V6(_) => IpAddr::V6(self.peers.get(number).map_or(Ipv6Addr::UNSPECIFIED, |peer| peer.addr)),
         }
     }
 

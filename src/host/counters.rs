@@ -60,6 +60,11 @@ impl Counters {
         self.values[counter as usize] += 1;
     }
 
+    /// The host forgot its connections.
+    pub(super) fn forget_current(&mut self) {
+        self.values[Counter::CurrEstab as usize] = 0;
+    }
+
     /// Names and values in their fixed order.
     pub(super) fn visit(&self, visit: &mut dyn FnMut(&'static str, u64)) {
         for (name, value) in NAMES.iter().zip(self.values) {

@@ -132,12 +132,7 @@ impl Options {
 }
 
 impl Host {
-    pub(super) fn set_socket_option(
-        &mut self,
-        cx: &mut Cx<'_>,
-        id: SocketId,
-        option: SockOpt,
-    ) -> Result<(), Errno> {
+    pub(super) fn set_socket_option(&mut self, cx: &mut Cx<'_>, id: SocketId, option: SockOpt) -> Result<(), Errno> {
         let socket = self.sockets.get_mut(id)?;
         applies(socket, option)?;
         if matches!(option, SockOpt::V6Only(_)) && socket.bound.is_some() {

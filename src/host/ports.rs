@@ -96,8 +96,7 @@ pub(super) struct Destination {
 impl Ports {
     /// No port in use; the first ephemeral one is drawn from `stream` (RFC 6056 3.3).
     pub(super) fn new(range: (u16, u16), stream: &mut Stream) -> Ports {
-        let mut ports =
-            Ports { buckets: Map::new(), range, cursor: 0, words: Map::new(), counts: Map::new() };
+        let mut ports = Ports { buckets: Map::new(), range, cursor: 0, words: Map::new(), counts: Map::new() };
         ports.cursor = u32::try_from(below(stream.word(), u64::from(ports.size()))).unwrap_or(0);
         ports
     }
@@ -109,9 +108,8 @@ impl Ports {
     /// Whether a new holder would meet one that it cannot share with. Linux's rule: sharing takes `SO_REUSEADDR` on
     /// both, and nobody that listens.
     pub(super) fn conflicts(&self, port: u16, scope: Scope, reuse: bool) -> bool {
-        let meets = |other: &Holders| {
-            other.scope.overlaps(scope) && !(reuse && other.reuse && other.hold != Hold::Listening)
-        };
+        let meets =
+            |other: &Holders| other.scope.overlaps(scope) && !(reuse && other.reuse && other.hold != Hold::Listening);
         self.buckets.get(&port).is_some_and(|bucket| bucket.iter().any(meets))
     }
 
@@ -128,9 +126,10 @@ impl Ports {
             self.buckets.insert(port, Bucket { first: new, rest: Vec::new() });
             return;
         };
-        match bucket.iter_mut().find(|old| old.is_like(&new)) {
-            Some(old) => old.count += 1,
-            None => bucket.rest.push(new),
+        if let Some(old) = bucket.iter_mut().find(|old| old.is_like(&new)) {
+            old.count += 1;
+        } else {
+            bucket.rest.push(new);
         }
     }
 
