@@ -65,10 +65,8 @@ impl Rto {
             _ => None,
         };
         if let Some(rtt) = echo.or(measured) {
+            // RFC 6298 5: only a new measurement collapses a backed-off RTO; the count of tries starts anew anyway.
             self.measure(rtt, knobs);
-        }
-        // RFC 6298 5.7 apart, a backed-off RTO holds until a new measurement (5.5), but not the count of tries.
-        if echo.or(measured).is_some() || self.timed.is_none() {
             self.backoff = 0;
         }
         self.alive(now);
@@ -156,6 +154,9 @@ mod tests {
         assert_eq!(rto.tries, 8);
         // No measurement comes from a segment that was sent twice.
         rto.acked(Seq(10), None, true, HostTime::ZERO + secs(200), &knobs);
-        assert_eq!((rto.srtt(), rto.tries), (None, 0));
+        assert_eq!((rto.srtt(), rto.tries, rto.current(&knobs)), (None, 0, secs(60)));
+        rto.sent(Seq(20), HostTime::ZERO + secs(201));
+        rto.acked(Seq(20), None, true, HostTime::ZERO + secs(202), &knobs);
+        assert_eq!(rto.current(&knobs), secs(3));
     }
 }

@@ -147,7 +147,7 @@ impl Snd {
 
     pub(super) fn clear(&mut self) {
         self.queue.pieces.clear();
-        self.queue.base = self.queue.base + self.queue.len;
+        self.queue.base += self.queue.len;
         self.queue.len = 0;
     }
 

@@ -8,7 +8,7 @@ use wirefate::time::{Span, ms, secs, us};
 use wirefate::wire::{Payload, Segment};
 
 fn bytes(stream: &mut Stream, len: u64) -> Payload {
-    (0..len).map(|_| u8::try_from(stream.word() >> 56).unwrap()).collect::<Vec<u8>>().into()
+    (0..len).map(|_| stream.word().to_be_bytes()[0]).collect::<Vec<u8>>().into()
 }
 
 /// Queues what is left of `data` at one end and closes once all is queued.
@@ -35,8 +35,8 @@ fn setup_of(seed: u64, stream: &mut Stream) -> (Knobs, Setup) {
     setup.rcv_buf = [700, 4_000, 65_535, 300_000][usize::try_from(pick(4)).unwrap()];
     setup.snd_buf = [300, 5_000, 65_536][usize::try_from(pick(3)).unwrap()];
     setup.nodelay = pick(2) == 0;
-    knobs.timestamps = seed % 3 == 0;
-    knobs.window_scale = seed % 2 == 0;
+    knobs.timestamps = seed.is_multiple_of(3);
+    knobs.window_scale = seed.is_multiple_of(2);
     setup.window_shift = 3;
     (knobs, setup)
 }
@@ -44,13 +44,14 @@ fn setup_of(seed: u64, stream: &mut Stream) -> (Knobs, Setup) {
 fn run(seed: u64) {
     let mut stream = Stream::new(seed, "lossy pair");
     let (knobs, setup) = setup_of(seed, &mut stream);
-    let (chunk, most) = [(1, 500), (100, 20_000), (1_000_000, 20_000)][usize::try_from(below(stream.word(), 3)).unwrap()];
+    let (chunk, most) =
+        [(1, 500), (100, 20_000), (1_000_000, 20_000)][usize::try_from(below(stream.word(), 3)).unwrap()];
     let data = [0, 1].map(|_| {
         let len = below(stream.word(), most);
         bytes(&mut stream, len)
     });
     let mut pair = Pair::new(&knobs, &setup);
-    let simultaneous = seed % 7 == 0;
+    let simultaneous = seed.is_multiple_of(7);
     pair.ends[0].open();
     if simultaneous {
         pair.ends[1].open();

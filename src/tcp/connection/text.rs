@@ -29,7 +29,6 @@ impl Connection {
             if seg.end().gt(self.rcv.nxt) {
                 cx.dropped(DropReason::DataAfterClose);
             }
-            self.ack = Ack::Now;
             return Step::Next;
         }
         let len = seg.payload.len();

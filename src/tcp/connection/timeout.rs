@@ -42,7 +42,7 @@ impl Connection {
             return self.time_out(cx);
         }
         let linear = self.state == State::SynSent && self.rto.tries < cx.knobs.syn_linear_timeouts;
-        let first = self.rto.backoff == 0;
+        let first = self.rto.tries == 0;
         self.rto.timed_out(!linear);
         if self.snd.syn == Syn::Acked {
             self.recovery.on_timeout(self.snd.una, self.snd.nxt, self.snd.mss, first);
