@@ -27,7 +27,10 @@ pub(super) fn test(args: &TestArgs) -> Result<End, Trouble> {
         collect(path, &mut files)?;
     }
     if files.is_empty() {
-        return Err(Trouble::usage("no scenario file there", "name files that end in .toml, or folders with such files"));
+        return Err(Trouble::usage(
+            "no scenario file there",
+            "name files that end in .toml, or folders with such files",
+        ));
     }
     let bar = progress::bar(files.len());
     let mut verdicts = Vec::new();

@@ -1,7 +1,7 @@
 //! The one place with threads: whole runs side by side, never threads inside a run.
 
-use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
 use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, Once, PoisonError};
 

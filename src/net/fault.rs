@@ -144,7 +144,10 @@ impl fmt::Display for FaultError {
         match self {
             FaultError::NoAction => f.write_str("expected `PACKET: ACTION`, like `client > server, c1, S. #1: drop`"),
             FaultError::Action(text) => {
-                write!(f, "`{text}` is no action; there is drop, delay SPAN, duplicate N [by SPAN], corrupt bit N, hold")
+                write!(
+                    f,
+                    "`{text}` is no action; there is drop, delay SPAN, duplicate N [by SPAN], corrupt bit N, hold"
+                )
             }
             FaultError::Number(text) => {
                 write!(f, "`{text}` is not the number or the length of time that belongs there")

@@ -47,6 +47,11 @@ pub trait Oracle: Send {
     /// Where the rule comes from: `RFC 9293 3.4`.
     fn source(&self) -> &'static str;
 
+    /// Whether it looks at timers, queues and congestion windows. Where nothing does, endpoints need not tell of them.
+    fn wants_detail(&self) -> bool {
+        false
+    }
+
     /// Something happened.
     fn on_record(&mut self, record: &Record<'_>, seen: &mut Seen<'_>);
 

@@ -1,15 +1,13 @@
 //! From an instance to a network: hosts, middleboxes, links.
 
-use super::{
-    Burst, Delay, Error, Fact, Host, Instance, Isn, Middlebox, Nature, Path, PrefixKind, Refusal, Spanned,
-};
+use super::{Burst, Delay, Error, Fact, Host, Instance, Isn, Middlebox, Nature, Path, PrefixKind, Refusal, Spanned};
 use crate::endpoint::IfaceId;
-use crate::host::{HostConfig, IsnPolicy, Profile, UnknownProfile, Teaching};
-use crate::tcp::Handshake;
+use crate::host::{HostConfig, IsnPolicy, Profile, Teaching, UnknownProfile};
 use crate::middlebox::{self, Firewall, Limits, Nat, Router};
 use crate::net::{Dist, Link};
 use crate::sim::apps::Raw;
 use crate::sim::{Prefix, Sim, Void};
+use crate::tcp::Handshake;
 use crate::time::Span;
 use crate::trace::NodeId;
 use std::collections::BTreeMap;
@@ -123,7 +121,13 @@ fn neighbours(instance: &Instance, name: &str) -> Vec<String> {
     for ends in instance.links.iter().map(|link| &link.ends) {
         for from in instance.members(&ends.from) {
             for to in instance.members(&ends.to) {
-                let peer = if from == name { to } else if to == name { from.clone() } else { continue };
+                let peer = if from == name {
+                    to
+                } else if to == name {
+                    from.clone()
+                } else {
+                    continue;
+                };
                 if !peers.contains(&peer) {
                     peers.push(peer);
                 }

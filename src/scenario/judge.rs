@@ -127,10 +127,11 @@ pub(super) fn matches_sent(sim: &Sim, pattern: &SegmentPattern, sent: &Sent<'_>)
     let Some(segment) = sent.packet.segment() else { return false };
     let link = sim.names().link(sent.link);
     let ends = (link.from.as_str(), link.to.as_str()) == (pattern.from.as_str(), pattern.to.as_str());
-    ends && segment.flags == pattern.flags && pattern.text.as_ref().is_none_or(|text| {
-        let (seq, ack) = sim.conns().bases(sent.conn);
-        text.matches(segment, seq, ack)
-    })
+    ends && segment.flags == pattern.flags
+        && pattern.text.as_ref().is_none_or(|text| {
+            let (seq, ack) = sim.conns().bases(sent.conn);
+            text.matches(segment, seq, ack)
+        })
 }
 
 /// A packet in the notation of patterns.
@@ -165,7 +166,8 @@ impl Player<'_> {
         failures.extend(expect.always.iter().filter_map(|path| self.path(path)));
         failures.extend(self.segments(&expect.segments));
         self.violations(&expect.violates, failures);
-        let results = self.instance.steps.iter().map(|s| usize::from(s.result.is_some()) + usize::from(s.took.is_some()));
+        let results =
+            self.instance.steps.iter().map(|s| usize::from(s.result.is_some()) + usize::from(s.took.is_some()));
         expect.at.len() + expect.always.len() + expect.segments.len() + expect.violates.len() + results.sum::<usize>()
     }
 
@@ -221,7 +223,10 @@ impl Player<'_> {
             let fits = |found: &crate::oracle::Violation| {
                 found.oracle == wanted.oracle.as_str()
                     && wanted.at.is_none_or(|at| at == found.at)
-                    && wanted.packet.as_ref().is_none_or(|packet| found.packet.is_some_and(|f| self.packets(packet).contains(&f)))
+                    && wanted
+                        .packet
+                        .as_ref()
+                        .is_none_or(|packet| found.packet.is_some_and(|f| self.packets(packet).contains(&f)))
             };
             if !outcome.violations.iter().any(fits) {
                 let at = wanted.at.map_or_else(String::new, |at| format!(" at {at}"));
@@ -248,7 +253,8 @@ impl Player<'_> {
             PacketRef::Fault(name) => self.sim.hit_by(name),
             PacketRef::Packet(name) => {
                 let links = self.sim.names().all_links();
-                let same = |link: &LinkName| (link.from.as_str(), link.to.as_str()) == (name.from.as_str(), name.to.as_str());
+                let same =
+                    |link: &LinkName| (link.from.as_str(), link.to.as_str()) == (name.from.as_str(), name.to.as_str());
                 links.filter(|(_, link)| same(link)).map(|(id, _)| (id, name.number)).collect()
             }
         }

@@ -84,9 +84,8 @@ impl Player<'_> {
         let Some(view) = views.iter().find(|view| view.local.port() == listener.port) else {
             return Some((what(), "a listener".to_owned(), "none".to_owned()));
         };
-        let one = |bound: Option<&Compare<u64>>, n: u32, name: &str| {
-            wrong(bound?, n.into(), || format!("{} {name}", what()))
-        };
+        let one =
+            |bound: Option<&Compare<u64>>, n: u32, name: &str| wrong(bound?, n.into(), || format!("{} {name}", what()));
         one(syn, view.syn, "syn").or_else(|| one(accept, view.accept, "accept"))
     }
 
@@ -128,7 +127,8 @@ impl Player<'_> {
         let what = || format!("received by {socket}");
         let stream = self.stream(socket);
         let got = stream.map(|stream| self.sim.received(stream));
-        let shown = || got.as_ref().map_or_else(|| "no such socket: nothing accepted it".to_owned(), |got| format!("{got:?}"));
+        let shown =
+            || got.as_ref().map_or_else(|| "no such socket: nothing accepted it".to_owned(), |got| format!("{got:?}"));
         match received {
             Received::Text(text) => {
                 let fits = got.as_ref().is_some_and(|got| *got == text.as_str()) || (got.is_none() && text.is_empty());

@@ -206,7 +206,7 @@ impl Player<'_> {
         let Some(to) = self.target(&load.to) else { return };
         let members = self.instance.members(&load.on);
         let rounds = u64::try_from(members.len()).unwrap_or(1);
-                let mut apps: Vec<AppId> = Vec::new();
+        let mut apps: Vec<AppId> = Vec::new();
         for (name, n) in members.iter().zip(0u64..) {
             let Some(&host) = self.hosts.get(name) else { continue };
             match load.traffic {

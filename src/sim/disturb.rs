@@ -155,12 +155,16 @@ impl Sim {
                 place.forget_applications();
             }
             HostFault::Kill => place.forget_applications(),
-            HostFault::Reboot { .. } | HostFault::Resume => place.presence = Presence::Up,
-            HostFault::Pause => place.presence = Presence::Paused,
+            HostFault::Reboot { .. } => place.presence = Presence::Up,
+            // A host without power neither stands still nor goes on.
+            HostFault::Resume if place.presence == Presence::Paused => place.presence = Presence::Up,
+            HostFault::Pause if place.presence == Presence::Up => place.presence = Presence::Paused,
+            HostFault::Pause | HostFault::Resume => return,
             HostFault::LinkDown(_) | HostFault::LinkUp(_) => {}
         }
         self.with_endpoint(node, |endpoint, cx| endpoint.on_fault(cx, fault));
-        if let HostFault::Resume = fault {
+        // A crash leaves nobody to hold packets back for: they arrive at a host that is down.
+        if matches!(fault, HostFault::Resume | HostFault::Crash) {
             for held in std::mem::take(&mut self.nodes[node.0 as usize].held) {
                 self.hand_over(node, held);
             }

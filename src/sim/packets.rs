@@ -8,8 +8,8 @@ use super::topology::{Hop, Void};
 use super::{Class, Sim};
 use crate::endpoint::{Effect, Event, IfaceId};
 use crate::map::Map;
-use crate::time::{SimTime, Span};
 use crate::net::{Action, Facts, Fate, Fault, Loss, Selector};
+use crate::time::{SimTime, Span};
 use crate::trace::{Arrived, Belongs, ConnId, LinkId, NodeId, Sent, Side, What};
 use crate::wire::{self, Body, Icmp, IcmpKind, Packet, Payload};
 use std::borrow::Cow;
@@ -304,7 +304,7 @@ fn belongs(label: u64) -> Option<Belongs> {
 fn corrupted(packet: &Packet, bit: u32) -> Packet {
     let mut bytes = wire::emit(packet);
     let header = packet.ip_header_len() as usize;
-    let index = header + (bit / 8) as usize % (bytes.len() - header).max(1);
+    let index = header + (bit / 8) as usize % bytes.len().saturating_sub(header).max(1);
     if let Some(byte) = bytes.get_mut(index) {
         *byte ^= 0x80 >> (bit % 8);
     }

@@ -1,8 +1,8 @@
 use crate::endpoint::Event;
 use crate::oracle::{NodeView, Oracle, Seen, Violation};
 use crate::time::SimTime;
-use crate::wire::{BodyText, Notation};
 use crate::trace::{Conns, Digest, Digester, Keep, LinkId, LinkName, Names, NodeId, Record, StreamId, What};
+use crate::wire::{BodyText, Notation};
 use std::collections::VecDeque;
 use std::net::IpAddr;
 
@@ -12,6 +12,7 @@ pub(super) struct Recorder {
     pub(super) conns: Conns,
     pub(super) violations: Vec<Violation>,
     oracles: Vec<Box<dyn Oracle>>,
+    oracle_wants_detail: bool,
     digester: Digester,
     keep: Keep,
     records: VecDeque<Record<'static>>,
@@ -28,6 +29,7 @@ impl Recorder {
             names: Names::default(),
             conns: Conns::default(),
             violations: Vec::new(),
+            oracle_wants_detail: oracles.iter().any(|oracle| oracle.wants_detail()),
             oracles,
             digester: Digester::default(),
             keep,
@@ -76,7 +78,7 @@ impl Recorder {
 
     /// Whether timers and queues are looked at.
     pub(super) fn wants_detail(&self) -> bool {
-        self.keep == Keep::Full
+        self.keep == Keep::Full || self.oracle_wants_detail
     }
 
     pub(super) fn keep(&mut self, keep: Keep) {
@@ -84,6 +86,7 @@ impl Recorder {
     }
 
     pub(super) fn set_oracles(&mut self, oracles: Vec<Box<dyn Oracle>>) {
+        self.oracle_wants_detail = oracles.iter().any(|oracle| oracle.wants_detail());
         self.oracles = oracles;
     }
 
@@ -150,6 +153,7 @@ impl Recorder {
     fn remember(&mut self, record: Record<'_>) {
         match self.keep {
             Keep::Nothing => {}
+            Keep::Story if is_detail(&record.what) => {}
             Keep::Story | Keep::Full => self.records.push_back(record.into_owned()),
             Keep::Last(most) => {
                 if self.records.len() >= most {
@@ -169,6 +173,11 @@ impl Recorder {
             self.violations.push(violation);
         }
     }
+}
+
+/// Whether it is told about only where someone looks at details.
+fn is_detail(what: &What<'_>) -> bool {
+    matches!(what, What::Noted { event: Event::Timer { .. } | Event::Queue { .. }, .. })
 }
 
 fn number(n: usize) -> u32 {

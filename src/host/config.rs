@@ -1,0 +1,129 @@
+use super::isn::IsnPolicy;
+use super::profile::Profile;
+use super::sysctl::{self, SysctlError};
+use crate::tcp::{Handshake, Knobs};
+use crate::time::Span;
+use std::fmt;
+use std::net::IpAddr;
+
+/// What a host is to be.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HostConfig {
+    /// Its name; addresses, ports and sequence numbers derive from it.
+    pub name: String,
+    /// Whose behaviour it has.
+    pub profile: Profile,
+    /// Sysctls that differ from the profile's defaults, as `sysctl.conf` writes them.
+    pub sysctls: Vec<(String, String)>,
+    /// Settings that no real system has.
+    pub teaching: Teaching,
+    /// Addresses of its first interface; where there are none, the network derives them from the name.
+    pub addrs: Vec<IpAddr>,
+}
+
+/// Settings that no real system has, to show what the real ones are for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Teaching {
+    /// How long TIME-WAIT lasts.
+    pub time_wait: Option<Span>,
+    /// How initial sequence numbers are chosen.
+    pub isn: Option<IsnPolicy>,
+    /// How a passive open goes.
+    pub handshake: Handshake,
+    /// Whether half-open connections have a queue of their own. Where they have none, each takes a place in the accept
+    /// queue from its SYN on: so many SYNs without a third segment starve `accept`, and a connection that has a place
+    /// is never refused it later.
+    pub syn_queue: bool,
+}
+
+impl Default for Teaching {
+    fn default() -> Teaching {
+        Teaching { time_wait: None, isn: None, handshake: Handshake::ThreeWay, syn_queue: true }
+    }
+}
+
+/// Why a host cannot be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigError {
+    /// Which host.
+    pub host: String,
+    /// Which mistake.
+    pub sysctl: SysctlError,
+}
+
+impl HostConfig {
+    /// A host of the default profile.
+    pub fn named(name: &str) -> HostConfig {
+        HostConfig { name: name.to_owned(), ..HostConfig::default() }
+    }
+
+    /// The same host with one more sysctl.
+    #[must_use]
+    pub fn sysctl(mut self, name: &str, value: impl fmt::Display) -> HostConfig {
+        self.sysctls.push((name.to_owned(), value.to_string()));
+        self
+    }
+
+    /// The same host with these teaching settings.
+    #[must_use]
+    pub fn teaching(mut self, teaching: Teaching) -> HostConfig {
+        self.teaching = teaching;
+        self
+    }
+
+    /// What profile, sysctls and teaching settings amount to.
+    pub(super) fn settings(&self) -> Result<Settings, ConfigError> {
+        let mut settings = Settings::default();
+        sysctl::set_defaults(self.profile, &mut settings);
+        for (name, value) in &self.sysctls {
+            let set = sysctl::set(self.profile, &mut settings, name, value);
+            set.map_err(|sysctl| ConfigError { host: self.name.clone(), sysctl })?;
+        }
+        settings.knobs.handshake = self.teaching.handshake;
+        settings.knobs.time_wait = self.teaching.time_wait.unwrap_or(settings.knobs.time_wait);
+        settings.isn = self.teaching.isn.unwrap_or(settings.isn);
+        settings.syn_queue = self.teaching.syn_queue;
+        // RFC 6298 2.5 allows no maximum below the minimum.
+        settings.knobs.rto_max = settings.knobs.rto_max.max(settings.knobs.rto_min);
+        Ok(settings)
+    }
+}
+
+impl Teaching {
+    /// The settings that are not real, as the header of a trace writes them: `time_wait = 0s`.
+    pub fn lines(&self) -> Vec<String> {
+        let time_wait = self.time_wait.map(|span| format!("time_wait = {span}"));
+        let isn = self.isn.map(|policy| format!("isn = {}", policy.name()));
+        let handshake = (self.handshake == Handshake::TwoWay).then(|| "handshake = two-way".to_owned());
+        let syn_queue = (!self.syn_queue).then(|| "syn_queue = none".to_owned());
+        [time_wait, isn, handshake, syn_queue].into_iter().flatten().collect()
+    }
+}
+
+/// What profile, sysctls and teaching settings amount to, typed.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Settings {
+    pub(super) knobs: Knobs,
+    pub(super) isn: IsnPolicy,
+    pub(super) syn_queue: bool,
+    pub(super) descriptors: u32,
+    pub(super) somaxconn: u32,
+    pub(super) syn_backlog: u32,
+    pub(super) time_waits: u32,
+    pub(super) abort_on_overflow: bool,
+    pub(super) ttl: u8,
+    /// First and last ephemeral port.
+    pub(super) ports: (u16, u16),
+    /// Least, default, greatest.
+    pub(super) receive_buffer: [u32; 3],
+    /// Least, default, greatest.
+    pub(super) send_buffer: [u32; 3],
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "host `{}`: {}", self.host, self.sysctl)
+    }
+}
+
+impl std::error::Error for ConfigError {}

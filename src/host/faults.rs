@@ -1,0 +1,95 @@
+use super::Host;
+use super::demux::{Demux, Place};
+use super::sockets::{Role, SocketTable};
+use super::timers::Alarm;
+use crate::endpoint::{Cx, HostFault, SocketId};
+use crate::map::Map;
+use crate::slab::Slab;
+use crate::tcp::Limits;
+use crate::time::{HostTime, Span};
+
+/// Whether the host runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Power {
+    /// It runs.
+    Up,
+    /// It runs, but its TCP says nothing until then: it does not know which sequence numbers are still under way.
+    Quiet {
+        until: HostTime,
+        /// Sockets that connect then, in the order of their calls.
+        waiting: Vec<SocketId>,
+    },
+    /// It does not.
+    Down,
+}
+
+impl Host {
+    pub(super) fn suffer(&mut self, cx: &mut Cx<'_>, fault: HostFault) {
+        match fault {
+            HostFault::Crash => {
+                self.forget_everything();
+                self.power = Power::Down;
+            }
+            HostFault::Reboot { quiet } => self.reboot(cx, quiet),
+            HostFault::Kill => {
+                for id in self.sockets.ids() {
+                    self.close_socket(cx, id);
+                }
+            }
+            HostFault::LinkDown(iface) => self.addrs.set_carrier(iface, false),
+            HostFault::LinkUp(iface) => self.addrs.set_carrier(iface, true),
+            // The engine holds back what a paused host must not see.
+            HostFault::Pause | HostFault::Resume => {}
+        }
+    }
+
+    /// Sockets, connections and counts of what was going on are lost; nobody is told. Counters go on, as a monitor's
+    /// record of them would.
+    fn forget_everything(&mut self) {
+        self.sockets = SocketTable::default();
+        (self.listeners, self.datagrams) = (Map::new(), Map::new());
+        (self.conns, self.halves, self.leftovers) = (Slab::new(), Slab::new(), Slab::new());
+        self.demux = Demux::new();
+        self.tcp_ports.clear();
+        self.udp_ports.clear();
+        self.addrs.forget_peers();
+        self.timers.clear();
+        self.limits = Limits::default();
+    }
+
+    /// Power is back. RFC 9293 3.4.3: "a TCP implementation must keep quiet for an MSL before assigning any sequence
+    /// numbers upon starting up or recovering from a situation where memory of sequence numbers in use was lost".
+    fn reboot(&mut self, cx: &mut Cx<'_>, quiet: Span) {
+        self.forget_everything();
+        self.counters.forget_current();
+        self.isn.renew();
+        self.power = Power::Up;
+        if quiet > Span::ZERO {
+            let until = cx.now() + quiet;
+            self.power = Power::Quiet { until, waiting: Vec::new() };
+            let birth = self.birth();
+            self.timers.set(Alarm { due: until, birth, slot: Place::Quiet.slot() });
+        }
+    }
+
+    /// The quiet time is over: who waits for it connects.
+    pub(super) fn end_quiet(&mut self, cx: &mut Cx<'_>) {
+        let Power::Quiet { until, waiting } = &mut self.power else { return };
+        if *until > cx.now() {
+            return;
+        }
+        let waiting = std::mem::take(waiting);
+        self.power = Power::Up;
+        for id in waiting {
+            let Ok(socket) = self.sockets.get_mut(id) else { continue };
+            let Role::Waiting(remote) = socket.role else { continue };
+            socket.role = Role::Idle;
+            if let Err(error) = self.open_stream(cx, id, remote) {
+                if let Ok(socket) = self.sockets.get_mut(id) {
+                    socket.error = Some(error);
+                }
+                self.notify(cx, id, false);
+            }
+        }
+    }
+}

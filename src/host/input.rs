@@ -1,0 +1,91 @@
+use super::Host;
+use super::counters::Counter;
+use super::demux::{Key, Place};
+use super::faults::Power;
+use super::listener::drop_segment;
+use crate::endpoint::{Arrival, Cx, DropReason, IfaceId, State, Tuple};
+use crate::tcp::{ClosingStep, TcpEvent};
+use crate::wire::{Body, Packet, Segment, Seq};
+use std::net::SocketAddr;
+
+impl Host {
+    /// A packet has arrived.
+    pub(super) fn take_packet(&mut self, cx: &mut Cx<'_>, iface: IfaceId, packet: Packet) {
+        if let Power::Down = self.power {
+            return drop_segment(cx, DropReason::HostDown);
+        }
+        self.counters.add(Counter::IpInReceives);
+        if let Body::Raw(_) = packet.body {
+            self.counters.add(Counter::IpInDiscards);
+            return drop_segment(cx, DropReason::Checksum);
+        }
+        // RFC 1122 3.2.1.3 (g): an address of the loopback network never appears outside a host.
+        let stray = iface != IfaceId(0) && (packet.dst.is_loopback() || packet.src.is_loopback());
+        let Some(local) = self.addrs.own(packet.dst).filter(|_| !stray) else {
+            self.counters.add(Counter::IpInAddrErrors);
+            return drop_segment(cx, DropReason::NotMine);
+        };
+        match &packet.body {
+            Body::Tcp(segment) => self.take_segment(cx, local, &packet, segment),
+            Body::Udp(datagram) => self.take_datagram(cx, local, &packet, datagram),
+            Body::Icmp(icmp) => self.take_icmp(cx, icmp),
+            Body::Raw(_) => {}
+        }
+    }
+
+    fn take_segment(&mut self, cx: &mut Cx<'_>, local: u16, packet: &Packet, segment: &Segment) {
+        self.counters.add(Counter::InSegs);
+        if let Power::Quiet { .. } = self.power {
+            return drop_segment(cx, DropReason::Quiet);
+        }
+        let tuple = Tuple {
+            local: SocketAddr::new(packet.dst, segment.dst_port),
+            remote: SocketAddr::new(packet.src, segment.src_port),
+        };
+        let peer = self.addrs.peer(packet.src);
+        let (local_port, remote_port) = (segment.dst_port, segment.src_port);
+        // A peer without a number has no connection; what is made for its SYN gets one.
+        let key = Key { remote: peer.unwrap_or(0), local, local_port, remote_port };
+        let slot = peer.and_then(|_| self.demux.get(&key).copied());
+        match slot.map(|slot| slot.place()) {
+            Some(Place::Conn(index)) => {
+                self.touch(cx, index, |tcp, context| tcp.on_segment(context, segment));
+            }
+            Some(Place::Half(index)) => self.half_segment(cx, index, tuple, segment),
+            Some(Place::Closing(index)) => self.leftover_segment(cx, index, (key, tuple), segment),
+            Some(Place::Quiet) | None => self.stray_segment(cx, (key, tuple), segment, None),
+        }
+    }
+
+    /// A segment for what is left of a connection; one that may open a new incarnation goes on to the listener.
+    fn leftover_segment(&mut self, cx: &mut Cx<'_>, index: u32, names: (Key, Tuple), segment: &Segment) {
+        let beyond = self.leftovers.get(index).map(|leftover| leftover.tcp.next_iss());
+        let (key, tuple) = names;
+        let listener = self.find_listener(key.local, tuple.local.is_ipv6(), key.local_port);
+        let step = self.touch_leftover(cx, index, |tcp, context| match tcp.on_segment(context, segment) {
+            // Without a listener there is nothing to open, and TIME-WAIT goes on.
+            ClosingStep::Reopen if listener.is_none() => {
+                context.note(TcpEvent::Arrival(Arrival::Dropped(DropReason::NoSocket)));
+                ClosingStep::Stay
+            }
+            step => step,
+        });
+        if step == Some(ClosingStep::Reopen) {
+            let event = TcpEvent::Transition { from: State::TimeWait, to: State::Closed, lasts: None, error: None };
+            cx.note(event.at(tuple));
+            self.stray_segment(cx, names, segment, beyond);
+        }
+    }
+
+    /// A segment of no connection.
+    fn stray_segment(&mut self, cx: &mut Cx<'_>, (key, tuple): (Key, Tuple), segment: &Segment, beyond: Option<Seq>) {
+        match self.find_listener(key.local, tuple.local.is_ipv6(), key.local_port) {
+            Some(id) => self.listener_segment(cx, id, (key, tuple), segment, beyond),
+            None => {
+                // RFC 9293 3.10.7.1.
+                drop_segment(cx, DropReason::NoSocket);
+                self.refuse(cx, tuple, segment);
+            }
+        }
+    }
+}

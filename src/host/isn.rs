@@ -1,0 +1,116 @@
+use crate::endpoint::Tuple;
+use crate::rng::Stream;
+use crate::time::HostTime;
+use crate::wire::Seq;
+use std::net::{IpAddr, SocketAddr};
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+/// How initial sequence numbers are chosen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum IsnPolicy {
+    /// Always 0; teaching only: every incarnation of a connection begins with the same numbers.
+    Constant,
+    /// A clock that ticks every 4 microseconds (RFC 793 3.3); teaching only: whoever knows the time knows them.
+    Clock,
+    /// That clock plus a keyed hash of the 4-tuple (RFC 6528 3).
+    #[default]
+    Rfc6528,
+}
+
+impl IsnPolicy {
+    /// Every policy.
+    pub const ALL: [IsnPolicy; 3] = [IsnPolicy::Constant, IsnPolicy::Clock, IsnPolicy::Rfc6528];
+
+    /// As files and traces write it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            IsnPolicy::Constant => "constant",
+            IsnPolicy::Clock => "clock",
+            IsnPolicy::Rfc6528 => "rfc6528",
+        }
+    }
+}
+
+/// The source of initial sequence numbers.
+#[derive(Debug)]
+pub(super) struct Isn {
+    policy: IsnPolicy,
+    secrets: Stream,
+    secret: [u64; 2],
+}
+
+impl Isn {
+    pub(super) fn new(policy: IsnPolicy, seed: u64, name: &str) -> Isn {
+        let mut isn = Isn { policy, secrets: Stream::new(seed, &format!("{name}/isn")), secret: [0; 2] };
+        isn.renew();
+        isn
+    }
+
+    /// Draws a fresh secret: the host has booted (RFC 6528 3).
+    pub(super) fn renew(&mut self) {
+        self.secret = [self.secrets.word(), self.secrets.word()];
+    }
+
+    pub(super) fn next(&self, tuple: Tuple, now: HostTime) -> Seq {
+        let clock = low(now.as_nanos() / 4_000);
+        match self.policy {
+            IsnPolicy::Constant => Seq(0),
+            IsnPolicy::Clock => Seq(clock),
+            IsnPolicy::Rfc6528 => Seq(clock) + self.hash(tuple, self.secret),
+        }
+    }
+
+    /// Where the timestamp clock of a connection starts (RFC 7323 5.4); not by the key of its sequence numbers.
+    pub(super) fn ts_offset(&self, tuple: Tuple) -> u32 {
+        self.hash(tuple, [self.secret[1], self.secret[0]])
+    }
+
+    /// F(localip, localport, remoteip, remoteport, secretkey) of RFC 6528 3.
+    fn hash(&self, tuple: Tuple, secret: [u64; 2]) -> u32 {
+        let mut bytes = [0; 44];
+        write_addr(&mut bytes[..18], tuple.local);
+        write_addr(&mut bytes[18..36], tuple.remote);
+        bytes[36..].copy_from_slice(&secret[0].to_le_bytes());
+        low(xxh3_64_with_seed(&bytes, secret[1]))
+    }
+}
+
+fn write_addr(place: &mut [u8], addr: SocketAddr) {
+    let ip = match addr.ip() {
+        IpAddr::V4(v4) => v4.to_ipv6_mapped(),
+        IpAddr::V6(v6) => v6,
+    };
+    place[..16].copy_from_slice(&ip.octets());
+    place[16..].copy_from_slice(&addr.port().to_be_bytes());
+}
+
+/// The low half of a word.
+fn low(word: u64) -> u32 {
+    let [a, b, c, d, ..] = word.to_le_bytes();
+    u32::from_le_bytes([a, b, c, d])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::{secs, us};
+
+    fn tuple(port: u16) -> Tuple {
+        Tuple { local: SocketAddr::from(([10, 0, 0, 1], port)), remote: SocketAddr::from(([10, 0, 0, 2], 80)) }
+    }
+
+    #[test]
+    fn numbers_follow_the_clock_and_hide_behind_the_tuple() {
+        let at = |span| HostTime::ZERO + span;
+        let mut isn = Isn::new(IsnPolicy::Rfc6528, 1, "client");
+        let first = isn.next(tuple(1), at(secs(1)));
+        assert_eq!(isn.next(tuple(1), at(secs(1) + us(4))).since(first), 1);
+        assert_ne!(isn.next(tuple(2), at(secs(1))), first);
+        assert_eq!(Isn::new(IsnPolicy::Rfc6528, 1, "client").next(tuple(1), at(secs(1))), first);
+        assert_ne!(Isn::new(IsnPolicy::Rfc6528, 1, "server").next(tuple(1), at(secs(1))), first);
+        isn.renew();
+        assert_ne!(isn.next(tuple(1), at(secs(1))), first);
+        assert_eq!(Isn::new(IsnPolicy::Clock, 1, "client").next(tuple(1), at(secs(1))), Seq(250_000));
+        assert_eq!(Isn::new(IsnPolicy::Constant, 1, "client").next(tuple(1), at(secs(9))), Seq(0));
+    }
+}

@@ -1,0 +1,191 @@
+use super::Host;
+use super::config::Settings;
+use super::sockets::{Role, Socket};
+use crate::endpoint::{Cx, Errno, Family, SockOpt, SocketId};
+use crate::tcp::{KeepAlive, Setup};
+use crate::time::Span;
+
+/// The options of one socket; what is unset follows the sysctls.
+#[derive(Clone, Debug)]
+pub(super) struct Options {
+    pub(super) reuse: bool,
+    pub(super) v6_only: bool,
+    pub(super) linger: Option<Span>,
+    pub(super) receive_buffer: u32,
+    pub(super) send_buffer: u32,
+    keepalive: bool,
+    keepalive_times: KeepAlive,
+    oob_inline: bool,
+    nodelay: bool,
+    cork: bool,
+    quick_ack: bool,
+    max_seg: Option<u16>,
+    syn_count: Option<u8>,
+    user_timeout: Span,
+}
+
+/// The least MSS that `TCP_MAXSEG` takes, as on Linux.
+const MIN_MSS: u16 = 88;
+
+impl Options {
+    pub(super) fn new(settings: &Settings) -> Options {
+        Options {
+            reuse: false,
+            v6_only: false,
+            linger: None,
+            receive_buffer: settings.receive_buffer[1],
+            send_buffer: settings.send_buffer[1],
+            keepalive: false,
+            keepalive_times: settings.knobs.keepalive,
+            oob_inline: false,
+            nodelay: false,
+            cork: false,
+            quick_ack: false,
+            max_seg: None,
+            syn_count: None,
+            user_timeout: Span::ZERO,
+        }
+    }
+
+    fn keepalive(&self) -> Option<KeepAlive> {
+        self.keepalive.then_some(self.keepalive_times)
+    }
+
+    fn user_timeout(&self) -> Option<Span> {
+        Some(self.user_timeout).filter(|&span| span != Span::ZERO)
+    }
+
+    /// What a connection over a path with this MTU is born with.
+    pub(super) fn setup(&self, mtu: u32, v6: bool, scale: bool, ts_offset: u32) -> Setup {
+        let overhead: u16 = if v6 { 60 } else { 40 };
+        // RFC 9293 3.7.1, RFC 6691: the MSS counts neither IP nor TCP options.
+        let fits = u16::try_from(mtu.saturating_sub(overhead.into())).unwrap_or(u16::MAX).max(1);
+        let shift = self.receive_buffer.checked_ilog2().unwrap_or(0).saturating_sub(15);
+        Setup {
+            mss: self.max_seg.unwrap_or(fits).min(fits),
+            default_mss: if v6 { 1_220 } else { 536 },
+            overhead,
+            rcv_buf: self.receive_buffer,
+            snd_buf: self.send_buffer,
+            window_shift: if scale { u8::try_from(shift).unwrap_or(0) } else { 0 },
+            ts_offset,
+            nodelay: self.nodelay,
+            cork: self.cork,
+            quick_ack: self.quick_ack,
+            oob_inline: self.oob_inline,
+            keepalive: self.keepalive(),
+            user_timeout: self.user_timeout(),
+            syn_count: self.syn_count,
+        }
+    }
+
+    /// Takes an option that concerns nobody else.
+    fn set(&mut self, settings: &Settings, option: SockOpt) -> Result<(), Errno> {
+        match option {
+            SockOpt::ReuseAddr(on) => self.reuse = on,
+            SockOpt::KeepAlive(on) => self.keepalive = on,
+            SockOpt::Linger(linger) => self.linger = linger,
+            SockOpt::SendBuffer(n) => self.send_buffer = within(n, settings.send_buffer),
+            SockOpt::ReceiveBuffer(n) => self.receive_buffer = within(n, settings.receive_buffer),
+            SockOpt::OobInline(on) => self.oob_inline = on,
+            SockOpt::NoDelay(on) => self.nodelay = on,
+            SockOpt::Cork(on) => self.cork = on,
+            SockOpt::QuickAck(on) => self.quick_ack = on,
+            SockOpt::MaxSeg(mss) if mss >= MIN_MSS => self.max_seg = Some(mss),
+            SockOpt::SynCount(n @ 1..=127) => self.syn_count = Some(n),
+            SockOpt::UserTimeout(span) => self.user_timeout = span,
+            SockOpt::KeepIdle(span) if span > Span::ZERO => self.keepalive_times.idle = span,
+            SockOpt::KeepInterval(span) if span > Span::ZERO => self.keepalive_times.interval = span,
+            SockOpt::KeepCount(n @ 1..=127) => self.keepalive_times.count = n,
+            SockOpt::V6Only(on) => self.v6_only = on,
+            SockOpt::Error(_) | SockOpt::Linger2(_) | SockOpt::DeferAccept(_) => return Err(Errno::ENOPROTOOPT),
+            SockOpt::MaxSeg(_)
+            | SockOpt::SynCount(_)
+            | SockOpt::KeepIdle(_)
+            | SockOpt::KeepInterval(_)
+            | SockOpt::KeepCount(_) => return Err(Errno::EINVAL),
+        }
+        Ok(())
+    }
+
+    fn get(&self, option: SockOpt) -> Result<SockOpt, Errno> {
+        Ok(match option {
+            SockOpt::ReuseAddr(_) => SockOpt::ReuseAddr(self.reuse),
+            SockOpt::KeepAlive(_) => SockOpt::KeepAlive(self.keepalive),
+            SockOpt::Linger(_) => SockOpt::Linger(self.linger),
+            SockOpt::SendBuffer(_) => SockOpt::SendBuffer(self.send_buffer),
+            SockOpt::ReceiveBuffer(_) => SockOpt::ReceiveBuffer(self.receive_buffer),
+            SockOpt::OobInline(_) => SockOpt::OobInline(self.oob_inline),
+            SockOpt::NoDelay(_) => SockOpt::NoDelay(self.nodelay),
+            SockOpt::Cork(_) => SockOpt::Cork(self.cork),
+            SockOpt::QuickAck(_) => SockOpt::QuickAck(self.quick_ack),
+            SockOpt::MaxSeg(_) => SockOpt::MaxSeg(self.max_seg.unwrap_or(536)),
+            SockOpt::SynCount(n) => SockOpt::SynCount(self.syn_count.unwrap_or(n)),
+            SockOpt::UserTimeout(_) => SockOpt::UserTimeout(self.user_timeout),
+            SockOpt::KeepIdle(_) => SockOpt::KeepIdle(self.keepalive_times.idle),
+            SockOpt::KeepInterval(_) => SockOpt::KeepInterval(self.keepalive_times.interval),
+            SockOpt::KeepCount(_) => SockOpt::KeepCount(self.keepalive_times.count),
+            SockOpt::V6Only(_) => SockOpt::V6Only(self.v6_only),
+            SockOpt::Error(_) | SockOpt::Linger2(_) | SockOpt::DeferAccept(_) => return Err(Errno::ENOPROTOOPT),
+        })
+    }
+}
+
+impl Host {
+    pub(super) fn set_socket_option(&mut self, cx: &mut Cx<'_>, id: SocketId, option: SockOpt) -> Result<(), Errno> {
+        let socket = self.sockets.get_mut(id)?;
+        applies(socket, option)?;
+        if matches!(option, SockOpt::V6Only(_)) && socket.bound.is_some() {
+            // RFC 3493 5.3 leaves it to the system; Linux refuses once the socket has an address.
+            return Err(Errno::EINVAL);
+        }
+        socket.options.set(&self.settings, option)?;
+        if let Role::Stream(stream) = &socket.role {
+            let (options, index) = (socket.options.clone(), stream.conn);
+            self.touch(cx, index, |tcp, context| match option {
+                SockOpt::KeepAlive(_) | SockOpt::KeepIdle(_) | SockOpt::KeepInterval(_) | SockOpt::KeepCount(_) => {
+                    tcp.set_keepalive(context, options.keepalive());
+                }
+                SockOpt::NoDelay(on) => tcp.set_nodelay(context, on),
+                SockOpt::Cork(on) => tcp.set_cork(context, on),
+                SockOpt::QuickAck(on) => tcp.set_quick_ack(context, on),
+                SockOpt::OobInline(on) => tcp.set_oob_inline(context, on),
+                SockOpt::UserTimeout(_) => tcp.set_user_timeout(context, options.user_timeout()),
+                SockOpt::SendBuffer(_) => tcp.set_send_buffer(context, options.send_buffer),
+                SockOpt::ReceiveBuffer(_) => tcp.set_receive_buffer(context, options.receive_buffer),
+                _ => {}
+            });
+        }
+        Ok(())
+    }
+
+    pub(super) fn socket_option(&mut self, cx: &mut Cx<'_>, id: SocketId, option: SockOpt) -> Result<SockOpt, Errno> {
+        let socket = self.sockets.get_mut(id)?;
+        if let SockOpt::Error(_) = option {
+            let error = self.take_socket_error(cx, id)?;
+            return Ok(SockOpt::Error(error));
+        }
+        applies(socket, option)?;
+        if let (SockOpt::MaxSeg(_), Role::Stream(stream)) = (option, &socket.role)
+            && let Some(conn) = self.conns.get(stream.conn)
+        {
+            return Ok(SockOpt::MaxSeg(conn.tcp.send_mss()));
+        }
+        socket.options.get(option)
+    }
+}
+
+/// Whether a socket of this family and kind has the option at all.
+fn applies(socket: &Socket, option: SockOpt) -> Result<(), Errno> {
+    let has = match option {
+        SockOpt::ReuseAddr(_) | SockOpt::SendBuffer(_) | SockOpt::ReceiveBuffer(_) | SockOpt::Error(_) => true,
+        SockOpt::V6Only(_) => socket.family == Family::V6,
+        _ => !matches!(socket.role, Role::Datagram(_)),
+    };
+    if has { Ok(()) } else { Err(Errno::ENOPROTOOPT) }
+}
+
+/// `n` bytes within the least and the greatest size.
+fn within(n: u32, [min, _, max]: [u32; 3]) -> u32 {
+    n.clamp(min, max)
+}

@@ -1,0 +1,307 @@
+use crate::map::Map;
+use crate::rng::{Stream, below};
+
+/// Which local addresses a socket holds a port on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Scope {
+    /// Every IPv4 address.
+    AnyV4,
+    /// Every IPv6 address.
+    AnyV6,
+    /// Every address of both families: a dual-stack socket bound to `::`.
+    Any,
+    /// One address, by its number among the host's own.
+    One {
+        /// Its number.
+        local: u16,
+        /// Whether it is an IPv6 address.
+        v6: bool,
+    },
+}
+
+impl Scope {
+    /// Whether an address lies in both.
+    fn overlaps(self, other: Scope) -> bool {
+        match (self, other) {
+            (Scope::One { local: a, .. }, Scope::One { local: b, .. }) => a == b,
+            _ => (self.has_v4() && other.has_v4()) || (self.has_v6() && other.has_v6()),
+        }
+    }
+
+    fn has_v4(self) -> bool {
+        matches!(self, Scope::AnyV4 | Scope::Any | Scope::One { v6: false, .. })
+    }
+
+    fn has_v6(self) -> bool {
+        matches!(self, Scope::AnyV6 | Scope::Any | Scope::One { v6: true, .. })
+    }
+}
+
+/// How a port is held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Hold {
+    /// `connect` chose it; other connections to other places may share it.
+    Chosen,
+    /// By `bind`, or by a connection that came in on a bound port.
+    Bound,
+    /// By `listen`.
+    Listening,
+}
+
+/// Holders of one port that do not differ.
+#[derive(Clone, Copy, Debug)]
+struct Holders {
+    scope: Scope,
+    hold: Hold,
+    reuse: bool,
+    count: u32,
+}
+
+/// The holders of one port: nearly always of one kind, which takes no allocation.
+#[derive(Clone, Debug)]
+struct Bucket {
+    first: Holders,
+    rest: Vec<Holders>,
+}
+
+impl Bucket {
+    fn iter(&self) -> impl Iterator<Item = &Holders> {
+        std::iter::once(&self.first).chain(&self.rest)
+    }
+
+    fn iter_mut(&mut self) -> impl Iterator<Item = &mut Holders> {
+        std::iter::once(&mut self.first).chain(&mut self.rest)
+    }
+}
+
+/// Who holds which port of one protocol, and which ephemeral port comes next.
+#[derive(Debug)]
+pub(super) struct Ports {
+    buckets: Map<u16, Bucket>,
+    range: (u16, u16),
+    cursor: u32,
+    /// Ephemeral ports in use towards each destination: one bit a port, 64 ports a word.
+    words: Map<(Destination, u16), u64>,
+    counts: Map<Destination, u32>,
+}
+
+/// The rest of a 4-tuple without the local port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Destination {
+    pub(super) local: u16,
+    pub(super) remote: u32,
+    pub(super) remote_port: u16,
+}
+
+impl Ports {
+    /// No port in use; the first ephemeral one is drawn from `stream` (RFC 6056 3.3).
+    pub(super) fn new(range: (u16, u16), stream: &mut Stream) -> Ports {
+        let mut ports = Ports { buckets: Map::new(), range, cursor: 0, words: Map::new(), counts: Map::new() };
+        ports.cursor = u32::try_from(below(stream.word(), u64::from(ports.size()))).unwrap_or(0);
+        ports
+    }
+
+    fn size(&self) -> u32 {
+        u32::from(self.range.1 - self.range.0) + 1
+    }
+
+    /// Whether a new holder would meet one that it cannot share with. Linux's rule: sharing takes `SO_REUSEADDR` on
+    /// both, and nobody that listens.
+    pub(super) fn conflicts(&self, port: u16, scope: Scope, reuse: bool) -> bool {
+        let meets =
+            |other: &Holders| other.scope.overlaps(scope) && !(reuse && other.reuse && other.hold != Hold::Listening);
+        self.buckets.get(&port).is_some_and(|bucket| bucket.iter().any(meets))
+    }
+
+    /// Whether somebody listens on an address of `scope`.
+    pub(super) fn listened(&self, port: u16, scope: Scope) -> bool {
+        let listens = |other: &Holders| other.hold == Hold::Listening && other.scope.overlaps(scope);
+        self.buckets.get(&port).is_some_and(|bucket| bucket.iter().any(listens))
+    }
+
+    /// Adds a holder.
+    pub(super) fn hold(&mut self, port: u16, scope: Scope, hold: Hold, reuse: bool) {
+        let new = Holders { scope, hold, reuse, count: 1 };
+        let Some(bucket) = self.buckets.get_mut(&port) else {
+            self.buckets.insert(port, Bucket { first: new, rest: Vec::new() });
+            return;
+        };
+        if let Some(old) = bucket.iter_mut().find(|old| old.is_like(&new)) {
+            old.count += 1;
+        } else {
+            bucket.rest.push(new);
+        }
+    }
+
+    /// Takes a holder away that was added with the same words.
+    pub(super) fn release(&mut self, port: u16, scope: Scope, hold: Hold, reuse: bool) {
+        let gone = Holders { scope, hold, reuse, count: 1 };
+        let Some(bucket) = self.buckets.get_mut(&port) else { return };
+        if let Some(old) = bucket.iter_mut().find(|old| old.is_like(&gone)) {
+            old.count -= 1;
+        }
+        if bucket.first.count == 0 {
+            match bucket.rest.pop() {
+                Some(last) => bucket.first = last,
+                None => drop(self.buckets.remove(&port)),
+            }
+        } else {
+            bucket.rest.retain(|holders| holders.count > 0);
+        }
+    }
+
+    /// An ephemeral port for `bind`: the next that nobody holds in this scope.
+    pub(super) fn next_unheld(&mut self, scope: Scope) -> Option<u16> {
+        for step in 0..self.size() {
+            let port = self.at(self.cursor + step);
+            if !self.conflicts(port, scope, false) {
+                self.cursor = (self.cursor + step + 1) % self.size();
+                return Some(port);
+            }
+        }
+        None
+    }
+
+    /// An ephemeral port for `connect`: the next that has no connection to this destination and that nobody has bound.
+    /// Full words are passed over 64 ports at a time, and a full range is known by its count.
+    pub(super) fn next_towards(&mut self, to: Destination) -> Option<u16> {
+        let (size, mut step) = (self.size(), 0);
+        if self.counts.get(&to).is_some_and(|&count| count >= size) {
+            return None;
+        }
+        while step < size {
+            let port = self.at(self.cursor + step);
+            let used = self.words.get(&(to, port / 64)).copied().unwrap_or(0) >> (port % 64);
+            if used & 1 == 1 {
+                let run = (!used).trailing_zeros().min(64 - u32::from(port % 64));
+                // The run may reach past the end of the range: never step over its start.
+                step += run.min(u32::from(self.range.1 - port) + 1);
+                continue;
+            }
+            let is_ours = |bucket: &Bucket| bucket.iter().all(|holders| holders.hold == Hold::Chosen);
+            if self.buckets.get(&port).is_none_or(is_ours) {
+                self.cursor = (self.cursor + step + 1) % size;
+                return Some(port);
+            }
+            step += 1;
+        }
+        None
+    }
+
+    /// The port at a place of the range, which goes round.
+    fn at(&self, place: u32) -> u16 {
+        self.range.0 + u16::try_from(place % self.size()).unwrap_or(0)
+    }
+
+    /// A connection with this 4-tuple exists from now on.
+    pub(super) fn occupy(&mut self, to: Destination, port: u16) {
+        if self.is_ephemeral(port) {
+            *self.words.get_or_insert_with((to, port / 64), || 0) |= 1 << (port % 64);
+            *self.counts.get_or_insert_with(to, || 0) += 1;
+        }
+    }
+
+    /// It does not exist any more.
+    pub(super) fn vacate(&mut self, to: Destination, port: u16) {
+        if !self.is_ephemeral(port) {
+            return;
+        }
+        if let Some(word) = self.words.get_mut(&(to, port / 64)) {
+            *word &= !(1 << (port % 64));
+            if *word == 0 {
+                self.words.remove(&(to, port / 64));
+            }
+        }
+        if let Some(count) = self.counts.get_mut(&to) {
+            *count -= 1;
+            if *count == 0 {
+                self.counts.remove(&to);
+            }
+        }
+    }
+
+    fn is_ephemeral(&self, port: u16) -> bool {
+        (self.range.0..=self.range.1).contains(&port)
+    }
+
+    /// Nobody holds anything any more; the next ephemeral port stays what it is.
+    pub(super) fn clear(&mut self) {
+        self.buckets.clear();
+        self.words.clear();
+        self.counts.clear();
+    }
+}
+
+impl Holders {
+    fn is_like(&self, other: &Holders) -> bool {
+        (self.scope, self.hold, self.reuse) == (other.scope, other.hold, other.reuse)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TO: Destination = Destination { local: 2, remote: 7, remote_port: 80 };
+
+    fn ports(range: (u16, u16)) -> Ports {
+        Ports::new(range, &mut Stream::new(1, "client/ports"))
+    }
+
+    #[test]
+    fn sharing_takes_reuse_on_both_sides_and_no_listener() {
+        let one = Scope::One { local: 2, v6: false };
+        let six = Scope::One { local: 3, v6: true };
+        let cases = [
+            (Scope::AnyV4, Hold::Bound, false, Scope::AnyV4, true, true),
+            (Scope::AnyV4, Hold::Bound, true, Scope::AnyV4, true, false),
+            (Scope::AnyV4, Hold::Listening, true, Scope::AnyV4, true, true),
+            (Scope::AnyV4, Hold::Bound, false, one, false, true),
+            (Scope::AnyV4, Hold::Bound, false, Scope::AnyV6, false, false),
+            (Scope::Any, Hold::Bound, false, Scope::AnyV4, false, true),
+            (Scope::Any, Hold::Bound, false, six, false, true),
+            (one, Hold::Bound, false, six, false, false),
+            (one, Hold::Bound, false, Scope::One { local: 4, v6: false }, false, false),
+        ];
+        for (held, hold, held_reuse, scope, reuse, conflict) in cases {
+            let mut ports = ports((1, 9));
+            ports.hold(80, held, hold, held_reuse);
+            assert_eq!(ports.conflicts(80, scope, reuse), conflict, "{held:?} {hold:?} {held_reuse} {scope:?} {reuse}");
+            ports.release(80, held, hold, held_reuse);
+            assert!(!ports.conflicts(80, scope, reuse) && ports.buckets.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_range_is_used_up_to_its_last_port_and_no_further() {
+        for range in [(50_000, 50_002), (49_152, 65_535), (63, 64), (65_535, 65_535)] {
+            let mut ports = ports(range);
+            let mut chosen: Vec<u16> = Vec::new();
+            while let Some(port) = ports.next_towards(TO) {
+                ports.occupy(TO, port);
+                chosen.push(port);
+            }
+            let elsewhere = Destination { remote_port: 81, ..TO };
+            assert!(ports.next_towards(elsewhere).is_some());
+            let last = *chosen.last().unwrap();
+            chosen.sort_unstable();
+            assert_eq!(chosen, (range.0..=range.1).collect::<Vec<_>>());
+            ports.vacate(TO, last);
+            assert_eq!(ports.next_towards(TO), Some(last));
+            for port in chosen {
+                ports.occupy(TO, port);
+            }
+        }
+    }
+
+    #[test]
+    fn a_bound_port_is_not_chosen() {
+        let mut ports = ports((50_000, 50_001));
+        ports.hold(50_000, Scope::AnyV4, Hold::Bound, true);
+        assert_eq!(ports.next_towards(TO), Some(50_001));
+        ports.hold(50_001, Scope::AnyV4, Hold::Chosen, false);
+        assert_eq!(ports.next_towards(TO), Some(50_001));
+        assert_eq!(ports.next_unheld(Scope::AnyV4), None);
+        assert_eq!(ports.next_unheld(Scope::AnyV6), Some(50_000));
+    }
+}

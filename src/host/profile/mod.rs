@@ -1,0 +1,112 @@
+//! Profiles: what one system does, as data. A profile is a table of sysctls with their defaults, and a table of named
+//! behaviours; each line says where it comes from and how sure that is.
+
+mod rfc9293;
+
+use super::sysctl::Sysctl;
+use std::fmt;
+
+/// Whose behaviour and defaults a host has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Profile {
+    /// RFC 9293 and the RFCs that it requires, with their numbers; sysctls under their Linux names.
+    #[default]
+    Rfc9293,
+}
+
+/// How sure a value is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Confidence {
+    /// Read in the specification or the source.
+    Specified,
+    /// Our own choice, where the specification leaves one.
+    Chosen,
+}
+
+/// One behaviour that is no sysctl.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Behaviour {
+    /// Its name.
+    pub name: &'static str,
+    /// What the host does.
+    pub value: &'static str,
+    /// Where that is written.
+    pub source: &'static str,
+    /// How sure it is.
+    pub confidence: Confidence,
+}
+
+/// There is no such profile.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownProfile(pub String);
+
+impl Profile {
+    /// Every profile there is.
+    pub const ALL: [Profile; 1] = [Profile::Rfc9293];
+
+    /// As files and traces write it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Profile::Rfc9293 => "rfc9293",
+        }
+    }
+
+    /// The profile with this name.
+    pub fn from_name(name: &str) -> Result<Profile, UnknownProfile> {
+        let found = Profile::ALL.into_iter().find(|profile| profile.name() == name);
+        found.ok_or_else(|| UnknownProfile(name.to_owned()))
+    }
+
+    /// Its sysctls with their defaults, in the order of their names.
+    pub const fn sysctls(self) -> &'static [Sysctl] {
+        match self {
+            Profile::Rfc9293 => rfc9293::SYSCTLS,
+        }
+    }
+
+    /// What it does beyond its sysctls.
+    pub const fn behaviours(self) -> &'static [Behaviour] {
+        match self {
+            Profile::Rfc9293 => rfc9293::BEHAVIOURS,
+        }
+    }
+}
+
+impl fmt::Display for Profile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl fmt::Display for UnknownProfile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<String> = Profile::ALL.iter().map(|profile| format!("`{profile}`")).collect();
+        write!(f, "there is no profile `{}`; there is {}", self.0, names.join(", "))
+    }
+}
+
+impl std::error::Error for UnknownProfile {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_find_their_profile_and_nothing_else_does() {
+        for profile in Profile::ALL {
+            assert_eq!(Profile::from_name(profile.name()), Ok(profile));
+        }
+        let error = Profile::from_name("linux").unwrap_err();
+        assert_eq!(error.to_string(), "there is no profile `linux`; there is `rfc9293`");
+    }
+
+    #[test]
+    fn every_line_is_in_order_and_has_a_source() {
+        for profile in Profile::ALL {
+            let names: Vec<_> = profile.sysctls().iter().map(|sysctl| sysctl.name).collect();
+            assert!(names.is_sorted(), "{names:?}");
+            assert!(profile.sysctls().iter().all(|sysctl| !sysctl.source.is_empty()));
+            assert!(profile.behaviours().iter().all(|behaviour| !behaviour.source.is_empty()));
+        }
+    }
+}

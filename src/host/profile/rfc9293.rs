@@ -1,0 +1,240 @@
+use super::Confidence::{Chosen, Specified};
+use super::{Behaviour, Confidence};
+use crate::host::config::Settings;
+use crate::host::sysctl::{Sysctl, Unit, Values};
+use crate::tcp::GiveUp;
+use crate::time::{ms, secs, us};
+
+/// A sysctl with one value.
+const fn one(
+    name: &'static str,
+    unit: Unit,
+    default: u64,
+    (min, max): (u64, u64),
+    (source, confidence): (&'static str, Confidence),
+    set: fn(&mut Settings, Values),
+) -> Sysctl {
+    Sysctl { name, unit, count: 1, default: [default, 0, 0], min, max, source, confidence, lacks: None, set }
+}
+
+/// A sysctl that stays off, since this profile lacks what it would turn on.
+const fn off(name: &'static str, lacks: &'static str) -> Sysctl {
+    Sysctl {
+        name,
+        unit: Unit::Number,
+        count: 1,
+        default: [0; 3],
+        min: 0,
+        max: 0,
+        source: "optional in RFC 9293",
+        confidence: Specified,
+        lacks: Some(lacks),
+        set: |_, _| {},
+    }
+}
+
+/// A buffer's least, default and greatest size.
+const fn buffer(name: &'static str, default: [u64; 3], set: fn(&mut Settings, Values)) -> Sysctl {
+    let source = ("the default is the largest window without scaling, RFC 9293 3.1", Chosen);
+    let one = one(name, Unit::Bytes, 0, (256, 1 << 30), source, set);
+    Sysctl { count: 3, default, ..one }
+}
+
+/// An integer that its range keeps within 32 bits.
+fn int(value: u64) -> u32 {
+    u32::try_from(value).unwrap_or(u32::MAX)
+}
+
+/// An integer that its range keeps within 8 bits.
+fn small(value: u64) -> u8 {
+    u8::try_from(value).unwrap_or(u8::MAX)
+}
+
+fn port(value: u64) -> u16 {
+    u16::try_from(value).unwrap_or(u16::MAX)
+}
+
+const OURS: (&str, Confidence) = ("left open by RFC 9293; Linux's value", Chosen);
+
+pub(super) const SYSCTLS: &[Sysctl] = &[
+    one("fs.nr_open", Unit::Number, 1 << 20, (1, 1 << 26), OURS, |s, [n, ..]| s.descriptors = int(n)),
+    one("net.core.somaxconn", Unit::Connections, 4_096, (1, 1 << 20), OURS, |s, [n, ..]| s.somaxconn = int(n)),
+    one("net.ipv4.ip_default_ttl", Unit::Hops, 64, (1, 255), ("RFC 1700 (default TTL)", Specified), |s, [n, ..]| {
+        s.ttl = small(n);
+    }),
+    Sysctl {
+        count: 2,
+        default: [49_152, 65_535, 0],
+        ..one(
+            "net.ipv4.ip_local_port_range",
+            Unit::Port,
+            0,
+            (1, 65_535),
+            ("RFC 6335 6 (dynamic ports)", Specified),
+            |s, [low, high, _]| s.ports = (port(low), port(high)),
+        )
+    },
+    one("net.ipv4.tcp_abort_on_overflow", Unit::Switch, 0, (0, 1), OURS, |s, [n, ..]| s.abort_on_overflow = n == 1),
+    off("net.ipv4.tcp_ecn", "explicit congestion notification (RFC 3168)"),
+    off("net.ipv4.tcp_fastopen", "Fast Open (RFC 7413)"),
+    one("net.ipv4.tcp_fin_timeout", Unit::Seconds, 60, (1, 86_400), OURS, |s, [n, ..]| {
+        s.knobs.fin_wait2 = Some(secs(n));
+    }),
+    one("net.ipv4.tcp_keepalive_intvl", Unit::Seconds, 75, (1, 32_767), OURS, |s, [n, ..]| {
+        s.knobs.keepalive.interval = secs(n);
+    }),
+    one("net.ipv4.tcp_keepalive_probes", Unit::Number, 9, (1, 127), OURS, |s, [n, ..]| {
+        s.knobs.keepalive.count = small(n);
+    }),
+    one(
+        "net.ipv4.tcp_keepalive_time",
+        Unit::Seconds,
+        7_200,
+        (1, 32_767),
+        ("RFC 9293 3.8.4: no less than two hours", Specified),
+        |s, [n, ..]| s.knobs.keepalive.idle = secs(n),
+    ),
+    one("net.ipv4.tcp_max_syn_backlog", Unit::Connections, 1_024, (1, 1 << 20), OURS, |s, [n, ..]| {
+        s.syn_backlog = int(n);
+    }),
+    one("net.ipv4.tcp_max_tw_buckets", Unit::Connections, 262_144, (0, 1 << 26), OURS, |s, [n, ..]| {
+        s.time_waits = int(n);
+    }),
+    one("net.ipv4.tcp_orphan_retries", Unit::Number, 8, (1, 255), OURS, |s, [n, ..]| {
+        s.knobs.orphan_give_up = Some(GiveUp::Retries(small(n)));
+    }),
+    // R1 is advice to IP to look for another route; a host here has one route a destination, so nothing follows.
+    one(
+        "net.ipv4.tcp_retries1",
+        Unit::Number,
+        3,
+        (1, 255),
+        ("RFC 9293 3.8.3: R1 is at least 3 retransmissions", Specified),
+        |s, [n, ..]| s.knobs.r1 = small(n),
+    ),
+    one(
+        "net.ipv4.tcp_retries2",
+        Unit::Number,
+        15,
+        (1, 255),
+        ("RFC 9293 3.8.3: R2 is at least 100 seconds", Chosen),
+        |s, [n, ..]| s.knobs.r2 = GiveUp::Retries(small(n)),
+    ),
+    buffer("net.ipv4.tcp_rmem", [4_096, 65_535, 6_291_456], |s, values| s.receive_buffer = values.map(int)),
+    one(
+        "net.ipv4.tcp_rto_max_ms",
+        Unit::Milliseconds,
+        60_000,
+        (1_000, 120_000),
+        ("RFC 6298 2.5: at least 60 seconds", Specified),
+        |s, [n, ..]| s.knobs.rto_max = ms(n),
+    ),
+    one(
+        "net.ipv4.tcp_rto_min_us",
+        Unit::Microseconds,
+        1_000_000,
+        (1, 120_000_000),
+        ("RFC 6298 2.4: 1 second", Specified),
+        |s, [n, ..]| s.knobs.rto_min = us(n),
+    ),
+    off("net.ipv4.tcp_sack", "selective acknowledgments (RFC 2018)"),
+    one(
+        "net.ipv4.tcp_syn_retries",
+        Unit::Number,
+        7,
+        (0, 127),
+        ("RFC 9293 3.8.3: R2 of a SYN is at least 3 minutes", Specified),
+        |s, [n, ..]| s.knobs.syn_give_up = GiveUp::Retries(small(n)),
+    ),
+    one(
+        "net.ipv4.tcp_synack_retries",
+        Unit::Number,
+        7,
+        (0, 255),
+        ("RFC 9293 3.8.3: R2 of a SYN is at least 3 minutes", Specified),
+        |s, [n, ..]| s.knobs.synack_give_up = GiveUp::Retries(small(n)),
+    ),
+    off("net.ipv4.tcp_syncookies", "SYN cookies (RFC 4987 3.6)"),
+    one(
+        "net.ipv4.tcp_timestamps",
+        Unit::Switch,
+        0,
+        (0, 1),
+        ("RFC 7323 3: optional in RFC 9293", Specified),
+        |s, [n, ..]| s.knobs.timestamps = n == 1,
+    ),
+    off("net.ipv4.tcp_tw_reuse", "reuse of TIME-WAIT by timestamps (RFC 6191)"),
+    one(
+        "net.ipv4.tcp_window_scaling",
+        Unit::Switch,
+        0,
+        (0, 1),
+        ("RFC 7323 2: optional in RFC 9293", Specified),
+        |s, [n, ..]| s.knobs.window_scale = n == 1,
+    ),
+    buffer("net.ipv4.tcp_wmem", [4_096, 65_536, 4_194_304], |s, values| s.send_buffer = values.map(int)),
+];
+
+pub(super) const BEHAVIOURS: &[Behaviour] = &[
+    Behaviour {
+        name: "TIME-WAIT",
+        value: "240 s: twice an MSL of 2 minutes",
+        source: "RFC 9293 3.4.2, MUST-13",
+        confidence: Specified,
+    },
+    Behaviour { name: "initial RTO", value: "1 s", source: "RFC 6298 2.1", confidence: Specified },
+    Behaviour {
+        name: "delayed ACK",
+        value: "200 ms, and at least every second full-sized segment",
+        source: "RFC 9293 3.8.6.3, MUST-40",
+        confidence: Chosen,
+    },
+    Behaviour {
+        name: "initial sequence number",
+        value: "4 us clock plus a keyed hash of the 4-tuple",
+        source: "RFC 9293 3.4.1, RFC 6528 3",
+        confidence: Specified,
+    },
+    Behaviour {
+        name: "challenge ACKs",
+        value: "10 in 5 s for the whole host",
+        source: "RFC 5961 7",
+        confidence: Specified,
+    },
+    Behaviour {
+        name: "congestion control",
+        value: "NewReno, initial window 2 to 4 segments",
+        source: "RFC 5681 3.1, RFC 6582",
+        confidence: Specified,
+    },
+    Behaviour {
+        name: "close with unread data",
+        value: "resets the connection",
+        source: "RFC 9293 3.6.1, SHLD-3; RFC 2525 2.17",
+        confidence: Specified,
+    },
+    Behaviour {
+        name: "ephemeral port",
+        value: "random start, then the next free port",
+        source: "RFC 6056 3.3",
+        confidence: Chosen,
+    },
+    Behaviour {
+        name: "queue sizes of a listener",
+        value: "both are the backlog, within 1..somaxconn; the SYN queue also within tcp_max_syn_backlog",
+        source: "left open by RFC 9293",
+        confidence: Chosen,
+    },
+    Behaviour {
+        name: "accept queue full",
+        value: "a SYN is dropped; the third segment is dropped, or answered with RST by tcp_abort_on_overflow",
+        source: "left open by RFC 9293; as Linux",
+        confidence: Chosen,
+    },
+    Behaviour {
+        name: "bind to a port in use",
+        value: "EADDRINUSE, TIME-WAIT included, unless both sockets have SO_REUSEADDR and none listens there",
+        source: "left open by RFC 9293; as Linux",
+        confidence: Chosen,
+    },
+];

@@ -1,0 +1,204 @@
+use super::Host;
+use super::datagram::Queue;
+use super::listener::Listener;
+use super::options::Options;
+use super::ports::{Hold, Scope};
+use crate::endpoint::{Cx, Errno, Family, Readiness, SocketId};
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+/// One open descriptor.
+#[derive(Debug)]
+pub(super) struct Socket {
+    pub(super) family: Family,
+    pub(super) options: Options,
+    pub(super) role: Role,
+    /// What `bind` gave it.
+    pub(super) bound: Option<Bound>,
+    /// An error that no connection keeps.
+    pub(super) error: Option<Errno>,
+    /// What its owner knows that `poll` answers.
+    told: Readiness,
+}
+
+/// What a socket is.
+#[derive(Debug)]
+pub(super) enum Role {
+    /// A stream without a connection.
+    Idle,
+    /// A stream that connects as soon as the quiet time is over.
+    Waiting(SocketAddr),
+    /// A stream with its connection.
+    Stream(Stream),
+    /// A stream that listens.
+    Listener(Box<Listener>),
+    /// A datagram socket.
+    Datagram(Box<Queue>),
+}
+
+/// The connection of a stream.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stream {
+    pub(super) conn: u32,
+    pub(super) phase: Phase,
+    /// Whether `shutdown` has ended reading.
+    pub(super) shut_read: bool,
+}
+
+/// What `connect` answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// `EALREADY`.
+    Connecting,
+    /// Success, once.
+    Connected,
+    /// `EISCONN`.
+    Open,
+}
+
+/// The address that `bind` gave a socket.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bound {
+    pub(super) addr: SocketAddr,
+    pub(super) scope: Scope,
+    pub(super) hold: Hold,
+    pub(super) reuse: bool,
+}
+
+impl Socket {
+    pub(super) fn new(family: Family, options: Options, role: Role) -> Socket {
+        Socket { family, options, role, bound: None, error: None, told: Readiness::WRITABLE | Readiness::HUP }
+    }
+
+    pub(super) fn is_datagram(&self) -> bool {
+        matches!(self.role, Role::Datagram(_))
+    }
+
+    /// The address of a socket that is not bound.
+    pub(super) fn unspecified(&self) -> IpAddr {
+        match self.family {
+            Family::V4 => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            Family::V6 => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+        }
+    }
+}
+
+/// The descriptors of the host's one process: the lowest free number is given first.
+#[derive(Debug, Default)]
+pub(super) struct SocketTable {
+    slots: Vec<Option<Socket>>,
+    free: BinaryHeap<Reverse<u32>>,
+    open: u32,
+}
+
+/// Numbers below are standard input, output and error.
+const FIRST: u32 = 3;
+
+impl SocketTable {
+    pub(super) fn insert(&mut self, socket: Socket, most: u32) -> Result<SocketId, Errno> {
+        if self.open >= most {
+            return Err(Errno::EMFILE);
+        }
+        self.open += 1;
+        if let Some(Reverse(index)) = self.free.pop() {
+            self.slots[index as usize] = Some(socket);
+            return Ok(SocketId(index + FIRST));
+        }
+        let index = u32::try_from(self.slots.len()).map_err(|_| Errno::ENFILE)?;
+        self.slots.push(Some(socket));
+        Ok(SocketId(index + FIRST))
+    }
+
+    pub(super) fn is_full(&self, most: u32) -> bool {
+        self.open >= most
+    }
+
+    pub(super) fn get(&self, id: SocketId) -> Result<&Socket, Errno> {
+        let slot = id.0.checked_sub(FIRST).and_then(|index| self.slots.get(index as usize));
+        slot.and_then(Option::as_ref).ok_or(Errno::EBADF)
+    }
+
+    pub(super) fn get_mut(&mut self, id: SocketId) -> Result<&mut Socket, Errno> {
+        let slot = id.0.checked_sub(FIRST).and_then(|index| self.slots.get_mut(index as usize));
+        slot.and_then(Option::as_mut).ok_or(Errno::EBADF)
+    }
+
+    pub(super) fn remove(&mut self, id: SocketId) -> Option<Socket> {
+        let index = id.0.checked_sub(FIRST)?;
+        let socket = self.slots.get_mut(index as usize)?.take()?;
+        self.free.push(Reverse(index));
+        self.open -= 1;
+        Some(socket)
+    }
+
+    /// Every open descriptor, lowest first.
+    pub(super) fn ids(&self) -> Vec<SocketId> {
+        self.iter().map(|(id, _)| id).collect()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (SocketId, &Socket)> {
+        (FIRST..).map(SocketId).zip(&self.slots).filter_map(|(id, slot)| Some((id, slot.as_ref()?)))
+    }
+
+    pub(super) fn set_phase(&mut self, id: SocketId, phase: Phase) {
+        if let Ok(Socket { role: Role::Stream(stream), .. }) = self.get_mut(id) {
+            stream.phase = phase;
+        }
+    }
+
+    pub(super) fn listener(&mut self, id: SocketId) -> Option<&mut Listener> {
+        match self.get_mut(id) {
+            Ok(Socket { role: Role::Listener(listener), .. }) => Some(listener),
+            _ => None,
+        }
+    }
+
+    pub(super) fn queue(&mut self, id: SocketId) -> Option<&mut Queue> {
+        match self.get_mut(id) {
+            Ok(Socket { role: Role::Datagram(queue), .. }) => Some(queue),
+            _ => None,
+        }
+    }
+}
+
+impl Host {
+    /// What `poll` answers.
+    pub(super) fn poll(&self, socket: &Socket) -> Readiness {
+        let mut answer = match &socket.role {
+            // As Linux answers for a stream that has never been connected.
+            Role::Idle => Readiness::WRITABLE | Readiness::HUP,
+            Role::Waiting(_) => Readiness::empty(),
+            Role::Stream(Stream { conn, phase, shut_read }) => self.poll_conn(*conn, *phase, *shut_read),
+            Role::Listener(listener) if listener.has_waiting() => Readiness::READABLE,
+            Role::Listener(_) => Readiness::empty(),
+            Role::Datagram(queue) if queue.is_empty() => Readiness::WRITABLE,
+            Role::Datagram(_) => Readiness::WRITABLE | Readiness::READABLE,
+        };
+        if socket.error.is_some() {
+            answer |= Readiness::ERROR | Readiness::READABLE | Readiness::WRITABLE;
+        }
+        answer
+    }
+
+    /// Tells the owner of a socket where `poll` answers more than before, or `arrived` says that something came.
+    pub(super) fn notify(&mut self, cx: &mut Cx<'_>, id: SocketId, arrived: bool) {
+        let Ok(socket) = self.sockets.get(id) else { return };
+        let (answer, told) = (self.poll(socket), socket.told);
+        if let Ok(socket) = self.sockets.get_mut(id) {
+            socket.told = answer;
+        }
+        if arrived || !told.contains(answer) {
+            cx.ready(id, answer);
+        }
+    }
+
+    /// Its owner knows what `poll` answers now.
+    pub(super) fn set_told(&mut self, id: SocketId) {
+        let Ok(socket) = self.sockets.get(id) else { return };
+        let answer = self.poll(socket);
+        if let Ok(socket) = self.sockets.get_mut(id) {
+            socket.told = answer;
+        }
+    }
+}

@@ -1,0 +1,372 @@
+use super::Host;
+use super::addrs::Path;
+use super::counters::{Counter, Counters};
+use super::demux::{Key, Place, Slot};
+use super::options::Options;
+use super::ports::{Destination, Hold, Scope};
+use super::sockets::{Phase, Role};
+use crate::endpoint::{Cx, Errno, Event, IfaceId, Readiness, SocketId, State, Tuple};
+use crate::tcp::{Closing, ClosingStep, ConnEvent, Connection, Context, Ports, Setup, TcpEvent};
+use crate::time::HostTime;
+use crate::wire::{Body, Packet, Segment, Seq};
+use std::net::SocketAddr;
+
+/// A whole connection.
+#[derive(Debug)]
+pub(super) struct Conn {
+    pub(super) tcp: Connection,
+    pub(super) tuple: Tuple,
+    pub(super) key: Key,
+    pub(super) path: Path,
+    pub(super) birth: u32,
+    /// When its alarm rings; never where it has none.
+    pub(super) armed: HostTime,
+    pub(super) owner: Owner,
+    pub(super) hold: Hold,
+    pub(super) reuse: bool,
+    /// Whether segments still find it; once closed it is kept for what the application has not read.
+    pub(super) indexed: bool,
+    /// The end of what was ever sent, to tell retransmissions.
+    sent: Seq,
+}
+
+/// Who has a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Owner {
+    /// A socket.
+    Socket(SocketId),
+    /// The accept queue of a listener.
+    Queue(SocketId),
+    /// Nobody: its socket was closed, and it ends in its own time.
+    Orphan,
+}
+
+/// What is left of a connection that we closed.
+#[derive(Clone, Debug)]
+pub(super) struct Leftover {
+    pub(super) tcp: Closing,
+    remote: u32,
+    local: u16,
+    hold: Hold,
+    reuse: bool,
+    pub(super) birth: u32,
+}
+
+const _: () = assert!(
+    size_of::<Option<Leftover>>() + size_of::<(Key, Slot)>() <= 96,
+    "TIME-WAIT takes at most 96 bytes with its index entry, over IPv6 too"
+);
+
+impl Leftover {
+    pub(super) fn key(&self) -> Key {
+        let Ports { local, remote } = self.tcp.ports();
+        Key { remote: self.remote, local: self.local, local_port: local, remote_port: remote }
+    }
+}
+
+impl Key {
+    pub(super) fn destination(self) -> Destination {
+        Destination { local: self.local, remote: self.remote, remote_port: self.remote_port }
+    }
+}
+
+impl Host {
+    /// The addresses behind a key that is in use.
+    pub(super) fn tuple(&self, key: Key) -> Tuple {
+        let local = SocketAddr::new(self.addrs.own_addr(key.local), key.local_port);
+        let remote = SocketAddr::new(self.addrs.peer_addr(key.local, key.remote), key.remote_port);
+        Tuple { local, remote }
+    }
+
+    /// What a connection of this socket over this path is born with.
+    pub(super) fn setup(&self, options: &Options, tuple: Tuple, path: Path) -> Setup {
+        let knobs = &self.settings.knobs;
+        let offset = if knobs.timestamps { self.isn.ts_offset(tuple) } else { 0 };
+        options.setup(path.mtu, tuple.local.is_ipv6(), knobs.window_scale, offset)
+    }
+
+    /// Makes the index point to `slot`; a new 4-tuple takes its ephemeral port.
+    pub(super) fn index(&mut self, key: Key, slot: Slot) {
+        if self.demux.insert(key, slot).is_none() {
+            self.tcp_ports.occupy(key.destination(), key.local_port);
+        }
+    }
+
+    /// Takes a 4-tuple out of the index, and gives its peer's number back.
+    pub(super) fn unindex(&mut self, key: Key) {
+        let remote = self.addrs.peer_addr(key.local, key.remote);
+        if self.demux.remove(&key).is_some() {
+            self.tcp_ports.vacate(key.destination(), key.local_port);
+            self.addrs.drop_peer(remote);
+        }
+    }
+
+    fn scope_of(&self, key: Key) -> Scope {
+        Scope::One { local: key.local, v6: self.addrs.own_addr(key.local).is_ipv6() }
+    }
+
+    /// Stores a connection just made and lets it speak.
+    pub(super) fn add_conn(&mut self, cx: &mut Cx<'_>, tcp: Connection, new: NewConn) -> u32 {
+        let NewConn { tuple, key, path, owner, hold, reuse } = new;
+        let (birth, sent) = (self.birth(), tcp.snd_view().nxt);
+        let armed = HostTime::NEVER;
+        self.tcp_ports.hold(key.local_port, self.scope_of(key), hold, reuse);
+        let conn = Conn { tcp, tuple, key, path, birth, armed, owner, hold, reuse, indexed: true, sent };
+        let index = self.conns.insert(conn);
+        self.index(key, Place::Conn(index).slot());
+        self.touch(cx, index, |_, _| ());
+        index
+    }
+
+    /// Calls `f` with a connection, then carries out all that it asks for.
+    pub(super) fn touch<R>(
+        &mut self,
+        cx: &mut Cx<'_>,
+        index: u32,
+        f: impl FnOnce(&mut Connection, &mut Context<'_>) -> R,
+    ) -> Option<R> {
+        let conn = self.conns.get_mut(index)?;
+        let (now, detail) = (cx.now(), cx.detail());
+        let (limits, events) = (&mut self.limits, &mut self.events);
+        let mut context = Context { now, knobs: &self.settings.knobs, limits, events, detail };
+        let result = f(&mut conn.tcp, &mut context);
+        let carrier = self.addrs.has_carrier(conn.path.iface);
+        let mut out = Output { cx, counters: &mut self.counters, ttl: self.settings.ttl, tuple: conn.tuple };
+        out.tell(context.events);
+        while let Some(segment) = conn.tcp.poll_transmit(&mut context) {
+            if segment.seq_len() > 0 {
+                if segment.seq.lt(conn.sent) {
+                    out.counters.add(Counter::RetransSegs);
+                }
+                conn.sent = conn.sent.max(segment.end());
+            }
+            out.send(conn.path.iface, carrier, segment);
+            out.tell(context.events);
+        }
+        self.follow(cx, index);
+        Some(result)
+    }
+
+    /// What follows from a touch: events for the application, the machine that takes over, the end, the next timeout.
+    fn follow(&mut self, cx: &mut Cx<'_>, index: u32) {
+        let Some(conn) = self.conns.get_mut(index) else { return };
+        let owner = conn.owner;
+        let (mut arrived, mut changed, mut connected) = (false, false, false);
+        while let Some(event) = conn.tcp.poll_event() {
+            changed = true;
+            match event {
+                ConnEvent::Connected => connected = true,
+                ConnEvent::Readable | ConnEvent::Urgent | ConnEvent::PeerClosed => arrived = true,
+                ConnEvent::Writable | ConnEvent::Failed(_) | ConnEvent::Closed => {}
+            }
+        }
+        let closing = conn.tcp.poll_closing();
+        let over = closing.is_some() || conn.tcp.state() == State::Closed;
+        if over && std::mem::replace(&mut conn.indexed, false) {
+            self.retire(cx, index, closing);
+        }
+        match owner {
+            Owner::Orphan if over => drop(self.conns.remove(index)),
+            _ => self.rearm_conn(index),
+        }
+        if let Owner::Socket(id) = owner {
+            if connected {
+                self.sockets.set_phase(id, Phase::Connected);
+            }
+            if changed {
+                self.notify(cx, id, arrived);
+            }
+        }
+    }
+
+    /// A connection has left the index: `closing` takes its place there, or nothing does.
+    fn retire(&mut self, cx: &mut Cx<'_>, index: u32, closing: Option<Closing>) {
+        let Some(conn) = self.conns.get(index) else { return };
+        let (key, tuple, hold, reuse) = (conn.key, conn.tuple, conn.hold, conn.reuse);
+        let Some(closing) = closing else { return self.release(key, hold, reuse) };
+        if closing.state() == State::TimeWait && self.time_waits() >= self.settings.time_waits {
+            self.counters.add(Counter::TimeWaitOverflow);
+            let (from, to) = (State::TimeWait, State::Closed);
+            let event = TcpEvent::Transition { from, to, lasts: None, error: None };
+            self.counters.note(&event);
+            cx.note(event.at(tuple));
+            return self.release(key, hold, reuse);
+        }
+        let (wants, birth) = (closing.poll_timeout(), self.birth());
+        let leftover = Leftover { tcp: closing, remote: key.remote, local: key.local, hold, reuse, birth };
+        let slot = Place::Closing(self.leftovers.insert(leftover)).slot();
+        self.index(key, slot);
+        self.rearm(slot, birth, None, wants);
+    }
+
+    /// Entries of the TIME-WAIT table; orphans in FIN-WAIT-2 stand there too, as they do on Linux.
+    fn time_waits(&self) -> u32 {
+        u32::try_from(self.leftovers.len()).unwrap_or(u32::MAX)
+    }
+
+    fn release(&mut self, key: Key, hold: Hold, reuse: bool) {
+        self.tcp_ports.release(key.local_port, self.scope_of(key), hold, reuse);
+        self.unindex(key);
+    }
+
+    /// Calls `f` with what is left of a connection, then carries out what it asks for.
+    pub(super) fn touch_leftover(
+        &mut self,
+        cx: &mut Cx<'_>,
+        index: u32,
+        f: impl FnOnce(&mut Closing, &mut Context<'_>) -> ClosingStep,
+    ) -> Option<ClosingStep> {
+        let key = self.leftovers.get(index)?.key();
+        let tuple = self.tuple(key);
+        let iface = self.addrs.path(tuple.remote.ip()).map_or(IfaceId(0), |path| path.iface);
+        let carrier = self.addrs.has_carrier(iface);
+        let leftover = self.leftovers.get_mut(index)?;
+        let had = leftover.tcp.poll_timeout();
+        let (now, detail) = (cx.now(), cx.detail());
+        let (limits, events) = (&mut self.limits, &mut self.events);
+        let mut context = Context { now, knobs: &self.settings.knobs, limits, events, detail };
+        let step = f(&mut leftover.tcp, &mut context);
+        let mut out = Output { cx, counters: &mut self.counters, ttl: self.settings.ttl, tuple };
+        out.tell(context.events);
+        while let Some(segment) = leftover.tcp.poll_transmit(&mut context) {
+            out.send(iface, carrier, segment);
+            out.tell(context.events);
+        }
+        let (wants, birth) = (leftover.tcp.poll_timeout(), leftover.birth);
+        match step {
+            ClosingStep::Stay => self.rearm(Place::Closing(index).slot(), birth, had, wants),
+            ClosingStep::Gone | ClosingStep::Reopen => self.drop_leftover(index),
+        }
+        Some(step)
+    }
+
+    fn drop_leftover(&mut self, index: u32) {
+        if let Some(leftover) = self.leftovers.remove(index) {
+            self.release(leftover.key(), leftover.hold, leftover.reuse);
+        }
+    }
+
+    pub(super) fn leftover_timeout(&mut self, cx: &mut Cx<'_>, index: u32) {
+        // The alarm that rang is gone: whatever it wants next needs a new one.
+        let step = self.touch_leftover(cx, index, Closing::on_timeout);
+        if let (Some(ClosingStep::Stay), Some(leftover)) = (step, self.leftovers.get(index)) {
+            let (wants, birth) = (leftover.tcp.poll_timeout(), leftover.birth);
+            self.rearm(Place::Closing(index).slot(), birth, None, wants);
+        }
+    }
+
+    /// Sends one segment that belongs to no connection, such as a reset, back to where `tuple.remote` is.
+    pub(super) fn send_bare(&mut self, cx: &mut Cx<'_>, tuple: Tuple, segment: Segment) {
+        let Some(path) = self.addrs.path(tuple.remote.ip()) else {
+            return self.counters.add(Counter::IpOutNoRoutes);
+        };
+        let carrier = self.addrs.has_carrier(path.iface);
+        let ttl = self.settings.ttl;
+        Output { cx, counters: &mut self.counters, ttl, tuple }.send(path.iface, carrier, segment);
+    }
+
+    /// The socket of `index` gives its connection up; what is left to do is done without it.
+    pub(super) fn orphan(&mut self, cx: &mut Cx<'_>, index: u32, linger: Linger) {
+        let Some(conn) = self.conns.get_mut(index) else { return };
+        if !conn.indexed {
+            self.conns.remove(index);
+            return;
+        }
+        conn.owner = Owner::Orphan;
+        let unread = conn.tcp.readable() > 0 && self.settings.knobs.reset_unread;
+        if unread || linger == Linger::Abort {
+            let why = if unread { Counter::AbortOnClose } else { Counter::AbortOnData };
+            self.counters.add(why);
+            // RFC 9293 3.6.1: "if such a host issues a CLOSE call while received data is still pending in TCP, or if
+            // new data is received after CLOSE is called, its TCP SHOULD send a RST to show that data was lost".
+            self.touch(cx, index, |tcp, context| tcp.abort(context));
+        } else {
+            self.touch(cx, index, |tcp, context| {
+                tcp.stop_receiving(context);
+                tcp.close(context);
+            });
+        }
+    }
+
+    /// What `poll` answers for the connection `index` of a stream socket.
+    pub(super) fn poll_conn(&self, index: u32, phase: Phase, shut_read: bool) -> Readiness {
+        let Some(conn) = self.conns.get(index) else { return Readiness::empty() };
+        let over = !conn.indexed;
+        if phase == Phase::Connecting && !over {
+            return Readiness::empty();
+        }
+        let tcp = &conn.tcp;
+        let error = tcp.error().is_some();
+        let no_more_in = tcp.at_end() || shut_read || over;
+        let no_more_out = tcp.is_closed_for_sending() || over;
+        let mut answer = Readiness::empty();
+        answer.set(Readiness::READABLE, tcp.readable() > 0 || no_more_in || error);
+        answer.set(Readiness::WRITABLE, tcp.writable() > 0 || no_more_out || error);
+        answer.set(Readiness::ERROR, error);
+        answer.set(Readiness::RDHUP, no_more_in);
+        answer.set(Readiness::HUP, no_more_in && no_more_out);
+        answer.set(Readiness::URGENT, tcp.has_urgent());
+        answer
+    }
+
+    /// Why the connection of a socket died, once.
+    pub(super) fn take_socket_error(&mut self, cx: &mut Cx<'_>, id: SocketId) -> Result<Option<Errno>, Errno> {
+        let socket = self.sockets.get_mut(id)?;
+        let mut error = socket.error.take();
+        if let Role::Stream(stream) = &socket.role
+            && let Some(conn) = self.conns.get_mut(stream.conn)
+        {
+            error = error.or_else(|| conn.tcp.take_error());
+        }
+        self.notify(cx, id, false);
+        Ok(error)
+    }
+}
+
+/// Where a connection just made belongs.
+pub(super) struct NewConn {
+    pub(super) tuple: Tuple,
+    pub(super) key: Key,
+    pub(super) path: Path,
+    pub(super) owner: Owner,
+    pub(super) hold: Hold,
+    pub(super) reuse: bool,
+}
+
+/// How a socket lets go of its connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Linger {
+    /// What was written is sent, then FIN.
+    Graceful,
+    /// RST at once.
+    Abort,
+}
+
+/// The way out for what one machine says and sends.
+pub(super) struct Output<'a, 'b> {
+    pub(super) cx: &'a mut Cx<'b>,
+    pub(super) counters: &'a mut Counters,
+    pub(super) ttl: u8,
+    pub(super) tuple: Tuple,
+}
+
+impl Output<'_, '_> {
+    /// Tells what the machine has noted.
+    pub(super) fn tell(&mut self, events: &mut Vec<TcpEvent>) {
+        for event in events.drain(..) {
+            self.counters.note(&event);
+            let event: Event = event.at(self.tuple);
+            self.cx.note(event);
+        }
+    }
+
+    /// Sends a segment; without carrier it is lost where it stands.
+    pub(super) fn send(&mut self, iface: IfaceId, carrier: bool, segment: Segment) {
+        self.counters.sent(&segment);
+        if carrier {
+            let Tuple { local, remote } = self.tuple;
+            let packet = Packet { ttl: self.ttl, ..Packet::new(local.ip(), remote.ip(), Body::Tcp(segment)) };
+            self.cx.send(iface, packet);
+        }
+    }
+}

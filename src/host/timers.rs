@@ -1,0 +1,138 @@
+use super::Host;
+use super::demux::{Place, Slot};
+use crate::endpoint::Cx;
+use crate::time::HostTime;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+/// When something wants to be woken. Of equal times the older machine comes first, whatever its place in storage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Alarm {
+    pub(super) due: HostTime,
+    /// The number of the machine's making.
+    pub(super) birth: u32,
+    pub(super) slot: Slot,
+}
+
+/// All timeouts of a host in one heap. A machine whose timeout moves away keeps its alarm, which is set anew only when
+/// it comes to the front; so a timer that is restarted with every packet costs nothing. Between calls the front is
+/// always an alarm whose machine does want to be woken then.
+#[derive(Debug, Default)]
+pub(super) struct Timers {
+    heap: BinaryHeap<Reverse<Alarm>>,
+}
+
+impl Timers {
+    pub(super) fn set(&mut self, alarm: Alarm) {
+        self.heap.push(Reverse(alarm));
+    }
+
+    pub(super) fn first(&self) -> Option<Alarm> {
+        self.heap.peek().map(|Reverse(alarm)| *alarm)
+    }
+
+    fn pop(&mut self) {
+        self.heap.pop();
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.heap.clear();
+    }
+}
+
+/// What an alarm at the front turns out to be.
+enum Front {
+    /// Its machine wants to be woken then.
+    True,
+    /// Its machine is gone, or has another alarm.
+    Stale,
+    /// Its machine wants to be woken later.
+    Early(HostTime),
+}
+
+impl Host {
+    /// Makes the first alarm true, so that the time of the next timeout is exact.
+    pub(super) fn settle_timers(&mut self) {
+        while let Some(alarm) = self.timers.first() {
+            match self.judge(alarm) {
+                Front::True => return,
+                Front::Stale => self.timers.pop(),
+                Front::Early(due) => {
+                    self.timers.pop();
+                    if let Place::Conn(index) = alarm.slot.place()
+                        && let Some(conn) = self.conns.get_mut(index)
+                    {
+                        conn.armed = due;
+                    }
+                    self.timers.set(Alarm { due, ..alarm });
+                }
+            }
+        }
+    }
+
+    fn judge(&self, alarm: Alarm) -> Front {
+        let wanted = match alarm.slot.place() {
+            Place::Conn(index) => {
+                let conn = self.conns.get(index);
+                let conn = conn.filter(|conn| conn.birth == alarm.birth && conn.armed == alarm.due);
+                conn.and_then(|conn| conn.tcp.poll_timeout())
+            }
+            Place::Half(index) => {
+                self.halves.get(index).filter(|half| half.birth == alarm.birth).and_then(|half| half.tcp.poll_timeout())
+            }
+            Place::Closing(index) => {
+                let leftover = self.leftovers.get(index).filter(|leftover| leftover.birth == alarm.birth);
+                leftover.and_then(|leftover| leftover.tcp.poll_timeout())
+            }
+            Place::Quiet => Some(alarm.due),
+        };
+        match wanted {
+            Some(due) if due == alarm.due => Front::True,
+            Some(due) if due > alarm.due => Front::Early(due),
+            _ => Front::Stale,
+        }
+    }
+
+    /// Wakes every machine whose time has come, the earliest first, and of equal ones the oldest.
+    pub(super) fn fire_timers(&mut self, cx: &mut Cx<'_>) {
+        loop {
+            self.settle_timers();
+            let Some(alarm) = self.timers.first().filter(|alarm| alarm.due <= cx.now()) else { return };
+            self.timers.pop();
+            match alarm.slot.place() {
+                Place::Conn(index) => {
+                    if let Some(conn) = self.conns.get_mut(index) {
+                        conn.armed = HostTime::NEVER;
+                    }
+                    self.touch(cx, index, |tcp, context| tcp.on_timeout(context));
+                }
+                Place::Half(index) => self.half_timeout(cx, index),
+                Place::Closing(index) => self.leftover_timeout(cx, index),
+                Place::Quiet => self.end_quiet(cx),
+            }
+        }
+    }
+
+    /// The whole connection `index` may want to be woken sooner than its alarm says.
+    pub(super) fn rearm_conn(&mut self, index: u32) {
+        let Some(conn) = self.conns.get_mut(index) else { return };
+        match conn.tcp.poll_timeout() {
+            // The alarm that there is goes stale.
+            None => conn.armed = HostTime::NEVER,
+            Some(due) if due < conn.armed => {
+                conn.armed = due;
+                self.timers.set(Alarm { due, birth: conn.birth, slot: Place::Conn(index).slot() });
+            }
+            Some(_) => {}
+        }
+    }
+
+    /// A small machine has an alarm for `had` and now wants to be woken at `wants`.
+    pub(super) fn rearm(&mut self, slot: Slot, birth: u32, had: Option<HostTime>, wants: Option<HostTime>) {
+        if let Some(due) = wants
+            && had.is_none_or(|had| due < had)
+        {
+            self.timers.set(Alarm { due, birth, slot });
+        }
+    }
+}

@@ -1,0 +1,410 @@
+use super::Host;
+use super::addrs::unmapped;
+use super::datagram::Queue;
+use super::demux::Key;
+use super::faults::Power;
+use super::options::Options;
+use super::ports::{Destination, Hold};
+use super::sockets::{Bound, Phase, Role, Socket, Stream};
+use super::stream::{Linger, NewConn, Owner};
+use crate::endpoint::{
+    Cx, Errno, Family, MsgFlags, Readiness, Shutdown, SockOpt, SocketId, SocketKind, Sockets, Tuple,
+};
+use crate::tcp::{Connection, Context, Ports};
+use crate::time::Span;
+use crate::wire::{Payload, Rope};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+impl Sockets for Host {
+    fn socket(&mut self, _cx: &mut Cx<'_>, family: Family, kind: SocketKind) -> Result<SocketId, Errno> {
+        if self.power == Power::Down {
+            return Err(Errno::ENETDOWN);
+        }
+        let role = match kind {
+            SocketKind::Stream => Role::Idle,
+            SocketKind::Datagram => Role::Datagram(Box::default()),
+        };
+        let options = Options::new(&self.settings);
+        let id = self.sockets.insert(Socket::new(family, options, role), self.settings.descriptors)?;
+        self.set_told(id);
+        Ok(id)
+    }
+
+    fn bind(&mut self, _cx: &mut Cx<'_>, socket: SocketId, local: SocketAddr) -> Result<(), Errno> {
+        self.bind_socket(socket, unmapped(local))
+    }
+
+    fn listen(&mut self, _cx: &mut Cx<'_>, socket: SocketId, backlog: u32) -> Result<(), Errno> {
+        let entry = self.sockets.get(socket)?;
+        match entry.role {
+            Role::Idle | Role::Listener(_) => {}
+            Role::Datagram(_) => return Err(Errno::EOPNOTSUPP),
+            Role::Waiting(_) | Role::Stream(_) => return Err(Errno::EINVAL),
+        }
+        if entry.bound.is_none() {
+            let any = SocketAddr::new(entry.unspecified(), 0);
+            self.bind_socket(socket, any)?;
+        }
+        self.start_listening(socket, backlog)
+    }
+
+    fn accept(&mut self, cx: &mut Cx<'_>, socket: SocketId) -> Result<(SocketId, SocketAddr), Errno> {
+        self.take_waiting(cx, socket)
+    }
+
+    fn connect(&mut self, cx: &mut Cx<'_>, socket: SocketId, remote: SocketAddr) -> Result<(), Errno> {
+        let remote = here_if_unspecified(unmapped(remote));
+        let result = match self.sockets.get(socket)?.role {
+            Role::Datagram(_) => return self.connect_datagram(socket, remote),
+            Role::Listener(_) => Err(Errno::EISCONN),
+            Role::Waiting(_) => Err(Errno::EALREADY),
+            Role::Stream(stream) => self.connect_again(socket, stream),
+            Role::Idle => match self.take_socket_error(cx, socket)? {
+                Some(error) => Err(error),
+                None => self.start_connecting(cx, socket, remote),
+            },
+        };
+        self.after_verb(cx, socket);
+        result
+    }
+
+    fn send(&mut self, cx: &mut Cx<'_>, socket: SocketId, data: &Payload, flags: MsgFlags) -> Result<u32, Errno> {
+        let stream = match &self.sockets.get(socket)?.role {
+            Role::Stream(stream) => *stream,
+            Role::Waiting(_) => return Err(Errno::EAGAIN),
+            Role::Idle | Role::Listener(_) => return Err(Errno::ENOTCONN),
+            Role::Datagram(queue) => {
+                let peer = queue.peer.ok_or(Errno::EDESTADDRREQ)?;
+                return self.send_datagram(cx, socket, data, peer);
+            }
+        };
+        let conn = self.conns.get(stream.conn).ok_or(Errno::EPIPE)?;
+        if conn.indexed && stream.phase == Phase::Connecting {
+            return Err(Errno::EAGAIN);
+        }
+        if let Some(error) = self.take_socket_error(cx, socket)? {
+            return Err(error);
+        }
+        let conn = self.conns.get(stream.conn).ok_or(Errno::EPIPE)?;
+        if !conn.indexed || conn.tcp.is_closed_for_sending() {
+            return Err(Errno::EPIPE);
+        }
+        let taken = self.touch(cx, stream.conn, |tcp, context| tcp.send(context, data, flags)).unwrap_or(0);
+        self.after_verb(cx, socket);
+        if taken == 0 && !data.is_empty() { Err(Errno::EAGAIN) } else { Ok(taken) }
+    }
+
+    fn recv(
+        &mut self,
+        cx: &mut Cx<'_>,
+        socket: SocketId,
+        max: usize,
+        flags: MsgFlags,
+        into: &mut Rope,
+    ) -> Result<usize, Errno> {
+        let stream = match &self.sockets.get(socket)?.role {
+            Role::Stream(stream) => *stream,
+            Role::Waiting(_) => return Err(Errno::EAGAIN),
+            Role::Idle | Role::Listener(_) => return Err(Errno::ENOTCONN),
+            Role::Datagram(_) => {
+                // What does not fit into `max` is lost with its datagram, as POSIX has it.
+                let (payload, _) = self.recv_from(cx, socket)?;
+                let len = payload.len().min(u32::try_from(max).unwrap_or(u32::MAX));
+                into.push(payload.slice(0..len));
+                return Ok(len as usize);
+            }
+        };
+        let conn = self.conns.get(stream.conn).ok_or(Errno::ENOTCONN)?;
+        if conn.indexed && stream.phase == Phase::Connecting {
+            return Err(Errno::EAGAIN);
+        }
+        let got = self.touch(cx, stream.conn, |tcp, context| tcp.receive(context, max, flags, into)).unwrap_or(0);
+        let result = if got > 0 || max == 0 { Ok(got) } else { self.nothing_read(cx, socket, stream, flags) };
+        self.after_verb(cx, socket);
+        result
+    }
+
+    fn send_to(&mut self, cx: &mut Cx<'_>, socket: SocketId, data: &Payload, to: SocketAddr) -> Result<u32, Errno> {
+        match self.sockets.get(socket)?.role {
+            Role::Datagram(_) => self.send_datagram(cx, socket, data, here_if_unspecified(unmapped(to))),
+            _ => Err(Errno::EOPNOTSUPP),
+        }
+    }
+
+    fn recv_from(&mut self, cx: &mut Cx<'_>, socket: SocketId) -> Result<(Payload, SocketAddr), Errno> {
+        if !self.sockets.get(socket)?.is_datagram() {
+            return Err(Errno::EOPNOTSUPP);
+        }
+        if let Some(error) = self.take_socket_error(cx, socket)? {
+            return Err(error);
+        }
+        let result = self.sockets.queue(socket).and_then(Queue::pop).ok_or(Errno::EAGAIN);
+        self.after_verb(cx, socket);
+        result
+    }
+
+    fn shutdown(&mut self, cx: &mut Cx<'_>, socket: SocketId, how: Shutdown) -> Result<(), Errno> {
+        let result = self.shut(cx, socket, how);
+        self.after_verb(cx, socket);
+        result
+    }
+
+    fn close(&mut self, cx: &mut Cx<'_>, socket: SocketId) -> Result<(), Errno> {
+        self.sockets.get(socket)?;
+        self.close_socket(cx, socket);
+        self.settle_timers();
+        Ok(())
+    }
+
+    fn abort(&mut self, cx: &mut Cx<'_>, socket: SocketId) -> Result<(), Errno> {
+        self.sockets.get_mut(socket)?.options.linger = Some(Span::ZERO);
+        self.close(cx, socket)
+    }
+
+    fn set_option(&mut self, cx: &mut Cx<'_>, socket: SocketId, option: SockOpt) -> Result<(), Errno> {
+        self.set_socket_option(cx, socket, option)?;
+        self.after_verb(cx, socket);
+        Ok(())
+    }
+
+    fn get_option(&mut self, cx: &mut Cx<'_>, socket: SocketId, option: SockOpt) -> Result<SockOpt, Errno> {
+        self.socket_option(cx, socket, option)
+    }
+
+    fn readiness(&self, socket: SocketId) -> Readiness {
+        self.sockets.get(socket).map_or(Readiness::empty(), |socket| self.poll(socket))
+    }
+
+    fn local_addr(&self, socket: SocketId) -> Result<SocketAddr, Errno> {
+        let socket = self.sockets.get(socket)?;
+        let used = match &socket.role {
+            Role::Stream(stream) => self.conns.get(stream.conn).map(|conn| conn.tuple.local),
+            Role::Datagram(queue) => queue.local,
+            _ => None,
+        };
+        let bound = socket.bound.map(|bound| bound.addr);
+        Ok(used.or(bound).unwrap_or(SocketAddr::new(socket.unspecified(), 0)))
+    }
+
+    /// The peer is known as soon as `connect` was called, which POSIX does not promise.
+    fn peer_addr(&self, socket: SocketId) -> Result<SocketAddr, Errno> {
+        let peer = match &self.sockets.get(socket)?.role {
+            Role::Stream(stream) => self.conns.get(stream.conn).map(|conn| conn.tuple.remote),
+            Role::Datagram(queue) => queue.peer,
+            Role::Waiting(remote) => Some(*remote),
+            _ => None,
+        };
+        peer.ok_or(Errno::ENOTCONN)
+    }
+
+    fn addresses(&self) -> Vec<IpAddr> {
+        self.addrs.outward().collect()
+    }
+}
+
+impl Host {
+    /// What a call has changed, its caller knows but for what was gained; timeouts may have moved.
+    fn after_verb(&mut self, cx: &mut Cx<'_>, id: SocketId) {
+        self.notify(cx, id, false);
+        self.settle_timers();
+    }
+
+    pub(super) fn bind_socket(&mut self, id: SocketId, local: SocketAddr) -> Result<(), Errno> {
+        let socket = self.sockets.get(id)?;
+        if socket.bound.is_some() || !matches!(socket.role, Role::Idle | Role::Datagram(_)) {
+            return Err(Errno::EINVAL);
+        }
+        match (socket.family, local.is_ipv6()) {
+            (Family::V4, true) => return Err(Errno::EAFNOSUPPORT),
+            (Family::V6, false) if socket.options.v6_only => return Err(Errno::EINVAL),
+            _ => {}
+        }
+        let (datagram, reuse) = (socket.is_datagram(), socket.options.reuse);
+        let scope = self.addrs.scope(local.ip(), socket.options.v6_only).ok_or(Errno::EADDRNOTAVAIL)?;
+        let ports = if datagram { &mut self.udp_ports } else { &mut self.tcp_ports };
+        let port = match local.port() {
+            0 => ports.next_unheld(scope).ok_or(Errno::EADDRINUSE)?,
+            port if ports.conflicts(port, scope, reuse) => return Err(Errno::EADDRINUSE),
+            port => port,
+        };
+        let hold = Hold::Bound;
+        ports.hold(port, scope, hold, reuse);
+        if datagram {
+            self.enter_datagram(id, scope, port);
+        }
+        let addr = SocketAddr::new(local.ip(), port);
+        self.sockets.get_mut(id)?.bound = Some(Bound { addr, scope, hold, reuse });
+        Ok(())
+    }
+
+    fn start_connecting(&mut self, cx: &mut Cx<'_>, id: SocketId, remote: SocketAddr) -> Result<(), Errno> {
+        let socket = self.sockets.get_mut(id)?;
+        match (socket.family, remote.is_ipv6()) {
+            (Family::V4, true) => return Err(Errno::EAFNOSUPPORT),
+            (Family::V6, false) if socket.options.v6_only => return Err(Errno::ENETUNREACH),
+            _ => {}
+        }
+        if remote.port() == 0 {
+            return Err(Errno::EADDRNOTAVAIL);
+        }
+        if let Power::Quiet { waiting, .. } = &mut self.power {
+            waiting.push(id);
+            socket.role = Role::Waiting(remote);
+            return Err(Errno::EINPROGRESS);
+        }
+        self.open_stream(cx, id, remote)?;
+        Err(Errno::EINPROGRESS)
+    }
+
+    /// CLOSED -> SYN-SENT.
+    pub(super) fn open_stream(&mut self, cx: &mut Cx<'_>, id: SocketId, remote: SocketAddr) -> Result<(), Errno> {
+        let socket = self.sockets.get(id)?;
+        let path = self.addrs.path(remote.ip()).ok_or(Errno::ENETUNREACH)?;
+        let (bound, reuse) = (socket.bound, socket.options.reuse);
+        let source = match bound.map(|bound| bound.addr.ip()).filter(|addr| !addr.is_unspecified()) {
+            Some(addr) if addr.is_ipv4() != remote.is_ipv4() => return Err(Errno::EINVAL),
+            Some(addr) => addr,
+            None => self.addrs.source(remote.ip(), path).ok_or(Errno::ENETUNREACH)?,
+        };
+        let local = self.addrs.own(source).ok_or(Errno::EADDRNOTAVAIL)?;
+        let peer = self.addrs.use_peer(remote.ip());
+        let to = Destination { local, remote: peer, remote_port: remote.port() };
+        let chosen = match bound {
+            Some(bound) => Some((bound.addr.port(), Hold::Bound)),
+            None => self.tcp_ports.next_towards(to).map(|port| (port, Hold::Chosen)),
+        };
+        let key = |port| Key { remote: peer, local, local_port: port, remote_port: remote.port() };
+        // TIME-WAIT included: that is what it is for (RFC 9293 3.6.1).
+        let Some((port, hold)) = chosen.filter(|&(port, _)| !self.demux.contains(&key(port))) else {
+            self.addrs.drop_peer(remote.ip());
+            return Err(Errno::EADDRNOTAVAIL);
+        };
+        let tuple = Tuple { local: SocketAddr::new(source, port), remote };
+        let setup = self.setup(&self.sockets.get(id)?.options, tuple, path);
+        let iss = self.isn.next(tuple, cx.now());
+        let (now, detail) = (cx.now(), cx.detail());
+        let (limits, events) = (&mut self.limits, &mut self.events);
+        let mut context = Context { now, knobs: &self.settings.knobs, limits, events, detail };
+        let tcp = Connection::open(&mut context, Ports { local: port, remote: remote.port() }, iss, &setup);
+        let new = NewConn { tuple, key: key(port), path, owner: Owner::Socket(id), hold, reuse };
+        let conn = self.add_conn(cx, tcp, new);
+        let stream = Stream { conn, phase: Phase::Connecting, shut_read: false };
+        self.sockets.get_mut(id)?.role = Role::Stream(stream);
+        self.set_told(id);
+        Ok(())
+    }
+
+    /// `connect` on a socket that has connected before: how that went.
+    fn connect_again(&mut self, id: SocketId, stream: Stream) -> Result<(), Errno> {
+        match stream.phase {
+            Phase::Open => return Err(Errno::EISCONN),
+            Phase::Connected => {
+                self.sockets.set_phase(id, Phase::Open);
+                return Ok(());
+            }
+            Phase::Connecting => {}
+        }
+        let conn = self.conns.get_mut(stream.conn).ok_or(Errno::ECONNABORTED)?;
+        if conn.indexed {
+            return Err(Errno::EALREADY);
+        }
+        // It failed; where the reason was taken already, there is only the fact.
+        let error = conn.tcp.take_error().unwrap_or(Errno::ECONNABORTED);
+        self.conns.remove(stream.conn);
+        self.sockets.get_mut(id)?.role = Role::Idle;
+        self.set_told(id);
+        Err(error)
+    }
+
+    /// What `recv` answers where there is nothing to read.
+    fn nothing_read(&mut self, cx: &mut Cx<'_>, id: SocketId, stream: Stream, flags: MsgFlags) -> Result<usize, Errno> {
+        if flags.contains(MsgFlags::OOB) {
+            return Err(Errno::EINVAL);
+        }
+        if let Some(error) = self.take_socket_error(cx, id)? {
+            return Err(error);
+        }
+        let conn = self.conns.get(stream.conn).ok_or(Errno::ENOTCONN)?;
+        match (stream.phase, conn.indexed) {
+            (Phase::Connecting, _) => Err(Errno::ENOTCONN),
+            (_, true) if !conn.tcp.at_end() && !stream.shut_read => Err(Errno::EAGAIN),
+            _ => Ok(0),
+        }
+    }
+
+    fn shut(&mut self, cx: &mut Cx<'_>, id: SocketId, how: Shutdown) -> Result<(), Errno> {
+        let socket = self.sockets.get_mut(id)?;
+        match &mut socket.role {
+            Role::Stream(stream) => {
+                stream.shut_read |= how != Shutdown::Write;
+                let index = stream.conn;
+                if !self.conns.get(index).is_some_and(|conn| conn.indexed) {
+                    return Err(Errno::ENOTCONN);
+                }
+                if how != Shutdown::Read {
+                    self.touch(cx, index, |tcp, context| tcp.close(context));
+                }
+                Ok(())
+            }
+            // As on Linux: a listener that reads no more listens no more.
+            Role::Listener(_) if how != Shutdown::Write => {
+                self.stop_listening(cx, id);
+                Ok(())
+            }
+            Role::Listener(_) => Ok(()),
+            Role::Datagram(queue) if queue.peer.is_some() => Ok(()),
+            Role::Datagram(_) | Role::Idle | Role::Waiting(_) => Err(Errno::ENOTCONN),
+        }
+    }
+
+    fn stop_listening(&mut self, cx: &mut Cx<'_>, id: SocketId) {
+        let Ok(socket) = self.sockets.get_mut(id) else { return };
+        let role = std::mem::replace(&mut socket.role, Role::Idle);
+        let Role::Listener(listener) = role else {
+            socket.role = role;
+            return;
+        };
+        if let Some(bound) = &mut socket.bound {
+            self.listeners.remove(&(bound.scope, bound.addr.port()));
+            self.tcp_ports.release(bound.addr.port(), bound.scope, bound.hold, bound.reuse);
+            bound.hold = Hold::Bound;
+            self.tcp_ports.hold(bound.addr.port(), bound.scope, bound.hold, bound.reuse);
+        }
+        self.end_listener(cx, id, *listener);
+    }
+
+    /// The descriptor is gone at once; what it stood for ends in its own time.
+    pub(super) fn close_socket(&mut self, cx: &mut Cx<'_>, id: SocketId) {
+        self.stop_listening(cx, id);
+        let Some(socket) = self.sockets.remove(id) else { return };
+        let ports = if socket.is_datagram() { &mut self.udp_ports } else { &mut self.tcp_ports };
+        if let Some(Bound { addr, scope, hold, reuse }) = socket.bound {
+            ports.release(addr.port(), scope, hold, reuse);
+            if socket.is_datagram() {
+                self.leave_datagram(id, scope, addr.port());
+            }
+        }
+        match socket.role {
+            Role::Stream(stream) => {
+                let linger = socket.options.linger == Some(Span::ZERO);
+                self.orphan(cx, stream.conn, if linger { Linger::Abort } else { Linger::Graceful });
+            }
+            Role::Waiting(_) => {
+                if let Power::Quiet { waiting, .. } = &mut self.power {
+                    waiting.retain(|&other| other != id);
+                }
+            }
+            Role::Idle | Role::Listener(_) | Role::Datagram(_) => {}
+        }
+    }
+}
+
+/// A packet to no address in particular goes to this host, as on Linux and BSD.
+fn here_if_unspecified(addr: SocketAddr) -> SocketAddr {
+    let ip = match addr.ip() {
+        IpAddr::V4(Ipv4Addr::UNSPECIFIED) => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(Ipv6Addr::UNSPECIFIED) => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    SocketAddr::new(ip, addr.port())
+}

@@ -1,0 +1,139 @@
+//! Many random runs: random hosts, links, applications and disturbances, every oracle on.
+//!
+//! `cargo test --release --test random` makes all 10,000 runs; a debug build makes the first 1,000 of them. A run that
+//! fails is reported with its seed and the command that replays it. In the end a table (`--nocapture` shows it) says how
+//! often each transition, drop reason, timer, fate, impairment and error has been seen; each must have been, unless it
+//! stands in a list of exceptions with its reason.
+
+#![allow(clippy::unwrap_used, reason = "clippy takes the helpers of a test for no part of it")]
+
+mod random {
+    pub(crate) mod clumsy;
+    pub(crate) mod coverage;
+    pub(crate) mod draw;
+    pub(crate) mod exceptions;
+    pub(crate) mod load;
+    pub(crate) mod trouble;
+    pub(crate) mod world;
+}
+
+use random::coverage::{Coverage, Observer, wanted};
+use random::draw::Draw;
+use random::exceptions::EXCEPTIONS;
+use random::load::{ask, serve};
+use random::trouble::Trouble;
+use random::world::World;
+use std::sync::{Mutex, PoisonError};
+use wirefate::sim::{Budget, Sim};
+use wirefate::trace::Keep;
+use wirefate::{explore, ms, secs};
+
+/// How many runs there are.
+const RUNS: u64 = if cfg!(debug_assertions) { 1_000 } else { 10_000 };
+/// How often everything must be seen at least: ten times in 10,000 runs.
+const LEAST: u64 = RUNS / 1_000;
+
+static COVERAGE: Mutex<Coverage> = Mutex::new(Coverage::NONE);
+
+#[test]
+fn random_runs_hold() {
+    wirefate::check(0..RUNS, |sim| {
+        let mut oracles = wirefate::oracle::all();
+        oracles.push(Box::new(Observer::new(&COVERAGE)));
+        sim.set_oracles(oracles);
+        if sim.seed() % 8 == 0 {
+            sim.record_choices();
+        }
+        let (world, stopped) = story(sim);
+        COVERAGE.lock().unwrap_or_else(PoisonError::into_inner).finish(sim, &world.apps, stopped);
+    });
+    let coverage = COVERAGE.lock().unwrap_or_else(PoisonError::into_inner);
+    show(&coverage);
+    // With WIREFATE_SEED there is one run, which covers little.
+    if coverage.runs == RUNS {
+        assert_complete(&coverage);
+    }
+}
+
+#[test]
+fn a_second_run_is_the_same() {
+    let seeds = RUNS / 20;
+    let differs = explore::each(0..seeds, 2, |seed| {
+        let digest = |keep: Keep| {
+            let mut sim = Sim::with(seed, keep);
+            story(&mut sim);
+            sim.digest()
+        };
+        let (first, second) = (digest(Keep::Nothing), digest(Keep::Full));
+        (first != second).then_some((first, second))
+    });
+    assert_eq!(differs, None, "a seed and its two digests");
+}
+
+/// One run from its seed; also whether it had to be stopped.
+fn story(sim: &mut Sim) -> (World, bool) {
+    let mut draw = Draw::new(sim.seed());
+    let draw = &mut draw;
+    sim.set_budget(Budget {
+        events: 2_000_000,
+        zero_time: 20_000,
+        in_flight: 100_000,
+        memory: 64 << 20,
+        ..Budget::default()
+    });
+    let mut world = World::build(sim, draw);
+    for host in world.hosts.clone() {
+        serve(sim, &mut world, draw, host);
+    }
+    let mut trouble = Trouble::default();
+    let is_calm = draw.chance(20);
+    for _ in 0..draw.between(4, 24) {
+        if draw.chance(65) {
+            ask(sim, &mut world, draw);
+        } else if !is_calm {
+            trouble.happen(sim, &mut world, draw);
+        }
+        trouble.ease(sim, &mut world, draw);
+        if draw.chance(70) {
+            let longest = draw.of(&[ms(1), ms(200), secs(1), secs(8)]);
+            let span = draw.span(ms(0), longest);
+            sim.run_for(span);
+        }
+    }
+    trouble.end(sim, &mut world, draw);
+    // From here on nothing bad happens. What still goes on after so long may do so for ever: keepalives between two
+    // idle ends, probes of a window that nobody opens. The end of their programs must end these too.
+    sim.run_for(secs(2 * 3_600));
+    let stopped = sim.next_event_at().is_some();
+    if stopped {
+        world.hosts.iter().for_each(|&host| sim.kill(host));
+    }
+    sim.run();
+    (world, stopped)
+}
+
+#[expect(clippy::print_stdout, reason = "the table is what the runs are for; `--nocapture` shows it")]
+fn show(coverage: &Coverage) {
+    println!("{coverage}");
+}
+
+/// Everything has been seen, or is excepted and has not.
+fn assert_complete(coverage: &Coverage) {
+    let excepted = |group: &str, name: &str| EXCEPTIONS.iter().any(|&(g, n, _)| (g, n) == (group, name));
+    let wanted = wanted();
+    let mut wrong = Vec::new();
+    for (group, name) in &wanted {
+        let hits = coverage.hits(group, name);
+        match (excepted(group, name), hits >= LEAST) {
+            (false, false) => wrong.push(format!("{group} {name}: seen {hits} times, not {LEAST}")),
+            (true, true) => wrong.push(format!("{group} {name}: an exception, but seen {hits} times")),
+            _ => {}
+        }
+    }
+    for (group, name, _) in EXCEPTIONS {
+        if !wanted.iter().any(|(g, n)| (g, n.as_str()) == (group, name)) {
+            wrong.push(format!("{group} {name}: an exception from nothing"));
+        }
+    }
+    assert!(wrong.is_empty(), "after {RUNS} runs:\n  {}", wrong.join("\n  "));
+}
