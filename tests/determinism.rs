@@ -6,8 +6,8 @@ mod gallery;
 use gallery::Story;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use wirefate::net::{Fate, Loss};
 use wirefate::sim::{Sim, apps::DatagramSource};
@@ -63,7 +63,8 @@ fn in_any_order_and_any_number_of_threads() {
         thread::scope(|scope| {
             for _ in 0..threads {
                 scope.spawn(|| {
-                    while let Some(n) = next.fetch_sub(1, Ordering::Relaxed).checked_sub(1).filter(|&n| n < runs.len()) {
+                    while let Some(n) = next.fetch_sub(1, Ordering::Relaxed).checked_sub(1).filter(|&n| n < runs.len())
+                    {
                         let digest = runs[n].0.digest(runs[n].1);
                         again.lock().expect("no thread panicked").insert(n, digest);
                         if n == 0 {
@@ -92,7 +93,8 @@ fn whoever_looks_on_and_however_much_is_kept() {
             let played = story.play(seed, keep);
             let trace = played.trace();
             // Looking at a run is not part of it: the digest is taken after each rendering, too.
-            let shown = trace.story().to_string().len() + trace.full().to_string().len() + trace.json().to_string().len();
+            let shown =
+                trace.story().to_string().len() + trace.full().to_string().len() + trace.json().to_string().len();
             let captured = trace.capture(Vec::new()).unwrap_or_else(|error| panic!("{error}"));
             assert!(shown > 0 && !captured.is_empty());
             assert_digest(story, seed, &expected, &played.sim.digest().to_string(), &format!("with {keep:?}"));
@@ -135,14 +137,18 @@ fn looking_in_the_middle_of_a_run_changes_nothing() {
 #[test]
 fn an_idle_host_and_its_link_change_no_other_line() {
     for name in gallery::names() {
-        let text = gallery::text(&name);
+        // A comment for each line that comes in below: failures name lines.
+        let text =
+            gallery::text(&name).replacen("[hosts]\n", "[hosts]\n#\n", 1).replacen("[links]\n", "[links]\n#\n", 1);
         let plain = gallery::parse(&name, &text);
         let instance = plain.instance(None, &[], &[]).unwrap_or_else(|errors| panic!("{errors}"));
         let neighbour = instance.hosts.iter().find(|host| host.count.is_none()).expect("one host is no group");
         // First in the file, so that every number of a host or link moves by one or two.
-        let more = text
-            .replacen("[hosts]\n", "[hosts]\nidler = { profile = \"rfc9293\" }\n", 1)
-            .replacen("[links]\n", &format!("[links]\n\"idler <> {}\" = {{ loss = \"50%\" }}\n", &*neighbour.name), 1);
+        let more = text.replacen("[hosts]\n#", "[hosts]\nidler = { profile = \"rfc9293\" }", 1).replacen(
+            "[links]\n#",
+            &format!("[links]\n\"idler <> {}\" = {{ loss = \"50%\" }}", &*neighbour.name),
+            1,
+        );
         assert_ne!(more, text);
         let more = gallery::parse(&name, &more);
         for variant in std::iter::once(None).chain(plain.variants.iter().map(|variant| Some(variant.name.as_str()))) {
