@@ -52,6 +52,7 @@ fn the_first_difference_is_found() {
 }
 
 #[test]
+#[allow(clippy::disallowed_methods, reason = "runs in several threads are what is compared here")]
 fn in_any_order_and_any_number_of_threads() {
     let stories = gallery::all();
     let runs = runs(&stories);
