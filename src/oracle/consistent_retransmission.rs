@@ -1,4 +1,4 @@
-use super::evidence::{Coming, End, Evidence, Sending, Sight, ended, packet_name};
+use super::evidence::{Coming, End, Sending, Sight, ended, packet_name};
 use super::{Oracle, Seen};
 use crate::map::Map;
 use crate::trace::{LinkId, Record};
@@ -12,7 +12,6 @@ pub(super) const NAME: &str = "consistent-retransmission";
 /// What was sent is kept until an acknowledgment of it reaches the sender.
 #[derive(Default)]
 pub struct ConsistentRetransmission {
-    evidence: Evidence,
     senders: Map<End, Log>,
 }
 
@@ -51,7 +50,7 @@ impl Oracle for ConsistentRetransmission {
     }
 
     fn on_record(&mut self, record: &Record<'_>, seen: &mut Seen<'_>) {
-        match self.evidence.look(record, seen) {
+        match seen.sight {
             Some(Sight::Sent(sending)) => self.sent(&sending, seen),
             Some(Sight::Came(coming)) => self.came(&coming),
             None => {

@@ -14,6 +14,7 @@ mod evidence;
 mod legal_transition;
 mod liveness;
 mod mtu;
+mod panel;
 #[cfg(test)]
 mod plant;
 mod queue_bounds;
@@ -29,6 +30,7 @@ pub use consistent_retransmission::ConsistentRetransmission;
 pub use legal_transition::LegalTransition;
 pub use liveness::Liveness;
 pub use mtu::Mtu;
+pub(crate) use panel::Panel;
 pub use queue_bounds::QueueBounds;
 pub use rto_growth::RtoGrowth;
 pub use stream_integrity::StreamIntegrity;
@@ -80,7 +82,10 @@ pub struct Seen<'a> {
     pub conns: &'a Conns,
     /// The instant.
     pub now: SimTime,
-    pub(crate) found: &'a mut Vec<Violation>,
+    /// What the record proves; nothing where it is not a segment of a known end, sent or come.
+    sight: Option<evidence::Sight<'a>>,
+    evidence: &'a evidence::Evidence,
+    found: &'a mut Vec<Violation>,
 }
 
 /// A broken rule.

@@ -1,4 +1,4 @@
-use super::evidence::{Coming, End, Evidence, Sending, Sight, ended, packet_name};
+use super::evidence::{Coming, End, Sending, Sight, ended, packet_name};
 use super::{Oracle, Seen};
 use crate::map::Map;
 use crate::trace::{Record, Side};
@@ -9,7 +9,6 @@ pub(super) const NAME: &str = "mtu";
 /// No segment larger than the peer can take: options and data within the MSS that reached the sender in a SYN.
 #[derive(Default)]
 pub struct Mtu {
-    evidence: Evidence,
     senders: Map<End, Limit>,
 }
 
@@ -36,7 +35,7 @@ impl Oracle for Mtu {
     }
 
     fn on_record(&mut self, record: &Record<'_>, seen: &mut Seen<'_>) {
-        match self.evidence.look(record, seen) {
+        match seen.sight {
             Some(Sight::Sent(sending)) => self.sent(&sending, seen),
             Some(Sight::Came(coming)) => self.came(&coming, seen),
             None => {

@@ -1,4 +1,4 @@
-use super::evidence::{End, Evidence, Sending, Sight, ended, packet_name};
+use super::evidence::{End, Sending, Sight, ended, packet_name};
 use super::{Oracle, Seen};
 use crate::map::Map;
 use crate::time::{SimTime, Span, ms};
@@ -13,7 +13,6 @@ pub(super) const NAME: &str = "rto-growth";
 /// one. The first two are left out, since a loss probe may be among them.
 #[derive(Default)]
 pub struct RtoGrowth {
-    evidence: Evidence,
     senders: Map<End, Oldest>,
 }
 
@@ -42,7 +41,7 @@ impl Oracle for RtoGrowth {
     }
 
     fn on_record(&mut self, record: &Record<'_>, seen: &mut Seen<'_>) {
-        match self.evidence.look(record, seen) {
+        match seen.sight {
             Some(Sight::Sent(sending)) => self.sent(&sending, seen),
             Some(Sight::Came(coming)) => {
                 self.senders.remove(&coming.end);
@@ -77,7 +76,7 @@ impl RtoGrowth {
         if segment.seq.gt(oldest.seq) {
             return;
         }
-        if segment.seq != oldest.seq || self.evidence.stirred_since(sending.node, oldest.last) {
+        if segment.seq != oldest.seq || seen.evidence.stirred_since(sending.node, oldest.last) {
             *oldest = fresh;
             return;
         }

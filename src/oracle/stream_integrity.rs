@@ -1,4 +1,4 @@
-use super::evidence::{Coming, End, Evidence, Sending, Sight, packet_name};
+use super::evidence::{Coming, End, Sending, Sight, packet_name};
 use super::{Oracle, Seen};
 use crate::endpoint::{Event, Shutdown, State};
 use crate::map::Map;
@@ -16,7 +16,6 @@ pub(super) const NAME: &str = "stream-integrity";
 /// and a 4-tuple whose next incarnation began before the former was accepted, end the check of that direction.
 #[derive(Default)]
 pub struct StreamIntegrity {
-    evidence: Evidence,
     /// By the writing end.
     flows: Map<End, Flow>,
     /// The end that each named socket is, fixed when it is first seen.
@@ -75,7 +74,7 @@ impl Oracle for StreamIntegrity {
     }
 
     fn on_record(&mut self, record: &Record<'_>, seen: &mut Seen<'_>) {
-        match self.evidence.look(record, seen) {
+        match seen.sight {
             Some(Sight::Sent(sending)) => return self.sent(&sending, seen),
             Some(Sight::Came(coming)) => return self.came(&coming, record.at),
             None => {}
@@ -173,7 +172,7 @@ impl StreamIntegrity {
             }
             return;
         };
-        if called.tuple.is_some_and(|tuple| tuple.local == tuple.remote) || self.evidence.is_clouded(end.conn) {
+        if called.tuple.is_some_and(|tuple| tuple.local == tuple.remote) || seen.evidence.is_clouded(end.conn) {
             return;
         }
         self.flow(end).writer = Some(node);

@@ -1,4 +1,4 @@
-use super::evidence::{Coming, End, Evidence, Sending, Sight, ended, packet_name};
+use super::evidence::{Coming, End, Sending, Sight, ended, packet_name};
 use super::{NodeView, Oracle, Seen};
 use crate::endpoint::ConnView;
 use crate::map::Map;
@@ -10,7 +10,6 @@ pub(super) const NAME: &str = "una-le-nxt";
 /// Sequence variables keep their order: nobody acknowledges what never came, and `snd.una` does not pass `snd.nxt`.
 #[derive(Default)]
 pub struct UnaLeNxt {
-    evidence: Evidence,
     receivers: Map<End, Heard>,
 }
 
@@ -30,7 +29,7 @@ impl Oracle for UnaLeNxt {
     }
 
     fn on_record(&mut self, record: &Record<'_>, seen: &mut Seen<'_>) {
-        match self.evidence.look(record, seen) {
+        match seen.sight {
             Some(Sight::Sent(sending)) => self.sent(&sending, seen),
             Some(Sight::Came(coming)) => self.came(&coming, seen),
             None => {

@@ -1,4 +1,4 @@
-use super::evidence::{Coming, End, Evidence, Sending, Sight, ended, packet_name};
+use super::evidence::{Coming, End, Sending, Sight, ended, packet_name};
 use super::{Oracle, Seen};
 use crate::map::Map;
 use crate::trace::{LinkId, Record};
@@ -9,7 +9,6 @@ pub(super) const NAME: &str = "window";
 /// No data beyond the right edge of any window that has reached the sender, but for a probe of one byte.
 #[derive(Default)]
 pub struct Window {
-    evidence: Evidence,
     senders: Map<End, Sender>,
 }
 
@@ -36,7 +35,7 @@ impl Oracle for Window {
     }
 
     fn on_record(&mut self, record: &Record<'_>, seen: &mut Seen<'_>) {
-        match self.evidence.look(record, seen) {
+        match seen.sight {
             Some(Sight::Sent(sending)) => self.sent(&sending, seen),
             Some(Sight::Came(coming)) => self.came(&coming),
             None => {
