@@ -86,6 +86,12 @@ impl Window {
         let Some(sender) = self.senders.get_mut(&sending.end) else { return };
         let iss = seen.conns.get(sending.end.conn).and_then(|conn| conn.iss(sending.end.side));
         let first = sender.syn_window.zip(iss).map(|(window, iss)| iss + 1 + u32::from(window));
+        // Once left behind it must not come back when sequence numbers have gone half round.
+        if let (Some((edge, _)), Some(first)) = (sender.edge, first)
+            && edge.ge(first)
+        {
+            sender.syn_window = None;
+        }
         let Some(edge) = (match (sender.edge, first) {
             (Some((edge, _)), Some(first)) => Some(edge.max(first)),
             (Some((edge, _)), None) => Some(edge),
