@@ -1,6 +1,6 @@
+use super::ends::Ends;
 use super::evidence::{Coming, End, Sending, Sight, ended, packet_name};
 use super::{Oracle, Seen};
-use crate::map::Map;
 use crate::time::{SimTime, Span, ms};
 use crate::trace::{Disturbance, LinkId, NodeId, Record, What};
 use crate::wire::{Flags, Seq};
@@ -14,7 +14,7 @@ pub(super) const NAME: &str = "ack-required";
 /// the debt, as does a reset, the end of the connection, and anything that happens to the host.
 #[derive(Default)]
 pub struct AckRequired {
-    receivers: Map<End, Receiver>,
+    receivers: Ends<Receiver>,
     /// Debts in the order of their making; settled ones are left to expire.
     debts: VecDeque<Debt>,
     /// How many parts per million each host's clock has been too slow at worst.

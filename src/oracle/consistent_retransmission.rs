@@ -1,6 +1,6 @@
-use super::evidence::{Coming, End, Sending, Sight, ended, packet_name};
+use super::ends::Ends;
+use super::evidence::{Coming, Sending, Sight, ended, packet_name};
 use super::{Oracle, Seen};
-use crate::map::Map;
 use crate::trace::{LinkId, Record};
 use crate::wire::{Flags, Payload, Seq};
 use std::collections::VecDeque;
@@ -12,7 +12,7 @@ pub(super) const NAME: &str = "consistent-retransmission";
 /// What was sent is kept until an acknowledgment of it reaches the sender.
 #[derive(Default)]
 pub struct ConsistentRetransmission {
-    senders: Map<End, Log>,
+    senders: Ends<Log>,
 }
 
 /// What one end has sent and nobody acknowledged: pieces side by side, the oldest first.

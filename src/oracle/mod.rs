@@ -10,6 +10,7 @@ mod ack_required;
 mod ack_storm;
 mod checksum;
 mod consistent_retransmission;
+mod ends;
 mod evidence;
 mod legal_transition;
 mod liveness;

@@ -1,6 +1,6 @@
-use super::evidence::{Coming, End, Sending, Sight, ended, packet_name};
+use super::ends::Ends;
+use super::evidence::{Coming, Sending, Sight, ended, packet_name};
 use super::{Oracle, Seen};
-use crate::map::Map;
 use crate::trace::{Record, Side};
 use crate::wire::Flags;
 
@@ -9,7 +9,7 @@ pub(super) const NAME: &str = "mtu";
 /// No segment larger than the peer can take: options and data within the MSS that reached the sender in a SYN.
 #[derive(Default)]
 pub struct Mtu {
-    senders: Map<End, Limit>,
+    senders: Ends<Limit>,
 }
 
 /// The largest MSS that any SYN told, and whether the sender was reported.

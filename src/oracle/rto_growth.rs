@@ -1,6 +1,6 @@
-use super::evidence::{End, Sending, Sight, ended, packet_name};
+use super::ends::Ends;
+use super::evidence::{Sending, Sight, ended, packet_name};
 use super::{Oracle, Seen};
-use crate::map::Map;
 use crate::time::{SimTime, Span, ms};
 use crate::trace::{LinkId, Record};
 use crate::wire::{Flags, Seq};
@@ -13,7 +13,7 @@ pub(super) const NAME: &str = "rto-growth";
 /// one. The first two are left out, since a loss probe may be among them.
 #[derive(Default)]
 pub struct RtoGrowth {
-    senders: Map<End, Oldest>,
+    senders: Ends<Oldest>,
 }
 
 /// The oldest segment that waits for an acknowledgment, as far as the wire tells.

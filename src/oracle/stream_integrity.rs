@@ -1,3 +1,4 @@
+use super::ends::Ends;
 use super::evidence::{Coming, End, Sending, Sight, packet_name};
 use super::{Oracle, Seen};
 use crate::endpoint::{Event, Shutdown, State};
@@ -17,7 +18,7 @@ pub(super) const NAME: &str = "stream-integrity";
 #[derive(Default)]
 pub struct StreamIntegrity {
     /// By the writing end.
-    flows: Map<End, Flow>,
+    flows: Ends<Flow>,
     /// The end that each named socket is, fixed when it is first seen.
     sockets: Map<StreamId, End>,
     /// The incarnation in which an accepting end last answered a SYN.

@@ -1,7 +1,7 @@
+use super::ends::Ends;
 use super::evidence::{Coming, End, Sending, Sight, ended, packet_name};
 use super::{NodeView, Oracle, Seen};
 use crate::endpoint::ConnView;
-use crate::map::Map;
 use crate::trace::{NodeId, Record};
 use crate::wire::{Flags, Seq};
 
@@ -10,7 +10,7 @@ pub(super) const NAME: &str = "una-le-nxt";
 /// Sequence variables keep their order: nobody acknowledges what never came, and `snd.una` does not pass `snd.nxt`.
 #[derive(Default)]
 pub struct UnaLeNxt {
-    receivers: Map<End, Heard>,
+    receivers: Ends<Heard>,
 }
 
 /// The highest sequence number that has reached an end, one past the last byte.

@@ -1,6 +1,6 @@
-use super::evidence::{Coming, End, Sending, Sight, ended, packet_name};
+use super::ends::Ends;
+use super::evidence::{Coming, Sending, Sight, ended, packet_name};
 use super::{Oracle, Seen};
-use crate::map::Map;
 use crate::trace::{LinkId, Record};
 use crate::wire::{Flags, Seq};
 
@@ -9,7 +9,7 @@ pub(super) const NAME: &str = "window";
 /// No data beyond the right edge of any window that has reached the sender, but for a probe of one byte.
 #[derive(Default)]
 pub struct Window {
-    senders: Map<End, Sender>,
+    senders: Ends<Sender>,
 }
 
 /// What a sender knows of its peer's window.
@@ -179,5 +179,16 @@ mod tests {
             plant.send(Dir::Up, data(3001, 1, &"x".repeat(1000)));
             assert_eq!(plant.texts().is_empty(), holds);
         }
+    }
+
+    #[test]
+    fn the_window_of_a_syn_does_not_come_back_half_a_round_later() {
+        let mut plant = Plant::new(Window::default());
+        plant.handshake();
+        for at in [0x4000_0000, 0x7000_0000, 0x9000_0000] {
+            plant.pass(Dir::Down, ack(1, at));
+            plant.send(Dir::Up, data(at, 1, "ab"));
+        }
+        plant.holds();
     }
 }
