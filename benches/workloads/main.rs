@@ -8,6 +8,7 @@ mod datagrams;
 mod engine;
 mod idle;
 mod measure;
+mod scenario;
 
 use measure::{Done, Meter};
 use std::process::{Command, ExitCode};
@@ -20,7 +21,7 @@ struct Workload {
     run: fn(&mut Meter) -> Done,
 }
 
-const ALL: [Workload; 10] = [
+const ALL: [Workload; 11] = [
     Workload { name: "E1-timers", unit: "timeouts", run: engine::timers },
     Workload { name: "E2-segments", unit: "segments", run: engine::segments },
     Workload { name: "W1-churn-h8", unit: "connections", run: |meter| churn::run(meter, 8, 16_000) },
@@ -31,6 +32,7 @@ const ALL: [Workload; 10] = [
     Workload { name: "W4-idle-100k", unit: "connections", run: |meter| idle::run(meter, 100_000) },
     Workload { name: "W5-datagrams", unit: "datagrams", run: |meter| datagrams::run(meter, 1_000_000, 0) },
     Workload { name: "W5-datagrams-loss", unit: "datagrams", run: |meter| datagrams::run(meter, 1_000_000, 1) },
+    Workload { name: "S1-churn.toml", unit: "packets", run: scenario::run },
 ];
 
 /// Runs one workload in this process instead of starting one for it.
