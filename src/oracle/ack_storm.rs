@@ -1,5 +1,5 @@
 use super::evidence::{Coming, End, Sending, Sight, ended, packet_name};
-use super::{Oracle, Seen};
+use super::{Hears, Oracle, Seen};
 use crate::map::Map;
 use crate::time::SimTime;
 use crate::trace::{ConnId, LinkId, Record, Side};
@@ -39,6 +39,10 @@ impl Oracle for AckStorm {
 
     fn source(&self) -> &'static str {
         "RFC 5961 7"
+    }
+
+    fn hears(&self) -> Hears {
+        Hears::SEGMENTS | Hears::NOTED
     }
 
     fn on_record(&mut self, record: &Record<'_>, seen: &mut Seen<'_>) {

@@ -1,5 +1,5 @@
 use super::evidence::packet_name;
-use super::{Oracle, Seen};
+use super::{Hears, Oracle, Seen};
 use crate::endpoint::{Arrival, DropReason};
 use crate::trace::{Arrived, NodeId, Record, What};
 use crate::wire::{Body, Payload};
@@ -23,6 +23,10 @@ impl Oracle for Checksum {
 
     fn source(&self) -> &'static str {
         "RFC 9293 3.1"
+    }
+
+    fn hears(&self) -> Hears {
+        Hears::ARRIVED | Hears::NOTED
     }
 
     fn on_record(&mut self, record: &Record<'_>, seen: &mut Seen<'_>) {

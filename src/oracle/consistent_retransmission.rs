@@ -1,6 +1,6 @@
 use super::ends::Ends;
 use super::evidence::{Coming, Sending, Sight, ended, packet_name};
-use super::{Oracle, Seen};
+use super::{Hears, Oracle, Seen};
 use crate::trace::{LinkId, Record};
 use crate::wire::{Flags, Payload, Seq};
 use std::collections::VecDeque;
@@ -47,6 +47,10 @@ impl Oracle for ConsistentRetransmission {
 
     fn source(&self) -> &'static str {
         "RFC 9293 3.4"
+    }
+
+    fn hears(&self) -> Hears {
+        Hears::SEGMENTS | Hears::NOTED
     }
 
     fn on_record(&mut self, record: &Record<'_>, seen: &mut Seen<'_>) {

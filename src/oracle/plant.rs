@@ -1,7 +1,7 @@
 //! Records made by hand, to plant a broken rule in front of one oracle.
 
 use super::evidence::Evidence;
-use super::{NodeView, Oracle, Seen, Violation};
+use super::{Hears, NodeView, Oracle, Seen, Violation};
 use crate::endpoint::{Arrival, Errno, Event, State, Tuple};
 use crate::net::Fate;
 use crate::time::{SimTime, Span, ms};
@@ -239,6 +239,8 @@ impl<O: Oracle> Plant<O> {
         let Plant { oracle, evidence, names, conns, found, now, .. } = self;
         let sight = evidence.look(&record, names, conns);
         let mut seen = Seen { names, conns, now: *now, sight, evidence, found };
-        oracle.on_record(&record, &mut seen);
+        if oracle.hears().intersects(Hears::kind(&record, sight.is_some())) {
+            oracle.on_record(&record, &mut seen);
+        }
     }
 }

@@ -1,6 +1,6 @@
 use super::ends::Ends;
 use super::evidence::{Sending, Sight, ended, packet_name};
-use super::{Oracle, Seen};
+use super::{Hears, Oracle, Seen};
 use crate::time::{SimTime, Span, ms};
 use crate::trace::{LinkId, Record};
 use crate::wire::{Flags, Seq};
@@ -38,6 +38,10 @@ impl Oracle for RtoGrowth {
 
     fn source(&self) -> &'static str {
         "RFC 6298 5.5"
+    }
+
+    fn hears(&self) -> Hears {
+        Hears::SEGMENTS | Hears::NOTED
     }
 
     fn on_record(&mut self, record: &Record<'_>, seen: &mut Seen<'_>) {

@@ -1,6 +1,6 @@
 use super::ends::Ends;
 use super::evidence::{Coming, End, Sending, Sight, packet_name};
-use super::{Oracle, Seen};
+use super::{Hears, Oracle, Seen};
 use crate::endpoint::{Event, Shutdown, State};
 use crate::map::Map;
 use crate::time::SimTime;
@@ -72,6 +72,10 @@ impl Oracle for StreamIntegrity {
 
     fn source(&self) -> &'static str {
         "RFC 9293 3.8"
+    }
+
+    fn hears(&self) -> Hears {
+        Hears::SEGMENTS | Hears::NOTED | Hears::CALLED
     }
 
     fn on_record(&mut self, record: &Record<'_>, seen: &mut Seen<'_>) {

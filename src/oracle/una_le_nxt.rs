@@ -1,6 +1,6 @@
 use super::ends::Ends;
 use super::evidence::{Coming, End, Sending, Sight, ended, packet_name};
-use super::{NodeView, Oracle, Seen};
+use super::{Hears, NodeView, Oracle, Seen};
 use crate::endpoint::ConnView;
 use crate::trace::{NodeId, Record};
 use crate::wire::{Flags, Seq};
@@ -26,6 +26,10 @@ impl Oracle for UnaLeNxt {
 
     fn source(&self) -> &'static str {
         "RFC 9293 3.4"
+    }
+
+    fn hears(&self) -> Hears {
+        Hears::SEGMENTS | Hears::NOTED
     }
 
     fn on_record(&mut self, record: &Record<'_>, seen: &mut Seen<'_>) {

@@ -1,6 +1,6 @@
 use super::ends::Ends;
 use super::evidence::{Coming, Sending, Sight, ended, packet_name};
-use super::{Oracle, Seen};
+use super::{Hears, Oracle, Seen};
 use crate::trace::{LinkId, Record};
 use crate::wire::{Flags, Seq};
 
@@ -32,6 +32,10 @@ impl Oracle for Window {
 
     fn source(&self) -> &'static str {
         "RFC 9293 3.8.6"
+    }
+
+    fn hears(&self) -> Hears {
+        Hears::SEGMENTS | Hears::NOTED
     }
 
     fn on_record(&mut self, record: &Record<'_>, seen: &mut Seen<'_>) {

@@ -6,6 +6,7 @@
 use crate::endpoint::{State, Tuple};
 use crate::map::Map;
 use crate::wire::{Flags, Packet, Segment, Seq};
+use std::hash::{Hash, Hasher};
 use std::net::{IpAddr, SocketAddr};
 
 /// One incarnation, numbered from 0 in the order of their first SYNs.
@@ -81,18 +82,27 @@ pub struct Conns {
 struct Current([Option<ConnId>; 2]);
 
 /// A 4-tuple, the same from both ends, as plain numbers: it is looked up with every packet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Pair {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Pair {
     addrs: [u128; 2],
     ports: u64,
 }
 
 impl Pair {
     /// The pair, and whether `local` is its first end or its second.
-    fn of(local: SocketAddr, remote: SocketAddr) -> (Pair, usize) {
+    pub(crate) fn of(local: SocketAddr, remote: SocketAddr) -> (Pair, usize) {
         let ((a, a_port), (b, b_port)) = (numbers(local), numbers(remote));
         let pair = |addrs, first: u64, second: u64| Pair { addrs, ports: first << 32 | second };
         if (a, a_port) <= (b, b_port) { (pair([a, b], a_port, b_port), 0) } else { (pair([b, a], b_port, a_port), 1) }
+    }
+}
+
+/// Two words tell nearly all pairs apart: the low halves of the addresses, and the ports.
+impl Hash for Pair {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let low = |addr: u128| u64::try_from(addr & u128::from(u64::MAX)).unwrap_or(0);
+        state.write_u64(low(self.addrs[0]) ^ low(self.addrs[1]).rotate_left(32));
+        state.write_u64(self.ports);
     }
 }
 
