@@ -12,47 +12,47 @@ use wirefate::time::{HostTime, Span};
 use wirefate::wire::{Body, Flags, Packet, Payload, Rope, Segment};
 
 /// The client of [`World::pair`].
-pub const C: usize = 0;
+pub(crate) const C: usize = 0;
 /// Its server.
-pub const S: usize = 1;
+pub(crate) const S: usize = 1;
 
 type Filter = Box<dyn FnMut(&Packet) -> bool>;
 
-pub struct World {
-    pub hosts: Vec<Host>,
+pub(crate) struct World {
+    pub(crate) hosts: Vec<Host>,
     streams: Vec<Streams>,
-    pub now: HostTime,
+    pub(crate) now: HostTime,
     wire: VecDeque<(usize, IfaceId, Packet)>,
     /// Every segment sent between hosts since the last [`World::sent`]: sender, flags, bytes of data.
     sent: Vec<(usize, Flags, u32)>,
     ready: Vec<(usize, SocketId, Readiness)>,
-    pub events: Vec<(usize, Event)>,
+    pub(crate) events: Vec<(usize, Event)>,
     /// Packets for which it says true are lost.
-    pub lose: Option<Filter>,
+    pub(crate) lose: Option<Filter>,
 }
 
-pub fn v4(host: usize) -> IpAddr {
+pub(crate) fn v4(host: usize) -> IpAddr {
     IpAddr::V4(Ipv4Addr::new(10, 0, 0, u8::try_from(host).unwrap() + 1))
 }
 
-pub fn v6(host: usize) -> IpAddr {
+pub(crate) fn v6(host: usize) -> IpAddr {
     IpAddr::V6(Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, u16::try_from(host).unwrap() + 1))
 }
 
-pub fn at(host: usize, port: u16) -> SocketAddr {
+pub(crate) fn at(host: usize, port: u16) -> SocketAddr {
     SocketAddr::new(v4(host), port)
 }
 
-pub fn any(port: u16) -> SocketAddr {
+pub(crate) fn any(port: u16) -> SocketAddr {
     SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), port)
 }
 
-pub fn any6(port: u16) -> SocketAddr {
+pub(crate) fn any6(port: u16) -> SocketAddr {
     SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), port)
 }
 
 impl World {
-    pub fn new(configs: Vec<HostConfig>) -> World {
+    pub(crate) fn new(configs: Vec<HostConfig>) -> World {
         let count = configs.len();
         let mut world = World {
             streams: configs.iter().map(|config| Streams::new(1, &config.name, MakerId(0))).collect(),
@@ -78,16 +78,16 @@ impl World {
         world
     }
 
-    pub fn pair(client: HostConfig, server: HostConfig) -> World {
+    pub(crate) fn pair(client: HostConfig, server: HostConfig) -> World {
         World::new(vec![client, server])
     }
 
-    pub fn plain() -> World {
+    pub(crate) fn plain() -> World {
         World::pair(HostConfig::named("client"), HostConfig::named("server"))
     }
 
     /// Calls `f` with a host; what it sends stays on the wire until [`World::run`].
-    pub fn with<R>(&mut self, host: usize, f: impl FnOnce(&mut Host, &mut Cx<'_>) -> R) -> R {
+    pub(crate) fn with<R>(&mut self, host: usize, f: impl FnOnce(&mut Host, &mut Cx<'_>) -> R) -> R {
         let mut effects = Vec::new();
         let mut cx = Cx::new(self.now, &mut effects, &mut self.streams[host], true);
         let result = f(&mut self.hosts[host], &mut cx);
@@ -118,14 +118,14 @@ impl World {
     }
 
     /// Delivers until nothing is on the wire.
-    pub fn run(&mut self) {
+    pub(crate) fn run(&mut self) {
         while let Some((to, iface, packet)) = self.wire.pop_front() {
             self.with(to, |host, cx| host.on_packet(cx, iface, packet));
         }
     }
 
     /// Lets `span` pass, with every timeout in it.
-    pub fn advance(&mut self, span: Span) {
+    pub(crate) fn advance(&mut self, span: Span) {
         let end = self.now + span;
         loop {
             self.run();
@@ -143,15 +143,15 @@ impl World {
         self.now = end;
     }
 
-    pub fn call<R>(&mut self, host: usize, f: impl FnOnce(&mut dyn Sockets, &mut Cx<'_>) -> R) -> R {
+    pub(crate) fn call<R>(&mut self, host: usize, f: impl FnOnce(&mut dyn Sockets, &mut Cx<'_>) -> R) -> R {
         self.with(host, |host, cx| f(host.sockets().unwrap(), cx))
     }
 
-    pub fn stream(&mut self, host: usize) -> SocketId {
+    pub(crate) fn stream(&mut self, host: usize) -> SocketId {
         self.call(host, |s, cx| s.socket(cx, Family::V4, SocketKind::Stream)).unwrap()
     }
 
-    pub fn listen(&mut self, host: usize, local: SocketAddr, backlog: u32) -> SocketId {
+    pub(crate) fn listen(&mut self, host: usize, local: SocketAddr, backlog: u32) -> SocketId {
         let family = if local.is_ipv4() { Family::V4 } else { Family::V6 };
         let id = self.call(host, |s, cx| s.socket(cx, family, SocketKind::Stream)).unwrap();
         self.call(host, |s, cx| s.bind(cx, id, local)).unwrap();
@@ -159,39 +159,39 @@ impl World {
         id
     }
 
-    pub fn connect(&mut self, host: usize, id: SocketId, remote: SocketAddr) -> Result<(), Errno> {
+    pub(crate) fn connect(&mut self, host: usize, id: SocketId, remote: SocketAddr) -> Result<(), Errno> {
         self.call(host, |s, cx| s.connect(cx, id, remote))
     }
 
-    pub fn accept(&mut self, host: usize, id: SocketId) -> Result<SocketId, Errno> {
+    pub(crate) fn accept(&mut self, host: usize, id: SocketId) -> Result<SocketId, Errno> {
         self.call(host, |s, cx| s.accept(cx, id)).map(|(id, _)| id)
     }
 
-    pub fn send(&mut self, host: usize, id: SocketId, data: &str) -> Result<u32, Errno> {
+    pub(crate) fn send(&mut self, host: usize, id: SocketId, data: &str) -> Result<u32, Errno> {
         self.call(host, |s, cx| s.send(cx, id, &Payload::from(data), MsgFlags::empty()))
     }
 
-    pub fn recv(&mut self, host: usize, id: SocketId) -> Result<String, Errno> {
+    pub(crate) fn recv(&mut self, host: usize, id: SocketId) -> Result<String, Errno> {
         let mut got = Rope::new();
         self.call(host, |s, cx| s.recv(cx, id, 65_536, MsgFlags::empty(), &mut got))?;
         Ok(String::from_utf8(got.to_payload().to_vec()).unwrap())
     }
 
-    pub fn close(&mut self, host: usize, id: SocketId) {
+    pub(crate) fn close(&mut self, host: usize, id: SocketId) {
         self.call(host, |s, cx| s.close(cx, id)).unwrap();
     }
 
-    pub fn poll(&mut self, host: usize, id: SocketId) -> Readiness {
+    pub(crate) fn poll(&mut self, host: usize, id: SocketId) -> Readiness {
         self.call(host, |s, _| s.readiness(id))
     }
 
-    pub fn fault(&mut self, host: usize, fault: HostFault) {
+    pub(crate) fn fault(&mut self, host: usize, fault: HostFault) {
         self.with(host, |host, cx| host.on_fault(cx, fault));
     }
 
     /// A connection from the client to `port` of the server, accepted there: the client's socket, the listener, and
     /// the server's socket.
-    pub fn connected(&mut self, port: u16) -> (SocketId, SocketId, SocketId) {
+    pub(crate) fn connected(&mut self, port: u16) -> (SocketId, SocketId, SocketId) {
         let listener = self.listen(S, any(port), 8);
         let client = self.stream(C);
         assert_eq!(self.connect(C, client, at(S, port)), Err(Errno::EINPROGRESS));
@@ -204,17 +204,17 @@ impl World {
     }
 
     /// What readiness was told since the last time.
-    pub fn told(&mut self) -> Vec<(usize, SocketId, Readiness)> {
+    pub(crate) fn told(&mut self) -> Vec<(usize, SocketId, Readiness)> {
         std::mem::take(&mut self.ready)
     }
 
     /// What was sent since the last time.
-    pub fn sent(&mut self) -> Vec<(usize, Flags, u32)> {
+    pub(crate) fn sent(&mut self) -> Vec<(usize, Flags, u32)> {
         std::mem::take(&mut self.sent)
     }
 
     /// Why packets were not taken since the last time.
-    pub fn drops(&mut self) -> Vec<(usize, DropReason)> {
+    pub(crate) fn drops(&mut self) -> Vec<(usize, DropReason)> {
         let events = std::mem::take(&mut self.events);
         let reason = |(host, event)| match event {
             Event::Arrival(wirefate::endpoint::Arrival::Dropped(reason)) => Some((host, reason)),
@@ -224,13 +224,13 @@ impl World {
     }
 
     /// The states of a host's connections, in the order of their addresses.
-    pub fn states(&self, host: usize) -> Vec<State> {
+    pub(crate) fn states(&self, host: usize) -> Vec<State> {
         let mut states = Vec::new();
         self.hosts[host].connections(&mut |view| states.push(view.state));
         states
     }
 
-    pub fn counter(&self, host: usize, name: &str) -> u64 {
+    pub(crate) fn counter(&self, host: usize, name: &str) -> u64 {
         let mut found = None;
         self.hosts[host].counters(&mut |counter, value| {
             if counter == name {
@@ -241,14 +241,14 @@ impl World {
     }
 
     /// Half-open and waiting connections of the first listener.
-    pub fn queues(&self, host: usize) -> (u32, u32) {
+    pub(crate) fn queues(&self, host: usize) -> (u32, u32) {
         let mut queues = Vec::new();
         self.hosts[host].listeners(&mut |view| queues.push((view.syn, view.accept)));
         queues[0]
     }
 
     /// Puts a segment to `to` on the wire as if `from` had sent it.
-    pub fn inject(&mut self, from: SocketAddr, to: SocketAddr, segment: Segment) {
+    pub(crate) fn inject(&mut self, from: SocketAddr, to: SocketAddr, segment: Segment) {
         let segment = Segment { src_port: from.port(), dst_port: to.port(), ..segment };
         let packet = Packet::new(from.ip(), to.ip(), Body::Tcp(segment));
         let owner = (0..self.hosts.len()).find(|&host| v4(host) == to.ip() || v6(host) == to.ip()).unwrap();
