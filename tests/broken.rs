@@ -2,7 +2,8 @@
 #![cfg(feature = "scenario")]
 
 use std::path::Path;
-use wirefate::scenario::{Errors, Fact, Scenario};
+use wirefate::scenario::{Error, Errors, Fact, Played, Scenario, play};
+use wirefate::trace::Keep;
 
 fn error(name: &str, bytes: &[u8]) -> Errors {
     Scenario::parse_bytes(name, bytes).err().unwrap_or_else(|| panic!("{name} is not broken"))
@@ -96,4 +97,68 @@ fn no_cut_of_a_file_makes_it_panic() {
         flipped[end] ^= 1 << (end % 7);
         let _ = Scenario::parse_bytes("flipped.toml", &flipped);
     }
+}
+
+/// A file whose mistake only a run shows: `profile` and more keys of the server, a step, an expectation.
+fn played(server: &str, step: &str, expect: &str) -> Result<Played, Error> {
+    let text = format!(
+        "format = 1\ntitle = \"A broken run\"\n[hosts]\nclient = {{ profile = \"rfc9293\" }}\nserver = {{ {server} }}\n\
+         [links]\n\"client <> server\" = {{ delay = \"20ms\" }}\n[script]\nsteps = [\n  \
+         {{ at = \"0s\", on = \"server\", do = \"serve\", port = 80, app = \"sink\" }},\n  \
+         {{ at = \"0s\", on = \"client\", do = \"connect\", to = \"server:80\", as = \"c1\" }},\n{step}]\n\
+         [expect]\n{expect}\n"
+    );
+    let scenario = Scenario::parse("broken.toml", &text).unwrap_or_else(|errors| panic!("{errors}"));
+    let instance = scenario.instance(None, &[], &[]).unwrap_or_else(|errors| panic!("{errors}"));
+    play("broken", &instance, 7, Keep::Story)
+}
+
+fn refused(server: &str, expect: &str) -> String {
+    played(server, "", expect).err().expect("the run is refused").to_string()
+}
+
+fn failures(step: &str, expect: &str) -> String {
+    let played = played("profile = \"rfc9293\"", step, expect).unwrap_or_else(|error| panic!("{error}"));
+    assert!(!played.verdict().held);
+    played.verdict().broken.join("\n")
+}
+
+#[test]
+fn a_step_that_never_comes_is_a_failure_that_names_it() {
+    let step = "  { when = \"client c1 FIN-WAIT-2\", on = \"c1\", do = \"close\" },\n";
+    insta::assert_snapshot!(failures(step, ""), @"");
+    let step = "  { when = \"client > server R\", as = \"reset\", on = \"c1\", do = \"close\" },\n";
+    insta::assert_snapshot!(failures(step, ""), @"");
+}
+
+#[test]
+fn a_profile_that_does_not_exist_is_refused_with_those_that_do() {
+    insta::assert_snapshot!(refused("profile = \"rfc9294\"", ""), @"");
+}
+
+#[test]
+fn an_unknown_sysctl_is_refused_with_the_nearest() {
+    insta::assert_snapshot!(refused("profile = \"rfc9293\", sysctl = { \"rfc9293.msll\" = 1 }", ""), @"");
+}
+
+#[test]
+fn a_sysctl_out_of_its_range_is_refused_with_the_range() {
+    insta::assert_snapshot!(refused("profile = \"rfc9293\", sysctl = { \"rfc9293.msl\" = -1 }", ""), @"");
+}
+
+#[test]
+fn an_unknown_oracle_is_refused_with_those_that_there_are() {
+    let expect = "violates = [ { oracle = \"stream-integrety\" } ]";
+    insta::assert_snapshot!(refused("profile = \"rfc9293\"", expect), @"");
+}
+
+#[test]
+fn an_oracle_that_should_have_fired_is_a_failure() {
+    insta::assert_snapshot!(failures("", "violates = [ { oracle = \"window\" } ]"), @"");
+}
+
+#[test]
+fn a_result_that_is_another_is_a_failure_with_both() {
+    let step = "  { at = \"1s\", as = \"hi\", on = \"c1\", do = \"send\", data = \"hello\", result = 6 },\n";
+    insta::assert_snapshot!(failures(step, ""), @"");
 }

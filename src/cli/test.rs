@@ -80,7 +80,7 @@ fn one(args: &TestArgs, file: &Path) -> Result<Vec<Verdict>, Trouble> {
             Some(variant) => (format!("{} ({variant})", sim.name), format!("{}@{}", sim.name, dashed(variant))),
         };
         let path = folder.join(format!("{stem}.snap"));
-        let text = played.trace().story().to_string();
+        let text = played.snapshot();
         let old = snapshot::read(&path)?;
         // Variants have a snapshot only where they show something else; the plain story always has.
         let compared = old.is_some() || variant.is_none();

@@ -1,6 +1,6 @@
-use super::evidence::{Coming, End, Evidence, Sending, Sight, ended, packet_name};
+use super::ends::Ends;
+use super::evidence::{Coming, End, Sending, Sight, ended, packet_name};
 use super::{Oracle, Seen};
-use crate::map::Map;
 use crate::time::{SimTime, Span, ms};
 use crate::trace::{Disturbance, LinkId, NodeId, Record, What};
 use crate::wire::{Flags, Seq};
@@ -14,8 +14,7 @@ pub(super) const NAME: &str = "ack-required";
 /// the debt, as does a reset, the end of the connection, and anything that happens to the host.
 #[derive(Default)]
 pub struct AckRequired {
-    evidence: Evidence,
-    receivers: Map<End, Receiver>,
+    receivers: Ends<Receiver>,
     /// Debts in the order of their making; settled ones are left to expire.
     debts: VecDeque<Debt>,
     /// How many parts per million each host's clock has been too slow at worst.
@@ -57,7 +56,7 @@ impl Oracle for AckRequired {
         if let (What::Disturbed(Disturbance::Skew(ppm)), Some(node)) = (&record.what, record.node) {
             self.skew(node, *ppm);
         }
-        match self.evidence.look(record, seen) {
+        match seen.sight {
             Some(Sight::Sent(sending)) => self.sent(&sending),
             Some(Sight::Came(coming)) => self.came(&coming, record.at),
             None => {
@@ -142,7 +141,7 @@ impl AckRequired {
             return;
         }
         receiver.owes_since = None;
-        if self.evidence.stirred_since(debt.node, debt.since) || self.evidence.is_clouded(debt.end.conn) {
+        if seen.evidence.stirred_since(debt.node, debt.since) || seen.evidence.is_clouded(debt.end.conn) {
             return;
         }
         let text = format!(

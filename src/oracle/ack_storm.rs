@@ -1,5 +1,5 @@
-use super::evidence::{Coming, End, Evidence, Sending, Sight, ended, packet_name};
-use super::{Oracle, Seen};
+use super::evidence::{Coming, End, Sending, Sight, ended, packet_name};
+use super::{Hears, Oracle, Seen};
 use crate::map::Map;
 use crate::time::SimTime;
 use crate::trace::{ConnId, LinkId, Record, Side};
@@ -13,7 +13,6 @@ pub(super) const NAME: &str = "ack-storm";
 /// where both ends take turns and neither moves: probes and keepalives, which a timer sends, break the chain.
 #[derive(Default)]
 pub struct AckStorm {
-    evidence: Evidence,
     conns: Map<ConnId, Chain>,
 }
 
@@ -42,8 +41,12 @@ impl Oracle for AckStorm {
         "RFC 5961 7"
     }
 
+    fn hears(&self) -> Hears {
+        Hears::SEGMENTS | Hears::NOTED
+    }
+
     fn on_record(&mut self, record: &Record<'_>, seen: &mut Seen<'_>) {
-        match self.evidence.look(record, seen) {
+        match seen.sight {
             Some(Sight::Sent(sending)) => self.sent(&sending, seen),
             Some(Sight::Came(coming)) => self.came(&coming, record.at),
             None => {

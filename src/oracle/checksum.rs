@@ -1,5 +1,5 @@
-use super::evidence::{Evidence, packet_name};
-use super::{Oracle, Seen};
+use super::evidence::packet_name;
+use super::{Hears, Oracle, Seen};
 use crate::endpoint::{Arrival, DropReason};
 use crate::trace::{Arrived, NodeId, Record, What};
 use crate::wire::{Body, Payload};
@@ -12,7 +12,6 @@ pub(super) const NAME: &str = "checksum";
 /// shows in what its application reads.
 #[derive(Default)]
 pub struct Checksum {
-    evidence: Evidence,
     /// Whether an endpoint tells what it makes of packets and connections.
     tells: Vec<bool>,
 }
@@ -26,8 +25,11 @@ impl Oracle for Checksum {
         "RFC 9293 3.1"
     }
 
+    fn hears(&self) -> Hears {
+        Hears::ARRIVED | Hears::NOTED
+    }
+
     fn on_record(&mut self, record: &Record<'_>, seen: &mut Seen<'_>) {
-        self.evidence.look(record, seen);
         let Some(node) = record.node else { return };
         match &record.what {
             What::Noted { .. } => self.tells(node),
@@ -55,7 +57,7 @@ impl Checksum {
         let Body::Raw(bytes) = &arrived.packet.body else { return };
         let tells = self.tells.get(node.0 as usize).is_some_and(|&tells| tells);
         // RFC 1812 4.2.2.5: a router looks at the checksum of the IP header, not at what is inside.
-        if !is_tcp(bytes) || !tells || self.evidence.is_middlebox(node) {
+        if !is_tcp(bytes) || !tells || seen.evidence.is_middlebox(node) {
             return;
         }
         let taken = match arrived.outcome {

@@ -1,6 +1,6 @@
-use super::evidence::{Coming, End, Evidence, Sending, Sight, ended, packet_name};
-use super::{Oracle, Seen};
-use crate::map::Map;
+use super::ends::Ends;
+use super::evidence::{Coming, Sending, Sight, ended, packet_name};
+use super::{Hears, Oracle, Seen};
 use crate::trace::{LinkId, Record};
 use crate::wire::{Flags, Payload, Seq};
 use std::collections::VecDeque;
@@ -12,8 +12,7 @@ pub(super) const NAME: &str = "consistent-retransmission";
 /// What was sent is kept until an acknowledgment of it reaches the sender.
 #[derive(Default)]
 pub struct ConsistentRetransmission {
-    evidence: Evidence,
-    senders: Map<End, Log>,
+    senders: Ends<Log>,
 }
 
 /// What one end has sent and nobody acknowledged: pieces side by side, the oldest first.
@@ -50,8 +49,12 @@ impl Oracle for ConsistentRetransmission {
         "RFC 9293 3.4"
     }
 
+    fn hears(&self) -> Hears {
+        Hears::SEGMENTS | Hears::NOTED
+    }
+
     fn on_record(&mut self, record: &Record<'_>, seen: &mut Seen<'_>) {
-        match self.evidence.look(record, seen) {
+        match seen.sight {
             Some(Sight::Sent(sending)) => self.sent(&sending, seen),
             Some(Sight::Came(coming)) => self.came(&coming),
             None => {

@@ -8,7 +8,7 @@ use super::Seen;
 use crate::endpoint::{Arrival, DropReason, Event, State};
 use crate::map::Map;
 use crate::time::SimTime;
-use crate::trace::{Arrived, Belongs, ConnId, Disturbance, LinkId, Names, NodeId, Record, Sent, Side, What};
+use crate::trace::{Arrived, Belongs, ConnId, Conns, Disturbance, LinkId, Names, NodeId, Record, Sent, Side, What};
 use crate::wire::{Body, Flags, Packet, Segment, Seq};
 use std::net::{IpAddr, SocketAddr};
 
@@ -49,6 +49,7 @@ impl From<Belongs> for End {
 }
 
 /// A segment that proves something.
+#[derive(Clone, Copy)]
 pub(super) enum Sight<'a> {
     /// An end sent it of its own accord.
     Sent(Sending<'a>),
@@ -57,6 +58,7 @@ pub(super) enum Sight<'a> {
 }
 
 /// A segment that an end sent.
+#[derive(Clone, Copy)]
 pub(super) struct Sending<'a> {
     pub(super) node: NodeId,
     pub(super) end: End,
@@ -65,6 +67,7 @@ pub(super) struct Sending<'a> {
 }
 
 /// A segment that reached an end.
+#[derive(Clone, Copy)]
 pub(super) struct Coming<'a> {
     pub(super) node: NodeId,
     /// The end that it reached.
@@ -88,6 +91,8 @@ pub(super) struct Evidence {
     /// Injected packets on their way.
     forged: Map<(LinkId, u64), ()>,
     nodes: Vec<NodeFacts>,
+    /// Whose timers the record at hand moves; what was due before it is judged without it.
+    stirring: Option<(NodeId, SimTime)>,
     homes: Map<IpAddr, NodeId>,
     homes_known: usize,
     conns_known: usize,
@@ -107,27 +112,35 @@ struct NodeFacts {
 
 impl Evidence {
     /// What `record` proves, if it proves anything. To be called for every record.
-    pub(super) fn look<'r>(&mut self, record: &'r Record<'_>, seen: &Seen<'_>) -> Option<Sight<'r>> {
+    pub(super) fn look<'r>(&mut self, record: &'r Record<'_>, names: &Names, conns: &Conns) -> Option<Sight<'r>> {
+        self.settle();
         let sight = match (&record.what, record.node) {
-            (What::Sent(sent), Some(node)) => self.sent(node, sent, seen).map(Sight::Sent),
+            (What::Sent(sent), Some(node)) => self.sent(node, sent, conns).map(Sight::Sent),
             (What::Arrived(arrived), Some(node)) => {
                 if let Body::Icmp(_) = arrived.packet.body {
-                    self.facts(node).stirred = Some(record.at);
+                    self.stirring = Some((node, record.at));
                 }
-                self.arrived(node, arrived, seen).map(Sight::Came)
+                self.arrived(node, arrived, names).map(Sight::Came)
             }
             (What::Disturbed(Disturbance::Injected(link)), _) => {
                 self.injecting = Some(*link);
                 None
             }
             (What::Disturbed(Disturbance::Host(_) | Disturbance::Skew(_)), Some(node)) => {
-                self.facts(node).stirred = Some(record.at);
+                self.stirring = Some((node, record.at));
                 None
             }
             _ => None,
         };
-        self.conns_known = seen.conns.len();
+        self.conns_known = conns.len();
         sight
+    }
+
+    /// Counts what the last record was among what has happened.
+    pub(super) fn settle(&mut self) {
+        if let Some((node, at)) = self.stirring.take() {
+            self.facts(node).stirred = Some(at);
+        }
     }
 
     /// Whether something happened to `node` at or after `since` that moves its timers: a fault, another speed of its
@@ -146,7 +159,7 @@ impl Evidence {
         self.clouded.get(conn.0 as usize / 64).is_some_and(|bits| bits >> (conn.0 % 64) & 1 == 1)
     }
 
-    fn sent<'r>(&mut self, node: NodeId, sent: &'r Sent<'_>, seen: &Seen<'_>) -> Option<Sending<'r>> {
+    fn sent<'r>(&mut self, node: NodeId, sent: &'r Sent<'_>, conns: &Conns) -> Option<Sending<'r>> {
         let forged = self.injecting.take_if(|link| *link == sent.link).is_some();
         if forged && !sent.fate.is_lost() {
             self.forged.insert((sent.link, sent.n), ());
@@ -162,7 +175,7 @@ impl Evidence {
         if segment.has(Flags::SYN) && (forged || sent.forwarded && is_fresh) {
             self.cloud(end.conn);
             let (src, dst) = ends(&sent.packet, segment);
-            if let Some(live) = seen.conns.of(dst, src) {
+            if let Some(live) = conns.of(dst, src) {
                 self.cloud(live.conn);
             }
         }
@@ -171,11 +184,11 @@ impl Evidence {
         (is_own && is_clear).then_some(Sending { node, end, packet: (sent.link, sent.n), segment })
     }
 
-    fn arrived<'r>(&mut self, node: NodeId, arrived: &'r Arrived<'_>, seen: &Seen<'_>) -> Option<Coming<'r>> {
+    fn arrived<'r>(&mut self, node: NodeId, arrived: &'r Arrived<'_>, names: &Names) -> Option<Coming<'r>> {
         let forged = arrived.copy == 0 && !self.forged.is_empty() && {
             self.forged.remove(&(arrived.link, arrived.n)).is_some()
         };
-        if !self.is_home(node, arrived.packet.dst, seen.names) {
+        if !self.is_home(node, arrived.packet.dst, names) {
             let is_mistake = [DropReason::NotMine, DropReason::HostDown]
                 .map(|r| Some(Arrival::Dropped(r)))
                 .contains(&arrived.outcome);
@@ -261,8 +274,7 @@ mod tests {
     use super::*;
 
     /// Reports every piece of evidence, so that a test sees what passes.
-    #[derive(Default)]
-    struct Tell(Evidence);
+    struct Tell;
 
     impl Oracle for Tell {
         fn name(&self) -> &'static str {
@@ -273,8 +285,8 @@ mod tests {
             "this test"
         }
 
-        fn on_record(&mut self, record: &Record<'_>, seen: &mut Seen<'_>) {
-            let text = match self.0.look(record, seen) {
+        fn on_record(&mut self, _record: &Record<'_>, seen: &mut Seen<'_>) {
+            let text = match seen.sight {
                 Some(Sight::Sent(s)) => format!("sent c{} {:?}", s.end.conn.0 + 1, s.end.side),
                 Some(Sight::Came(c)) => format!("came c{} {:?} forged {}", c.end.conn.0 + 1, c.end.side, c.forged),
                 None => return,
@@ -285,7 +297,7 @@ mod tests {
 
     #[test]
     fn an_end_speaks_for_itself_and_a_router_for_nobody() {
-        let mut plant = Plant::new(Tell::default());
+        let mut plant = Plant::new(Tell);
         plant.handshake();
         plant.forget();
         plant.forward(Dir::Up, data(1, 1, "ab"));
@@ -296,7 +308,7 @@ mod tests {
 
     #[test]
     fn a_middlebox_is_no_end_even_under_its_own_address() {
-        let mut plant = Plant::new(Tell::default());
+        let mut plant = Plant::new(Tell);
         let n = plant.send(Dir::Up, syn(0));
         plant.forget();
         // The same packet reaches somebody it is not addressed to: from now on that one is a middlebox.
@@ -307,7 +319,7 @@ mod tests {
 
     #[test]
     fn an_injected_syn_clouds_both_incarnations_and_injected_data_is_forged() {
-        let mut plant = Plant::new(Tell::default());
+        let mut plant = Plant::new(Tell);
         plant.handshake();
         plant.forget();
         let n = plant.inject(Dir::Up, data(1, 1, "x"));

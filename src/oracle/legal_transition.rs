@@ -1,7 +1,7 @@
-use super::{Oracle, Seen};
+use super::{Hears, Oracle, Seen};
 use crate::endpoint::{Event, HostFault, State, Tuple};
 use crate::map::Map;
-use crate::trace::{Disturbance, NodeId, Record, What};
+use crate::trace::{Disturbance, NodeId, Pair, Record, What};
 
 pub(super) const NAME: &str = "legal-transition";
 
@@ -14,7 +14,7 @@ pub struct LegalTransition {
 #[derive(Default)]
 struct Host {
     /// Where each connection is that is not closed.
-    states: Map<Tuple, State>,
+    states: Map<(Pair, usize), State>,
     /// Its power is cut: what it says of connections that end by that needs no beginning.
     is_down: bool,
 }
@@ -26,6 +26,10 @@ impl Oracle for LegalTransition {
 
     fn source(&self) -> &'static str {
         "RFC 9293 3.3.2"
+    }
+
+    fn hears(&self) -> Hears {
+        Hears::NOTED | Hears::DISTURBED
     }
 
     fn on_record(&mut self, record: &Record<'_>, seen: &mut Seen<'_>) {
@@ -55,10 +59,11 @@ impl LegalTransition {
 
     fn moved(&mut self, node: NodeId, tuple: Tuple, (from, to): (State, State), seen: &mut Seen<'_>) {
         let host = self.host(node);
+        let end = Pair::of(tuple.local, tuple.remote);
         let known = match to {
             State::Closed if host.is_down => return,
-            State::Closed => host.states.remove(&tuple),
-            to => host.states.insert(tuple, to),
+            State::Closed => host.states.remove(&end),
+            to => host.states.insert(end, to),
         };
         let name = |seen: &Seen<'_>| {
             format!(

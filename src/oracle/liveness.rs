@@ -1,4 +1,4 @@
-use super::{NodeView, Oracle, Seen};
+use super::{Hears, NodeView, Oracle, Seen};
 use crate::endpoint::{ConnView, Event, HostFault, SockOpt, State};
 use crate::time::Span;
 use crate::trace::{Call, Disturbance, LinkId, NodeId, Record, What};
@@ -27,6 +27,10 @@ impl Oracle for Liveness {
 
     fn source(&self) -> &'static str {
         "RFC 9293 3.8"
+    }
+
+    fn hears(&self) -> Hears {
+        Hears::NOTED | Hears::CALLED | Hears::DISTURBED
     }
 
     fn on_record(&mut self, record: &Record<'_>, _seen: &mut Seen<'_>) {

@@ -10,10 +10,12 @@ mod ack_required;
 mod ack_storm;
 mod checksum;
 mod consistent_retransmission;
+mod ends;
 mod evidence;
 mod legal_transition;
 mod liveness;
 mod mtu;
+mod panel;
 #[cfg(test)]
 mod plant;
 mod queue_bounds;
@@ -29,6 +31,7 @@ pub use consistent_retransmission::ConsistentRetransmission;
 pub use legal_transition::LegalTransition;
 pub use liveness::Liveness;
 pub use mtu::Mtu;
+pub(crate) use panel::Panel;
 pub use queue_bounds::QueueBounds;
 pub use rto_growth::RtoGrowth;
 pub use stream_integrity::StreamIntegrity;
@@ -37,7 +40,7 @@ pub use window::Window;
 
 use crate::endpoint::{ConnView, ListenView};
 use crate::time::SimTime;
-use crate::trace::{Conns, Names, NodeId, Record};
+use crate::trace::{Conns, Names, NodeId, Record, What};
 
 /// One rule, checked from outside.
 pub trait Oracle: Send {
@@ -52,11 +55,49 @@ pub trait Oracle: Send {
         false
     }
 
+    /// What it needs to hear of; it is not called with anything else.
+    fn hears(&self) -> Hears {
+        Hears::all()
+    }
+
     /// Something happened.
     fn on_record(&mut self, record: &Record<'_>, seen: &mut Seen<'_>);
 
     /// Nothing more will happen. `nodes` shows each endpoint's connections and listeners, where it offers them.
     fn at_quiescence(&mut self, _nodes: &[NodeView], _seen: &mut Seen<'_>) {}
+}
+
+bitflags::bitflags! {
+    /// Kinds of records.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    pub struct Hears: u8 {
+        /// A packet was sent.
+        const SENT = 1;
+        /// A packet arrived.
+        const ARRIVED = 2;
+        /// Of these two, segments that prove something: an end sent it of its own accord, or it reached its end.
+        const SEGMENTS = 4;
+        /// An endpoint told something.
+        const NOTED = 8;
+        /// A socket call returned.
+        const CALLED = 16;
+        /// Something happened to the world.
+        const DISTURBED = 32;
+    }
+}
+
+impl Hears {
+    /// What kind `record` is of.
+    fn kind(record: &Record<'_>, is_evidence: bool) -> Hears {
+        let segment = if is_evidence { Hears::SEGMENTS } else { Hears::empty() };
+        match record.what {
+            What::Sent(_) => Hears::SENT | segment,
+            What::Arrived(_) => Hears::ARRIVED | segment,
+            What::Noted { .. } => Hears::NOTED,
+            What::Called(_) => Hears::CALLED,
+            What::Disturbed(_) | What::Violated { .. } => Hears::DISTURBED,
+        }
+    }
 }
 
 /// One endpoint at quiescence.
@@ -80,7 +121,10 @@ pub struct Seen<'a> {
     pub conns: &'a Conns,
     /// The instant.
     pub now: SimTime,
-    pub(crate) found: &'a mut Vec<Violation>,
+    /// What the record proves; nothing where it is not a segment of a known end, sent or come.
+    sight: Option<evidence::Sight<'a>>,
+    evidence: &'a evidence::Evidence,
+    found: &'a mut Vec<Violation>,
 }
 
 /// A broken rule.

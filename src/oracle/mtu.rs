@@ -1,6 +1,6 @@
-use super::evidence::{Coming, End, Evidence, Sending, Sight, ended, packet_name};
-use super::{Oracle, Seen};
-use crate::map::Map;
+use super::ends::Ends;
+use super::evidence::{Coming, Sending, Sight, ended, packet_name};
+use super::{Hears, Oracle, Seen};
 use crate::trace::{Record, Side};
 use crate::wire::Flags;
 
@@ -9,8 +9,7 @@ pub(super) const NAME: &str = "mtu";
 /// No segment larger than the peer can take: options and data within the MSS that reached the sender in a SYN.
 #[derive(Default)]
 pub struct Mtu {
-    evidence: Evidence,
-    senders: Map<End, Limit>,
+    senders: Ends<Limit>,
 }
 
 /// The largest MSS that any SYN told, and whether the sender was reported.
@@ -35,8 +34,12 @@ impl Oracle for Mtu {
         "RFC 9293 3.7.1"
     }
 
+    fn hears(&self) -> Hears {
+        Hears::SEGMENTS | Hears::NOTED
+    }
+
     fn on_record(&mut self, record: &Record<'_>, seen: &mut Seen<'_>) {
-        match self.evidence.look(record, seen) {
+        match seen.sight {
             Some(Sight::Sent(sending)) => self.sent(&sending, seen),
             Some(Sight::Came(coming)) => self.came(&coming, seen),
             None => {

@@ -1,6 +1,7 @@
 //! Records made by hand, to plant a broken rule in front of one oracle.
 
-use super::{NodeView, Oracle, Seen, Violation};
+use super::evidence::Evidence;
+use super::{Hears, NodeView, Oracle, Seen, Violation};
 use crate::endpoint::{Arrival, Errno, Event, State, Tuple};
 use crate::net::Fate;
 use crate::time::{SimTime, Span, ms};
@@ -27,6 +28,7 @@ pub(super) enum Dir {
 /// One oracle, and a world of two hosts for it to look at.
 pub(super) struct Plant<O> {
     oracle: O,
+    evidence: Evidence,
     names: Names,
     conns: Conns,
     found: Vec<Violation>,
@@ -79,7 +81,8 @@ impl<O: Oracle> Plant<O> {
             addrs: vec![(addr(CLIENT), CLIENT), (addr(SERVER), SERVER)],
         };
         let conns = Conns::default();
-        Plant { oracle, names, conns, found: Vec::new(), now: SimTime::ZERO, sent: [Vec::new(), Vec::new()] }
+        let (evidence, found, sent) = (Evidence::default(), Vec::new(), [Vec::new(), Vec::new()]);
+        Plant { oracle, evidence, names, conns, found, now: SimTime::ZERO, sent }
     }
 
     pub(super) fn wait(&mut self, span: Span) {
@@ -225,13 +228,19 @@ impl<O: Oracle> Plant<O> {
     }
 
     pub(super) fn rest(&mut self, nodes: &[NodeView]) {
-        let mut seen = Seen { names: &self.names, conns: &self.conns, now: self.now, found: &mut self.found };
-        self.oracle.at_quiescence(nodes, &mut seen);
+        self.evidence.settle();
+        let Plant { oracle, evidence, names, conns, found, now, .. } = self;
+        let mut seen = Seen { names, conns, now: *now, sight: None, evidence, found };
+        oracle.at_quiescence(nodes, &mut seen);
     }
 
     fn record(&mut self, node: NodeId, what: What<'_>) {
         let record = Record { at: self.now, node: Some(node), what };
-        let mut seen = Seen { names: &self.names, conns: &self.conns, now: self.now, found: &mut self.found };
-        self.oracle.on_record(&record, &mut seen);
+        let Plant { oracle, evidence, names, conns, found, now, .. } = self;
+        let sight = evidence.look(&record, names, conns);
+        let mut seen = Seen { names, conns, now: *now, sight, evidence, found };
+        if oracle.hears().intersects(Hears::kind(&record, sight.is_some())) {
+            oracle.on_record(&record, &mut seen);
+        }
     }
 }

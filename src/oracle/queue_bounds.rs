@@ -1,4 +1,4 @@
-use super::{NodeView, Oracle, Seen};
+use super::{Hears, NodeView, Oracle, Seen};
 use crate::endpoint::Event;
 use crate::trace::{NodeId, Record, What};
 use std::net::SocketAddr;
@@ -18,6 +18,10 @@ impl Oracle for QueueBounds {
 
     fn source(&self) -> &'static str {
         "listen(2)"
+    }
+
+    fn hears(&self) -> Hears {
+        Hears::NOTED
     }
 
     fn on_record(&mut self, record: &Record<'_>, seen: &mut Seen<'_>) {

@@ -1,6 +1,6 @@
-use super::evidence::{End, Evidence, Sending, Sight, ended, packet_name};
-use super::{Oracle, Seen};
-use crate::map::Map;
+use super::ends::Ends;
+use super::evidence::{Sending, Sight, ended, packet_name};
+use super::{Hears, Oracle, Seen};
 use crate::time::{SimTime, Span, ms};
 use crate::trace::{LinkId, Record};
 use crate::wire::{Flags, Seq};
@@ -13,8 +13,7 @@ pub(super) const NAME: &str = "rto-growth";
 /// one. The first two are left out, since a loss probe may be among them.
 #[derive(Default)]
 pub struct RtoGrowth {
-    evidence: Evidence,
-    senders: Map<End, Oldest>,
+    senders: Ends<Oldest>,
 }
 
 /// The oldest segment that waits for an acknowledgment, as far as the wire tells.
@@ -41,8 +40,12 @@ impl Oracle for RtoGrowth {
         "RFC 6298 5.5"
     }
 
+    fn hears(&self) -> Hears {
+        Hears::SEGMENTS | Hears::NOTED
+    }
+
     fn on_record(&mut self, record: &Record<'_>, seen: &mut Seen<'_>) {
-        match self.evidence.look(record, seen) {
+        match seen.sight {
             Some(Sight::Sent(sending)) => self.sent(&sending, seen),
             Some(Sight::Came(coming)) => {
                 self.senders.remove(&coming.end);
@@ -77,7 +80,7 @@ impl RtoGrowth {
         if segment.seq.gt(oldest.seq) {
             return;
         }
-        if segment.seq != oldest.seq || self.evidence.stirred_since(sending.node, oldest.last) {
+        if segment.seq != oldest.seq || seen.evidence.stirred_since(sending.node, oldest.last) {
             *oldest = fresh;
             return;
         }

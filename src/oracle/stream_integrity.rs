@@ -1,5 +1,6 @@
-use super::evidence::{Coming, End, Evidence, Sending, Sight, packet_name};
-use super::{Oracle, Seen};
+use super::ends::Ends;
+use super::evidence::{Coming, End, Sending, Sight, packet_name};
+use super::{Hears, Oracle, Seen};
 use crate::endpoint::{Event, Shutdown, State};
 use crate::map::Map;
 use crate::time::SimTime;
@@ -16,9 +17,8 @@ pub(super) const NAME: &str = "stream-integrity";
 /// and a 4-tuple whose next incarnation began before the former was accepted, end the check of that direction.
 #[derive(Default)]
 pub struct StreamIntegrity {
-    evidence: Evidence,
     /// By the writing end.
-    flows: Map<End, Flow>,
+    flows: Ends<Flow>,
     /// The end that each named socket is, fixed when it is first seen.
     sockets: Map<StreamId, End>,
     /// The incarnation in which an accepting end last answered a SYN.
@@ -74,8 +74,12 @@ impl Oracle for StreamIntegrity {
         "RFC 9293 3.8"
     }
 
+    fn hears(&self) -> Hears {
+        Hears::SEGMENTS | Hears::NOTED | Hears::CALLED
+    }
+
     fn on_record(&mut self, record: &Record<'_>, seen: &mut Seen<'_>) {
-        match self.evidence.look(record, seen) {
+        match seen.sight {
             Some(Sight::Sent(sending)) => return self.sent(&sending, seen),
             Some(Sight::Came(coming)) => return self.came(&coming, record.at),
             None => {}
@@ -173,7 +177,7 @@ impl StreamIntegrity {
             }
             return;
         };
-        if called.tuple.is_some_and(|tuple| tuple.local == tuple.remote) || self.evidence.is_clouded(end.conn) {
+        if called.tuple.is_some_and(|tuple| tuple.local == tuple.remote) || seen.evidence.is_clouded(end.conn) {
             return;
         }
         self.flow(end).writer = Some(node);

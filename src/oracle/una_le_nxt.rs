@@ -1,7 +1,7 @@
-use super::evidence::{Coming, End, Evidence, Sending, Sight, ended, packet_name};
-use super::{NodeView, Oracle, Seen};
+use super::ends::Ends;
+use super::evidence::{Coming, End, Sending, Sight, ended, packet_name};
+use super::{Hears, NodeView, Oracle, Seen};
 use crate::endpoint::ConnView;
-use crate::map::Map;
 use crate::trace::{NodeId, Record};
 use crate::wire::{Flags, Seq};
 
@@ -10,8 +10,7 @@ pub(super) const NAME: &str = "una-le-nxt";
 /// Sequence variables keep their order: nobody acknowledges what never came, and `snd.una` does not pass `snd.nxt`.
 #[derive(Default)]
 pub struct UnaLeNxt {
-    evidence: Evidence,
-    receivers: Map<End, Heard>,
+    receivers: Ends<Heard>,
 }
 
 /// The highest sequence number that has reached an end, one past the last byte.
@@ -29,8 +28,12 @@ impl Oracle for UnaLeNxt {
         "RFC 9293 3.4"
     }
 
+    fn hears(&self) -> Hears {
+        Hears::SEGMENTS | Hears::NOTED
+    }
+
     fn on_record(&mut self, record: &Record<'_>, seen: &mut Seen<'_>) {
-        match self.evidence.look(record, seen) {
+        match seen.sight {
             Some(Sight::Sent(sending)) => self.sent(&sending, seen),
             Some(Sight::Came(coming)) => self.came(&coming, seen),
             None => {

@@ -1,6 +1,6 @@
-use super::evidence::{Coming, End, Evidence, Sending, Sight, ended, packet_name};
-use super::{Oracle, Seen};
-use crate::map::Map;
+use super::ends::Ends;
+use super::evidence::{Coming, Sending, Sight, ended, packet_name};
+use super::{Hears, Oracle, Seen};
 use crate::trace::{LinkId, Record};
 use crate::wire::{Flags, Seq};
 
@@ -9,8 +9,7 @@ pub(super) const NAME: &str = "window";
 /// No data beyond the right edge of any window that has reached the sender, but for a probe of one byte.
 #[derive(Default)]
 pub struct Window {
-    evidence: Evidence,
-    senders: Map<End, Sender>,
+    senders: Ends<Sender>,
 }
 
 /// What a sender knows of its peer's window.
@@ -35,8 +34,12 @@ impl Oracle for Window {
         "RFC 9293 3.8.6"
     }
 
+    fn hears(&self) -> Hears {
+        Hears::SEGMENTS | Hears::NOTED
+    }
+
     fn on_record(&mut self, record: &Record<'_>, seen: &mut Seen<'_>) {
-        match self.evidence.look(record, seen) {
+        match seen.sight {
             Some(Sight::Sent(sending)) => self.sent(&sending, seen),
             Some(Sight::Came(coming)) => self.came(&coming),
             None => {
@@ -87,6 +90,12 @@ impl Window {
         let Some(sender) = self.senders.get_mut(&sending.end) else { return };
         let iss = seen.conns.get(sending.end.conn).and_then(|conn| conn.iss(sending.end.side));
         let first = sender.syn_window.zip(iss).map(|(window, iss)| iss + 1 + u32::from(window));
+        // Once left behind it must not come back when sequence numbers have gone half round.
+        if let (Some((edge, _)), Some(first)) = (sender.edge, first)
+            && edge.ge(first)
+        {
+            sender.syn_window = None;
+        }
         let Some(edge) = (match (sender.edge, first) {
             (Some((edge, _)), Some(first)) => Some(edge.max(first)),
             (Some((edge, _)), None) => Some(edge),
@@ -174,5 +183,16 @@ mod tests {
             plant.send(Dir::Up, data(3001, 1, &"x".repeat(1000)));
             assert_eq!(plant.texts().is_empty(), holds);
         }
+    }
+
+    #[test]
+    fn the_window_of_a_syn_does_not_come_back_half_a_round_later() {
+        let mut plant = Plant::new(Window::default());
+        plant.handshake();
+        for at in [0x4000_0000, 0x7000_0000, 0x9000_0000] {
+            plant.pass(Dir::Down, ack(1, at));
+            plant.send(Dir::Up, data(at, 1, "ab"));
+        }
+        plant.holds();
     }
 }

@@ -1,10 +1,13 @@
 //! From an instance to a network: hosts, middleboxes, links.
 
-use super::{Burst, Delay, Error, Fact, Host, Instance, Isn, Middlebox, Nature, Path, PrefixKind, Refusal, Spanned};
+use super::{
+    Burst, Delay, Error, Fact, Host, Instance, Isn, Kind, Middlebox, Nature, Path, PrefixKind, Refusal, Spanned,
+};
 use crate::endpoint::IfaceId;
 use crate::host::{HostConfig, IsnPolicy, Profile, Teaching, UnknownProfile};
 use crate::middlebox::{self, Firewall, Limits, Nat, Router};
 use crate::net::{Dist, Link};
+use crate::oracle;
 use crate::sim::apps::Raw;
 use crate::sim::{Prefix, Sim, Void};
 use crate::tcp::Handshake;
@@ -17,6 +20,12 @@ pub(super) type Hosts = BTreeMap<String, NodeId>;
 
 /// Attaches everything that `instance` declares to `sim`.
 pub(super) fn build(instance: &Instance, sim: &mut Sim) -> Result<Hosts, Error> {
+    for violation in &instance.expect.violates {
+        if !oracle::names().any(|name| name == violation.oracle.as_str()) {
+            let (name, known) = (violation.oracle.to_string(), oracle::names().map(str::to_owned).collect());
+            return Err(instance.mistake(&violation.oracle, Fact::UnknownName { kind: Kind::Oracle, name, known }));
+        }
+    }
     let mut hosts = Hosts::new();
     for host in &instance.hosts {
         for name in instance.members(&host.name) {

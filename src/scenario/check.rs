@@ -9,6 +9,7 @@ use super::host::Nature;
 use super::instance::Instance;
 use super::limit;
 use super::link::LinkEnds;
+use super::load::Traffic;
 use super::script::Step;
 use super::verb::{Target, Verb};
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,6 +24,7 @@ pub(super) fn check(instance: &Instance, sink: &mut Sink) {
     check_links(instance, sink);
     check_addresses(instance, sink);
     check_hosts(instance, sink);
+    check_floods(instance, sink);
     check_ports(instance, sink);
     check_circles(&instance.steps, sink);
 }
@@ -176,6 +178,18 @@ fn check_hosts(instance: &Instance, sink: &mut Sink) {
             What::Netstat { host, .. } | What::Counter { host, .. } => one(host, true),
             What::Queue { listener, .. } => one(&listener.host, true),
             _ => {}
+        }
+    }
+}
+
+/// Spoofed addresses are of the family of the address that they are to reach; a host's is chosen to fit.
+fn check_floods(instance: &Instance, sink: &mut Sink) {
+    for load in &instance.loads {
+        if let (Traffic::SynFlood { from: (from, _), .. }, Target::Addr(to)) = (&load.traffic, &load.to)
+            && from.is_ipv4() != to.is_ipv4()
+        {
+            let why = format!("no SYN goes from {from} to {to}, which is of the other family");
+            sink.place(load.name.span(), Fact::NotApplicable { what: load.name.to_string(), why });
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::sim::{AppId, Connect, Prefix, Stream};
 use crate::time::Span;
 use crate::trace::{NodeId, What};
 use crate::wire::{Body, Packet, Payload};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 impl Player<'_> {
     /// Does what `verb` says; gives the call that it began, where it is one.
@@ -142,6 +142,17 @@ impl Player<'_> {
         }
     }
 
+    /// The address of a target in the family of `peer`, whatever the IP version of this run.
+    fn target_facing(&self, target: &Target, peer: IpAddr) -> Option<SocketAddr> {
+        match target {
+            Target::Addr(addr) => Some(*addr).filter(|addr| addr.is_ipv4() == peer.is_ipv4()),
+            Target::Host { host, port } => {
+                let addr = self.sim.addr_of(*self.hosts.get(host.as_str())?, peer.is_ipv6())?;
+                Some(SocketAddr::new(addr, *port))
+            }
+        }
+    }
+
     fn unspecified(&self) -> std::net::IpAddr {
         match self.instance.ip {
             IpVersion::V4 => std::net::Ipv4Addr::UNSPECIFIED.into(),
@@ -211,6 +222,8 @@ impl Player<'_> {
             let Some(&host) = self.hosts.get(name) else { continue };
             match load.traffic {
                 Traffic::SynFlood { from: (addr, len), rate, count } => {
+                    // Spoofed addresses have a family of their own; a server listens to both.
+                    let Some(to) = self.target_facing(&load.to, addr) else { continue };
                     let (at, from) = (self.sim.host_now(host), Prefix { addr, len });
                     let flood = SynFlood { at, rate: (rate.count, rate.per), count, from, to };
                     self.sim.raw(host, |raw| raw.syn_flood(flood));

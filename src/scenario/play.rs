@@ -1,6 +1,7 @@
 //! Playing an instance: its steps at their times, after each other, or when something is seen.
 
 use super::build::{Hosts, build};
+use super::excerpt::excerpt;
 use super::judge::{Failure, Judge};
 use super::perform::ending;
 use super::{Disturbance, Error, Instance, LinkEnds, Nature, Outcome, Start, Verb};
@@ -27,6 +28,11 @@ impl Played {
         Trace { verdict: Some(self.verdict()), ..self.sim.trace() }
     }
 
+    /// The story as a snapshot keeps it: whole, or the two ends of a long one with the digest of all of it between.
+    pub fn snapshot(&self) -> String {
+        excerpt(&self.trace().story().to_string(), &self.sim.digest().to_string())
+    }
+
     /// The verdict, expectations included.
     pub fn verdict(&self) -> Verdict {
         let mut verdict = self.sim.outcome().verdict();
@@ -38,15 +44,42 @@ impl Played {
 }
 
 /// Plays `instance` of the sim `name` under `seed`. Expectations are held against what is kept of the run:
-/// [`Keep::Story`] or [`Keep::Full`].
+/// [`Keep::Story`] or [`Keep::Full`]. Where a step waits for something to be seen, at least the story is kept.
 pub fn play(name: &str, instance: &Instance, seed: u64, keep: Keep) -> Result<Played, Error> {
+    play_prepared(name, instance, seed, keep, |_| {})
+}
+
+/// Like [`play`], after `prepare` has changed the run that was built: other oracles, impairments masked.
+pub fn play_prepared(
+    name: &str,
+    instance: &Instance,
+    seed: u64,
+    keep: Keep,
+    prepare: impl FnOnce(&mut Sim),
+) -> Result<Played, Error> {
+    let keep = match keep {
+        Keep::Nothing | Keep::Last(_) if waits(instance) => Keep::Story,
+        keep => keep,
+    };
     let mut sim = Sim::with(seed, keep);
     let hosts = build(instance, &mut sim)?;
     sim.set_header(header(name, instance, seed));
+    prepare(&mut sim);
     let mut player = Player::new(instance, sim, hosts);
     player.faults();
     player.run();
     Ok(player.finish())
+}
+
+/// Whether anything starts when something is seen in the records.
+fn waits(instance: &Instance) -> bool {
+    let loads = instance.loads.iter().map(|load| &load.start);
+    let timed = instance.faults.iter().filter_map(|fault| match &fault.disturbance {
+        Disturbance::Timed { start, .. } => Some(start),
+        Disturbance::Packets { .. } => None,
+    });
+    let mut starts = instance.steps.iter().map(|step| &step.start).chain(loads).chain(timed);
+    starts.any(|start| matches!(start, Start::When { .. }))
 }
 
 /// Everything that is done at some time: steps, loads, timed faults, in the order of the file.

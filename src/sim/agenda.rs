@@ -194,7 +194,7 @@ mod tests {
         let mut list = std::collections::BTreeMap::new();
         for _ in 0..20_000 {
             let source = u32::try_from(below(random.word(), 40)).unwrap();
-            let time = (random.word() % 3 > 0).then(|| at(below(random.word(), 1_000)));
+            let time = (!random.word().is_multiple_of(3)).then(|| at(below(random.word(), 1_000)));
             agenda.set(Class::Timeout, source, time);
             match time {
                 Some(time) => list.insert(source, time),

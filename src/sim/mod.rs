@@ -220,7 +220,7 @@ impl Sim {
     }
 
     fn record(&mut self, node: Option<NodeId>, what: What<'_>) {
-        self.recorder.take(Record { at: self.now, node, what });
+        self.recorder.take(&Record { at: self.now, node, what });
     }
 
     /// Puts an endpoint's next timeout and its applications' next wake-up on the agenda.
@@ -319,16 +319,14 @@ impl Sim {
     ) {
         // Calls nest (a blocking call is made of others), so their marks need sorting; equal marks keep their order.
         calls.sort_by_key(|&(mark, _)| mark);
-        let mut calls = calls.drain(..).peekable();
+        let mut calls = calls.drain(..);
         for (at, effect) in effects.drain(..).enumerate() {
-            while let Some((_, called)) = calls.next_if(|&(mark, _)| mark <= at) {
-                self.recorder.take(Record { at: self.now, node: Some(node), what: What::Called(called) });
+            while calls.as_slice().first().is_some_and(|&(mark, _)| mark <= at) {
+                calls.next().into_iter().for_each(|(_, called)| self.record(Some(node), What::Called(called)));
             }
             self.one_effect(node, effect);
         }
-        for (_, called) in calls {
-            self.recorder.take(Record { at: self.now, node: Some(node), what: What::Called(called) });
-        }
+        calls.for_each(|(_, called)| self.record(Some(node), What::Called(called)));
         self.rearm(node);
     }
 }

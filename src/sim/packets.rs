@@ -13,7 +13,6 @@ use crate::time::{SimTime, Span};
 use crate::trace::{Arrived, Belongs, ConnId, LinkId, NodeId, Sent, Side, What};
 use crate::wire::{self, Body, Icmp, IcmpKind, Packet, Payload};
 use std::borrow::Cow;
-use std::net::SocketAddr;
 
 /// The faults that are forced on chosen packets, each with the number of packets that its selector has met.
 #[derive(Default)]
@@ -183,7 +182,9 @@ impl Sim {
             Some(bit) => corrupted(&arrived.packet, bit),
             None => arrived.packet,
         };
-        let here = conn.and_then(|conn| self.other_view(&packet, conn));
+        // The incarnation that the receiver is in, where the packet was sent in another.
+        let view = |conn: Belongs| self.recorder.conns.came(&packet, conn).filter(|here| here.conn != conn.conn);
+        let here = conn.and_then(view);
         let mut effects = std::mem::take(&mut self.effects);
         let detail = self.recorder.wants_detail();
         let place = &mut self.nodes[node.0 as usize];
@@ -199,13 +200,6 @@ impl Sim {
         effects.retain(|effect| !matches!(effect, Effect::Note(Event::Arrival(_))));
         self.carry_out(node, &mut effects);
         self.effects = effects;
-    }
-
-    /// The incarnation that the receiver is in, where the packet was sent in another.
-    fn other_view(&self, packet: &Packet, conn: Belongs) -> Option<Belongs> {
-        let (src_port, dst_port) = packet.ports()?;
-        let (local, remote) = (SocketAddr::new(packet.dst, dst_port), SocketAddr::new(packet.src, src_port));
-        self.recorder.conns.of(local, remote).filter(|here| here.conn != conn.conn)
     }
 
     pub(super) fn check_network_budget(&self) -> Result<(), Exceeded> {

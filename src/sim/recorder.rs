@@ -1,5 +1,5 @@
 use crate::endpoint::Event;
-use crate::oracle::{NodeView, Oracle, Seen, Violation};
+use crate::oracle::{NodeView, Oracle, Panel, Violation};
 use crate::time::SimTime;
 use crate::trace::{Conns, Digest, Digester, Keep, LinkId, LinkName, Names, NodeId, Record, StreamId, What};
 use crate::wire::{BodyText, Notation};
@@ -11,12 +11,11 @@ pub(super) struct Recorder {
     pub(super) names: Names,
     pub(super) conns: Conns,
     pub(super) violations: Vec<Violation>,
-    oracles: Vec<Box<dyn Oracle>>,
+    oracles: Panel,
     oracle_wants_detail: bool,
     digester: Digester,
     keep: Keep,
     records: VecDeque<Record<'static>>,
-    found: Vec<Violation>,
     accepted: u32,
     connected: u32,
     pub(super) packets: u64,
@@ -30,11 +29,10 @@ impl Recorder {
             conns: Conns::default(),
             violations: Vec::new(),
             oracle_wants_detail: oracles.iter().any(|oracle| oracle.wants_detail()),
-            oracles,
+            oracles: Panel::new(oracles),
             digester: Digester::default(),
             keep,
             records: VecDeque::new(),
-            found: Vec::new(),
             accepted: 0,
             connected: 0,
             packets: 0,
@@ -87,26 +85,23 @@ impl Recorder {
 
     pub(super) fn set_oracles(&mut self, oracles: Vec<Box<dyn Oracle>>) {
         self.oracle_wants_detail = oracles.iter().any(|oracle| oracle.wants_detail());
-        self.oracles = oracles;
+        self.oracles.set(oracles);
     }
 
     pub(super) fn oracles(&self) -> impl Iterator<Item = &dyn Oracle> {
-        self.oracles.iter().map(|oracle| &**oracle)
+        self.oracles.iter()
     }
 
-    pub(super) fn take(&mut self, record: Record<'_>) {
-        self.digester.take(&record);
-        self.tell(&record);
+    pub(super) fn take(&mut self, record: &Record<'_>) {
+        self.digester.take(record);
+        self.tell(record);
         if let What::Sent(sent) = &record.what {
             self.packets += 1;
             self.lost += u64::from(sent.fate.is_lost());
         }
-        let mut seen = Seen { names: &self.names, conns: &self.conns, now: record.at, found: &mut self.found };
-        for oracle in &mut self.oracles {
-            oracle.on_record(&record, &mut seen);
-        }
+        let found = std::mem::take(self.oracles.take(record, &self.names, &self.conns));
         self.remember(record);
-        self.settle();
+        self.settle(found);
     }
 
     /// The same as `tracing` events, with virtual time: transitions, calls and disturbances at DEBUG, packets at TRACE.
@@ -135,11 +130,8 @@ impl Recorder {
     }
 
     pub(super) fn quiescent(&mut self, now: SimTime, nodes: &[NodeView]) {
-        let mut seen = Seen { names: &self.names, conns: &self.conns, now, found: &mut self.found };
-        for oracle in &mut self.oracles {
-            oracle.at_quiescence(nodes, &mut seen);
-        }
-        self.settle();
+        let found = std::mem::take(self.oracles.quiescent(nodes, &self.names, &self.conns, now));
+        self.settle(found);
     }
 
     pub(super) fn digest(&self) -> Digest {
@@ -150,26 +142,25 @@ impl Recorder {
         &self.records
     }
 
-    fn remember(&mut self, record: Record<'_>) {
+    fn remember(&mut self, record: &Record<'_>) {
         match self.keep {
-            Keep::Nothing => {}
-            Keep::Story if is_detail(&record.what) => {}
-            Keep::Story | Keep::Full => self.records.push_back(record.into_owned()),
+            Keep::Nothing => return,
+            Keep::Story if is_detail(&record.what) => return,
+            Keep::Story | Keep::Full => {}
             Keep::Last(most) => {
                 if self.records.len() >= most {
                     self.records.pop_front();
                 }
-                self.records.push_back(record.into_owned());
             }
         }
+        self.records.push_back(record.clone().into_owned());
     }
 
     /// Moves what the oracles found into the list of violations and into the trace.
-    fn settle(&mut self) {
-        while !self.found.is_empty() {
-            let violation = self.found.remove(0);
+    fn settle(&mut self, found: Vec<Violation>) {
+        for violation in found {
             let what = What::Violated { rule: violation.oracle, text: violation.text.clone() };
-            self.remember(Record { at: violation.at, node: violation.node, what });
+            self.remember(&Record { at: violation.at, node: violation.node, what });
             self.violations.push(violation);
         }
     }

@@ -17,7 +17,7 @@ pub(super) struct Rcv {
     pub(super) urgent: Option<Urgent>,
     /// Shift of our window field (RFC 7323 2).
     pub(super) shift: u8,
-    /// Greatest data segment seen: what counts as full for delayed ACKs.
+    /// What counts as a full segment for delayed ACKs: the default MSS, or the greatest segment seen if that is more.
     pub(super) mss: u32,
     /// The acknowledgment number of the last segment we sent.
     pub(super) last_ack: Seq,
@@ -58,14 +58,14 @@ pub(super) enum Taken {
 
 impl Rcv {
     /// Before the peer's SYN: only the buffer is known.
-    pub(super) fn new(buf: u32) -> Rcv {
+    pub(super) fn new(buf: u32, least_mss: u16) -> Rcv {
         Rcv {
             irs: Seq(0),
             nxt: Seq(0),
             edge: Seq(0),
             urgent: None,
             shift: 0,
-            mss: 0,
+            mss: u32::from(least_mss),
             last_ack: Seq(0),
             fin: None,
             reader: Reader::Present,
@@ -222,7 +222,7 @@ mod tests {
     use super::*;
 
     fn rcv() -> Rcv {
-        let mut rcv = Rcv::new(1000);
+        let mut rcv = Rcv::new(1000, 100);
         rcv.synchronize(Seq(u32::MAX - 4));
         rcv
     }

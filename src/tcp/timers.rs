@@ -32,39 +32,45 @@ impl Timer {
 /// When each timer fires, if it is armed.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Timers {
-    at: [Option<HostTime>; Timer::ALL.len()],
+    armed: [Option<Armed>; Timer::ALL.len()],
+}
+
+/// A timer that runs.
+#[derive(Clone, Copy, Debug)]
+struct Armed {
+    at: HostTime,
+    /// How long it was set for.
+    span: Span,
 }
 
 impl Timers {
-    pub(super) fn get(&self, timer: Timer) -> Option<HostTime> {
-        self.at[timer as usize]
+    pub(super) fn is_armed(&self, timer: Timer) -> bool {
+        self.armed[timer as usize].is_some()
     }
 
     /// Arms `timer` to fire `span` from now.
     pub(super) fn set(&mut self, cx: &mut Context<'_>, timer: Timer, span: Span) {
         let at = cx.now + span;
-        self.at[timer as usize] = Some(at);
+        self.armed[timer as usize] = Some(Armed { at, span });
         cx.timer(timer.kind(), TimerChange::Set(at));
     }
 
     pub(super) fn stop(&mut self, timer: Timer) {
-        self.at[timer as usize] = None;
+        self.armed[timer as usize] = None;
     }
 
     pub(super) fn stop_all(&mut self) {
         *self = Timers::default();
     }
 
-    /// Disarms `timer` and says so, if its instant has come.
-    pub(super) fn take_due(&mut self, timer: Timer, now: HostTime) -> bool {
-        let due = self.at[timer as usize].is_some_and(|at| at <= now);
-        if due {
-            self.stop(timer);
-        }
-        due
+    /// Disarms `timer` if its instant has come; how long it was set for.
+    pub(super) fn take_due(&mut self, timer: Timer, now: HostTime) -> Option<Span> {
+        let due = self.armed[timer as usize].filter(|armed| armed.at <= now)?;
+        self.stop(timer);
+        Some(due.span)
     }
 
     pub(super) fn next(&self) -> Option<HostTime> {
-        self.at.iter().flatten().min().copied()
+        self.armed.iter().flatten().map(|armed| armed.at).min()
     }
 }

@@ -6,7 +6,8 @@
 use crate::endpoint::{State, Tuple};
 use crate::map::Map;
 use crate::wire::{Flags, Packet, Segment, Seq};
-use std::net::SocketAddr;
+use std::hash::{Hash, Hasher};
+use std::net::{IpAddr, SocketAddr};
 
 /// One incarnation, numbered from 0 in the order of their first SYNs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -41,6 +42,9 @@ pub struct Incarnation {
     /// Initial sequence numbers: the opener's, the other's.
     pub iss: [Option<Seq>; 2],
     name: Option<String>,
+    /// Where its 4-tuple is in [`Conns::current`], and which end of that the opener is.
+    slot: u32,
+    opener_end: usize,
 }
 
 impl Incarnation {
@@ -68,16 +72,46 @@ pub struct Belongs {
 #[derive(Clone, Debug, Default)]
 pub struct Conns {
     all: Vec<Incarnation>,
-    current: Map<(SocketAddr, SocketAddr), Current>,
+    slots: Map<Pair, u32>,
+    current: Vec<Current>,
     names: Map<(SocketAddr, SocketAddr), String>,
 }
 
-/// The incarnations that the two ends of a 4-tuple are in, lower address first.
+/// The incarnations that the two ends of a 4-tuple are in, the lesser address first.
 #[derive(Clone, Copy, Debug, Default)]
 struct Current([Option<ConnId>; 2]);
 
-fn ordered(a: SocketAddr, b: SocketAddr) -> ((SocketAddr, SocketAddr), usize) {
-    if a <= b { ((a, b), 0) } else { ((b, a), 1) }
+/// A 4-tuple, the same from both ends, as plain numbers: it is looked up with every packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Pair {
+    addrs: [u128; 2],
+    ports: u64,
+}
+
+impl Pair {
+    /// The pair, and whether `local` is its first end or its second.
+    pub(crate) fn of(local: SocketAddr, remote: SocketAddr) -> (Pair, usize) {
+        let ((a, a_port), (b, b_port)) = (numbers(local), numbers(remote));
+        let pair = |addrs, first: u64, second: u64| Pair { addrs, ports: first << 32 | second };
+        if (a, a_port) <= (b, b_port) { (pair([a, b], a_port, b_port), 0) } else { (pair([b, a], b_port, a_port), 1) }
+    }
+}
+
+/// Two words tell nearly all pairs apart: the low halves of the addresses, and the ports.
+impl Hash for Pair {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let low = |addr: u128| u64::try_from(addr & u128::from(u64::MAX)).unwrap_or(0);
+        state.write_u64(low(self.addrs[0]) ^ low(self.addrs[1]).rotate_left(32));
+        state.write_u64(self.ports);
+    }
+}
+
+/// Address and port; the port tells the family too.
+fn numbers(addr: SocketAddr) -> (u128, u64) {
+    match addr.ip() {
+        IpAddr::V4(ip) => (u128::from(ip.to_bits()), u64::from(addr.port())),
+        IpAddr::V6(ip) => (ip.to_bits(), 1 << 16 | u64::from(addr.port())),
+    }
 }
 
 impl Conns {
@@ -118,10 +152,27 @@ impl Conns {
 
     /// The incarnation that the end `local` of this 4-tuple is in.
     pub fn of(&self, local: SocketAddr, remote: SocketAddr) -> Option<Belongs> {
-        let (key, end) = ordered(local, remote);
-        let current = self.current.get(&key)?;
-        let conn = current.0[end].or(current.0[1 - end])?;
-        Some(self.belongs(conn, local))
+        let (pair, end) = Pair::of(local, remote);
+        self.of_end(*self.slots.get(&pair)?, end)
+    }
+
+    /// The incarnation that the receiver of `packet`, which was sent in `sent`, is in.
+    pub fn came(&self, packet: &Packet, sent: Belongs) -> Option<Belongs> {
+        let (src_port, dst_port) = packet.ports()?;
+        let (local, remote) = (SocketAddr::new(packet.dst, dst_port), SocketAddr::new(packet.src, src_port));
+        let Incarnation { opener, other, slot, opener_end, .. } = self.get(sent.conn)?;
+        let (from, to, end) = match sent.from {
+            Side::Opener => (opener, other, 1 - opener_end),
+            Side::Other => (other, opener, *opener_end),
+        };
+        // Ports may have been changed on the way; and both ends of a connection to itself are one.
+        if (*to, *from) == (local, remote) && to != from { self.of_end(*slot, end) } else { self.of(local, remote) }
+    }
+
+    fn of_end(&self, slot: u32, end: usize) -> Option<Belongs> {
+        let current = self.current[slot as usize].0;
+        let conn = current[end].or(current[1 - end])?;
+        Some(self.belongs(conn, end))
     }
 
     /// Looks at a packet as it is sent, and says where it belongs; nothing for what is not TCP, and for segments
@@ -137,11 +188,11 @@ impl Conns {
     }
 
     fn syn(&mut self, local: SocketAddr, remote: SocketAddr, segment: &Segment) -> Belongs {
-        let (key, end) = ordered(local, remote);
-        let current = self.current.get(&key).copied().unwrap_or_default();
+        let (slot, end) = self.slot(local, remote);
+        let current = self.current[slot as usize];
         // A retransmission, or the SYN of a connection whose state changed before it was sent.
         if let Some(conn) = current.0[end] {
-            let belongs = self.belongs(conn, local);
+            let belongs = self.belongs(conn, end);
             let iss = self.all[conn.0 as usize].iss[belongs.from as usize].get_or_insert(segment.seq);
             if *iss == segment.seq {
                 return belongs;
@@ -149,79 +200,70 @@ impl Conns {
         }
         // The other end's SYN waits for ours: an answer to it, or both opened at once.
         if let Some(conn) = current.0[1 - end]
-            && self.iss_of(conn, local).is_none()
-            && self.answers(conn, remote, segment)
+            && self.iss_of(conn, end).is_none()
+            && self.answers(conn, 1 - end, segment)
         {
-            return self.join(key, end, conn, local, segment.seq);
+            let belongs = self.belongs(conn, end);
+            self.all[conn.0 as usize].iss[belongs.from as usize] = Some(segment.seq);
+            self.current[slot as usize].0[end] = Some(conn);
+            return belongs;
         }
         self.open(local, remote, Some(segment.seq))
     }
 
     /// The state of `tuple` is about to become `to`, before the SYN that goes with it is sent.
     pub fn transition(&mut self, tuple: Tuple, from: State, to: State) -> Option<Belongs> {
-        let (key, end) = ordered(tuple.local, tuple.remote);
         match (from, to) {
-            (State::Closed, State::SynSent) => Some(self.active_open(key, end, tuple)),
+            (State::Closed, State::SynSent) => Some(self.open(tuple.local, tuple.remote, None)),
             (State::Closed | State::Listen, State::SynReceived | State::Established) => {
-                let conn = self.current.get(&key)?.0[1 - end]?;
-                self.current.get_mut(&key)?.0[end] = Some(conn);
-                Some(self.belongs(conn, tuple.local))
+                let (pair, end) = Pair::of(tuple.local, tuple.remote);
+                let current = &mut self.current[*self.slots.get(&pair)? as usize];
+                let conn = current.0[1 - end]?;
+                current.0[end] = Some(conn);
+                Some(self.belongs(conn, end))
             }
             _ => self.of(tuple.local, tuple.remote),
         }
     }
 
-    /// An active open begins an incarnation, or joins the one that the other end has opened towards it meanwhile.
-    fn active_open(&mut self, key: (SocketAddr, SocketAddr), end: usize, tuple: Tuple) -> Belongs {
-        let theirs = self.current.get(&key).and_then(|current| current.0[1 - end]);
-        match theirs.filter(|conn| self.iss_of(*conn, tuple.local).is_none()) {
-            Some(conn) => {
-                self.current.get_or_insert_with(key, Current::default).0[end] = Some(conn);
-                self.belongs(conn, tuple.local)
-            }
-            None => self.open(tuple.local, tuple.remote, None),
-        }
-    }
-
     fn open(&mut self, local: SocketAddr, remote: SocketAddr, iss: Option<Seq>) -> Belongs {
-        let (key, end) = ordered(local, remote);
-        let conn = ConnId(u32::try_from(self.all.len()).expect("fewer than 2^32 connections"));
+        let (slot, end) = self.slot(local, remote);
+        let conn = ConnId(number(self.all.len()));
         let name = self.names.remove(&(local, remote));
-        self.all.push(Incarnation { opener: local, other: remote, iss: [iss, None], name });
-        let slot = self.current.get_or_insert_with(key, Current::default);
-        slot.0[end] = Some(conn);
+        self.all.push(Incarnation { opener: local, other: remote, iss: [iss, None], name, slot, opener_end: end });
+        self.current[slot as usize].0[end] = Some(conn);
         Belongs { conn, from: Side::Opener }
     }
 
-    fn join(
-        &mut self,
-        key: (SocketAddr, SocketAddr),
-        end: usize,
-        conn: ConnId,
-        local: SocketAddr,
-        iss: Seq,
-    ) -> Belongs {
-        let belongs = self.belongs(conn, local);
-        self.all[conn.0 as usize].iss[belongs.from as usize] = Some(iss);
-        let slot = self.current.get_or_insert_with(key, Current::default);
-        slot.0[end] = Some(conn);
-        belongs
+    /// The slot of a 4-tuple, made at its first use, and which of its ends `local` is.
+    fn slot(&mut self, local: SocketAddr, remote: SocketAddr) -> (u32, usize) {
+        let (pair, end) = Pair::of(local, remote);
+        let current = &mut self.current;
+        let slot = *self.slots.get_or_insert_with(pair, || {
+            current.push(Current::default());
+            number(current.len() - 1)
+        });
+        (slot, end)
     }
 
-    /// Whether a SYN from the end that has none yet belongs to `conn`, which `remote` opened.
-    fn answers(&self, conn: ConnId, remote: SocketAddr, segment: &Segment) -> bool {
-        !segment.has(Flags::ACK) || self.iss_of(conn, remote).is_some_and(|iss| segment.ack == iss + 1)
+    /// Whether a SYN from the end that has none yet belongs to `conn`, which the end `opener` opened.
+    fn answers(&self, conn: ConnId, opener: usize, segment: &Segment) -> bool {
+        !segment.has(Flags::ACK) || self.iss_of(conn, opener).is_some_and(|iss| segment.ack == iss + 1)
     }
 
-    fn iss_of(&self, conn: ConnId, end: SocketAddr) -> Option<Seq> {
+    fn iss_of(&self, conn: ConnId, end: usize) -> Option<Seq> {
         let belongs = self.belongs(conn, end);
         self.all[conn.0 as usize].iss(belongs.from)
     }
 
-    fn belongs(&self, conn: ConnId, end: SocketAddr) -> Belongs {
-        let from = if self.all[conn.0 as usize].opener == end { Side::Opener } else { Side::Other };
+    fn belongs(&self, conn: ConnId, end: usize) -> Belongs {
+        let from = if self.all[conn.0 as usize].opener_end == end { Side::Opener } else { Side::Other };
         Belongs { conn, from }
     }
+}
+
+fn number(n: usize) -> u32 {
+    u32::try_from(n).expect("fewer than 2^32 connections")
 }
 
 #[cfg(test)]

@@ -25,12 +25,16 @@ pub(crate) struct Digester {
     /// Hashes of names, so that numbering (which links and hosts added elsewhere shift) stays out of the digest.
     nodes: Vec<u64>,
     links: Vec<u64>,
+    /// Encoded and not hashed yet: the hash takes long stretches faster than it takes many short ones.
     buffer: Vec<u8>,
 }
 
+/// So many bytes are hashed at once.
+const STRETCH: usize = 8 << 10;
+
 impl Default for Digester {
     fn default() -> Digester {
-        Digester { hash: Xxh3::new(), nodes: Vec::new(), links: Vec::new(), buffer: Vec::with_capacity(256) }
+        Digester { hash: Xxh3::new(), nodes: Vec::new(), links: Vec::new(), buffer: Vec::with_capacity(STRETCH + 512) }
     }
 }
 
@@ -44,26 +48,28 @@ impl Digester {
     }
 
     pub(crate) fn digest(&self) -> Digest {
-        Digest(self.hash.digest128())
+        let mut hash = self.hash.clone();
+        hash.update(&self.buffer);
+        Digest(hash.digest128())
     }
 
     pub(crate) fn take(&mut self, record: &Record<'_>) {
-        self.buffer.clear();
-        if !self.encode(record) {
-            return;
+        self.encode(record);
+        if self.buffer.len() >= STRETCH {
+            self.hash.update(&self.buffer);
+            self.buffer.clear();
         }
-        self.hash.update(&self.buffer);
     }
 
     /// Encodes `record` unless it is of a kind that the digest leaves out.
-    fn encode(&mut self, record: &Record<'_>) -> bool {
+    fn encode(&mut self, record: &Record<'_>) {
         let tag = match &record.what {
             What::Sent(_) => 1,
             What::Arrived(_) => 2,
             What::Noted { event: Event::Transition { .. }, .. } => 3,
             What::Called(called) if called.result.is_some() => 4,
             What::Disturbed(_) => 5,
-            What::Noted { .. } | What::Called(_) | What::Violated { .. } => return false,
+            What::Noted { .. } | What::Called(_) | What::Violated { .. } => return,
         };
         self.buffer.push(tag);
         self.word(record.at.as_nanos());
@@ -81,7 +87,6 @@ impl Digester {
             What::Disturbed(disturbance) => self.disturbed(disturbance),
             What::Noted { .. } | What::Violated { .. } => {}
         }
-        true
     }
 
     fn sent(&mut self, sent: &Sent<'_>) {

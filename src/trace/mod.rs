@@ -17,6 +17,7 @@ mod sample;
 mod text;
 mod words;
 
+pub(crate) use conns::Pair;
 pub use conns::{Belongs, ConnId, Conns, Incarnation, Side};
 pub use digest::Digest;
 pub(crate) use digest::Digester;

@@ -165,20 +165,34 @@ impl End {
             let Machine::Conn(conn) = &mut self.machine else { return };
             self.told.extend(std::iter::from_fn(|| conn.poll_event()));
             if self.reads && conn.readable() > 0 {
-                let mut received = std::mem::take(&mut self.received);
-                let len = self.with(|machine, cx| match machine {
-                    Machine::Conn(conn) => conn.receive(cx, usize::MAX, Default::default(), &mut received),
-                    _ => 0,
-                });
-                self.received = received;
-                assert!(len > 0, "what is readable can be read");
+                assert!(self.read(usize::MAX) > 0, "what is readable can be read");
                 continue;
             }
             if let Some(closing) = conn.poll_closing() {
+                if conn.readable() > 0 {
+                    self.read(usize::MAX);
+                }
                 self.machine = Machine::Closing(closing);
             }
             return;
         }
+    }
+
+    /// Reads up to `max` bytes of what has come, if there is a connection.
+    fn read(&mut self, max: usize) -> usize {
+        let mut received = std::mem::take(&mut self.received);
+        let len = self.with(|machine, cx| match machine {
+            Machine::Conn(conn) => conn.receive(cx, max, Default::default(), &mut received),
+            _ => 0,
+        });
+        self.received = received;
+        len
+    }
+
+    /// The same as a user's call.
+    pub(crate) fn receive(&mut self, max: usize) {
+        self.read(max);
+        self.drain();
     }
 
     fn with<T>(&mut self, body: impl FnOnce(&mut Machine, &mut Context<'_>) -> T) -> T {

@@ -3,7 +3,7 @@
 use super::pair::{Pair, perfect};
 use wirefate::endpoint::State;
 use wirefate::rng::{Stream, below};
-use wirefate::tcp::{Knobs, Setup};
+use wirefate::tcp::{GiveUp, Knobs, Setup};
 use wirefate::time::{Span, ms, secs, us};
 use wirefate::wire::{Payload, Segment};
 
@@ -29,7 +29,7 @@ fn feed(pair: &mut Pair, end: usize, data: &Payload, at: &mut u32, chunk: u32, c
 }
 
 fn setup_of(seed: u64, stream: &mut Stream) -> (Knobs, Setup) {
-    let mut knobs = Knobs { time_wait: secs(20), ..Knobs::default() };
+    let mut knobs = Knobs { time_wait: secs(20), r2: GiveUp::Retries(15), ..Knobs::default() };
     let mut setup = Setup { mss: 500, ..Setup::default() };
     let mut pick = |n| below(stream.word(), n);
     setup.rcv_buf = [700, 4_000, 65_535, 300_000][usize::try_from(pick(4)).unwrap()];
@@ -65,16 +65,26 @@ fn run(seed: u64) {
             _ => vec![ms(5)],
         }
     };
+    let mut reader = Stream::new(seed, "slow reader");
+    pair.ends[1].reads = !seed.is_multiple_of(5);
+    pair.ends[0].reads = !seed.is_multiple_of(11);
     let (mut at, mut closed) = ([0, 0], [false, false]);
     for _ in 0..2_000_000 {
         for end in [0, 1] {
             feed(&mut pair, end, &data[end], &mut at[end], chunk, &mut closed[end]);
+        }
+        // A slow reader: now and then a few bytes, so that the window closes and opens.
+        for end in [0, 1] {
+            if !pair.ends[end].reads && below(reader.word(), 2) == 0 {
+                pair.ends[end].receive(usize::try_from(below(reader.word(), 400)).unwrap());
+            }
         }
         if !pair.step(pair.now + secs(4_000), &mut network) {
             break;
         }
     }
     for end in [0, 1] {
+        pair.ends[end].receive(usize::MAX);
         assert_eq!(pair.ends[end].error(), None, "seed {seed}, end {end}");
         assert_eq!(pair.ends[end].state(), State::Closed, "seed {seed}, end {end}, {:?}", pair.states());
         assert!(pair.ends[end].received.to_payload() == data[1 - end], "seed {seed}: what arrived at {end} differs");

@@ -50,6 +50,8 @@ impl Connection {
         }
         if self.snd.wnd > 0 {
             self.window_open();
+        } else if let Persist::Probe { unanswered, .. } = &mut self.persist {
+            *unanswered = 0;
         }
         self.after_fin_acked(cx)
     }
@@ -99,9 +101,6 @@ impl Connection {
     fn on_old_ack(&mut self, cx: &mut Context<'_>, seg: &Segment) {
         let wnd = self.snd.wnd;
         self.snd.update_window(seg);
-        if let Persist::Probe { unanswered, .. } = &mut self.persist {
-            *unanswered = 0;
-        }
         if self.snd.wnd == 0 && self.snd.flight() > 0 {
             // RFC 9293 3.8.6.1: "As long as the receiving TCP peer continues to send acknowledgments in response to
             // the probe segments, the sending TCP peer MUST allow the connection to stay open."

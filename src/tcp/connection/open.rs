@@ -92,7 +92,7 @@ impl Connection {
             state,
             ports,
             snd: Snd::new(iss, setup.default_mss.min(setup.mss), setup.snd_buf),
-            rcv: Rcv::new(setup.rcv_buf),
+            rcv: Rcv::new(setup.rcv_buf, setup.default_mss.min(setup.mss)),
             rto: Rto::new(cx.knobs),
             recovery: NewReno::new(setup.default_mss.min(setup.mss), false, cx.knobs),
             timers: Timers::default(),

@@ -8,7 +8,6 @@ use crate::tcp::nagle::Offer;
 use crate::tcp::newreno::Phase;
 use crate::tcp::snd::{End, Syn};
 use crate::tcp::timers::Timer;
-use crate::time::HostTime;
 use crate::wire::{Flags, Segment, Seq};
 
 impl Connection {
@@ -34,7 +33,7 @@ impl Connection {
         }
         match self.ack {
             Ack::Now => Some(self.header(cx, self.snd.nxt, Flags::ACK)),
-            Ack::Delayed(_) if self.timers.get(Timer::DelayedAck).is_none() => {
+            Ack::Delayed(_) if !self.timers.is_armed(Timer::DelayedAck) => {
                 let delay = cx.knobs.delayed_ack;
                 self.timers.set(cx, Timer::DelayedAck, delay);
                 None
@@ -187,7 +186,9 @@ impl Connection {
             let val = crate::tcp::timestamps::clock(cx.now).wrapping_add(self.setup.ts_offset);
             (cx.knobs.timestamps.then_some((val, 0)), cx.knobs.window_scale.then_some(self.setup.window_shift.min(14)))
         } else {
-            (self.ts.map(|ts| (ts.val(cx.now), ts.recent)), (self.rcv.shift > 0).then_some(self.rcv.shift))
+            // Both shifts 0 is what no scaling means.
+            let scaled = self.rcv.shift > 0 || self.snd.shift > 0;
+            (self.ts.map(|ts| (ts.val(cx.now), ts.recent)), scaled.then_some(self.rcv.shift))
         };
         seg.options = syn_options(self.setup.mss, ts, shift);
         // RFC 7323 2.2: the window of a SYN is never scaled.
@@ -218,7 +219,7 @@ impl Connection {
     /// RFC 6298 5.1: "Every time a packet containing data is sent (including a retransmission), if the timer is not
     /// running, start it".
     fn arm_retransmit(&mut self, cx: &mut Context<'_>, end: Seq) {
-        if self.timers.get(Timer::Retransmit).is_none() && end.gt(self.snd.una) {
+        if !self.timers.is_armed(Timer::Retransmit) && end.gt(self.snd.una) {
             self.rto.since.get_or_insert(cx.now);
             let rto = self.bounded_rto(cx);
             self.timers.set(cx, Timer::Retransmit, rto);
@@ -227,7 +228,7 @@ impl Connection {
 
     /// RFC 5681 4.1: what the window has grown to is stale after an RTO without sending.
     fn restart_after_idle(&mut self, cx: &mut Context<'_>) {
-        let idle = self.snd.nxt == self.snd.una && self.last_sent != HostTime::ZERO;
+        let idle = self.snd.nxt == self.snd.una;
         if cx.knobs.restart_after_idle && idle && cx.now.since(self.last_sent) > self.rto.current(cx.knobs) {
             self.recovery.restart(self.snd.mss, cx.knobs);
         }
@@ -237,7 +238,7 @@ impl Connection {
     fn wait_for_window(&mut self, cx: &mut Context<'_>) {
         let waits = self.snd.nxt.lt(self.snd.all_end()) && self.snd.nxt == self.snd.una;
         let open = !matches!(self.state, State::SynSent | State::SynReceived);
-        if !waits || !open || self.snd.syn == Syn::Unacked || self.timers.get(Timer::Persist).is_some() {
+        if !waits || !open || self.snd.syn == Syn::Unacked || self.timers.is_armed(Timer::Persist) {
             return;
         }
         if self.snd.usable(self.snd.nxt) == 0 {

@@ -13,31 +13,29 @@ impl Connection {
     /// The instant of [`Connection::poll_timeout`] has come.
     pub fn on_timeout(&mut self, cx: &mut Context<'_>) {
         for timer in Timer::ALL {
-            if !self.timers.take_due(timer, cx.now) {
-                continue;
-            }
+            let Some(span) = self.timers.take_due(timer, cx.now) else { continue };
             match timer {
-                Timer::Retransmit => self.on_retransmit_timeout(cx),
-                Timer::Persist => self.on_persist_timeout(cx),
+                Timer::Retransmit => self.on_retransmit_timeout(cx, span),
+                Timer::Persist => self.on_persist_timeout(cx, span),
                 Timer::DelayedAck => {
                     if self.ack != Ack::None {
-                        self.note_fired(cx, timer, cx.knobs.delayed_ack, 1u32, None);
+                        self.note_fired(cx, timer, span, 1u32, None);
                         self.ack = Ack::Now;
                     }
                 }
-                Timer::KeepAlive => self.on_keepalive_timeout(cx),
+                Timer::KeepAlive => self.on_keepalive_timeout(cx, span),
             }
         }
         self.check();
     }
 
     /// RFC 6298 5.4 to 5.6: "Retransmit the earliest segment that has not been acknowledged", back off, restart.
-    fn on_retransmit_timeout(&mut self, cx: &mut Context<'_>) {
+    fn on_retransmit_timeout(&mut self, cx: &mut Context<'_>, last: Span) {
         if self.snd.nxt == self.snd.una {
             return;
         }
-        let (last, elapsed) = (self.bounded_rto(cx), self.rto.elapsed(cx.now));
-        if self.patience(cx).reached(self.rto.tries, elapsed) {
+        let elapsed = self.rto.elapsed(cx.now);
+        if !self.holds_out(cx, self.rto.tries) && self.patience(cx).reached(self.rto.tries, elapsed) {
             self.note_fired(cx, Timer::Retransmit, last, self.rto.tries.saturating_add(1), None);
             return self.time_out(cx);
         }
@@ -56,22 +54,24 @@ impl Connection {
     }
 
     /// The window is still closed, or holds back a partial segment.
-    fn on_persist_timeout(&mut self, cx: &mut Context<'_>) {
+    fn on_persist_timeout(&mut self, cx: &mut Context<'_>, last: Span) {
         let Persist::Probe { sent, unanswered, since } = self.persist else {
             if self.persist == Persist::Override {
-                self.note_fired(cx, Timer::Persist, cx.knobs.sws_override, 1u32, None);
+                self.note_fired(cx, Timer::Persist, last, 1u32, None);
                 self.persist = Persist::Overridden;
             }
             return;
         };
-        let (last, elapsed) = (self.persist_interval(cx, sent), cx.now.since(since));
+        let elapsed = cx.now.since(since);
         let over = match (self.setup.user_timeout, self.patience(cx)) {
             (Some(timeout), _) => elapsed >= timeout,
             (None, GiveUp::Retries(most)) => unanswered >= most,
-            // An answered probe shows that the peer lives; only a silent one may be given up.
-            (None, patience) => unanswered > 0 && patience.reached(0, cx.now.since(self.keep.heard)),
+            (None, patience) => {
+                !self.holds_out(cx, unanswered) && patience.reached(unanswered, cx.now.since(self.keep.heard))
+            }
         };
         if over {
+            self.note_fired(cx, Timer::Persist, last, u32::from(sent) + 1, None);
             return self.time_out(cx);
         }
         let sent = sent.saturating_add(1);
@@ -83,7 +83,7 @@ impl Connection {
     }
 
     /// RFC 9293 3.8.4. The timer is not moved by every segment: it looks when it fires.
-    fn on_keepalive_timeout(&mut self, cx: &mut Context<'_>) {
+    fn on_keepalive_timeout(&mut self, cx: &mut Context<'_>, last: Span) {
         let Some(keep) = self.keepalive(cx) else { return };
         if self.state == State::SynReceived {
             return self.timers.set(cx, Timer::KeepAlive, keep.idle);
@@ -97,10 +97,9 @@ impl Connection {
         let over =
             self.setup.user_timeout.map_or(self.keep.probes >= keep.count, |t| silent >= t && self.keep.probes > 0);
         if over {
-            self.note_fired(cx, Timer::KeepAlive, keep.interval, self.keep.probes.saturating_add(1), None);
+            self.note_fired(cx, Timer::KeepAlive, last, self.keep.probes.saturating_add(1), None);
             return self.time_out(cx);
         }
-        let last = if self.keep.probes == 0 { keep.idle } else { keep.interval };
         self.keep.probes = self.keep.probes.saturating_add(1);
         self.urgently = Some(Urgently::KeepAlive);
         self.timers.set(cx, Timer::KeepAlive, keep.interval);
@@ -127,7 +126,16 @@ impl Connection {
 
     /// The RTO, cut short where it would reach past the end of all tries.
     pub(super) fn bounded_rto(&self, cx: &Context<'_>) -> Span {
-        self.patience(cx).bound(self.rto.current(cx.knobs), self.rto.elapsed(cx.now))
+        let rto = self.rto.current(cx.knobs);
+        let bound = self.patience(cx).bound(rto, self.rto.elapsed(cx.now));
+        if self.holds_out(cx, self.rto.tries) || bound == Span::ZERO { rto } else { bound }
+    }
+
+    /// Whether a closed window keeps the connection open though R2 has passed: a peer that answers probes lives
+    /// (RFC 9293 3.8.6.1), and at intervals of the greatest RTO one lost answer would be enough to reach R2.
+    fn holds_out(&self, cx: &Context<'_>, unanswered: u8) -> bool {
+        let closed = self.snd.wnd == 0 && self.snd.syn == Syn::Acked;
+        closed && self.setup.user_timeout.is_none() && unanswered < cx.knobs.r1
     }
 
     /// RFC 9293 3.8.6.1: the first probe after an RTO, then at exponentially increasing intervals.

@@ -1,0 +1,59 @@
+use super::evidence::Evidence;
+use super::{Hears, NodeView, Oracle, Seen, Violation};
+use crate::time::SimTime;
+use crate::trace::{Conns, Names, Record};
+
+/// The oracles of one run, and the evidence that they share: each record is sorted once for all of them.
+pub(crate) struct Panel {
+    /// Each with what it hears of.
+    oracles: Vec<(Hears, Box<dyn Oracle>)>,
+    evidence: Evidence,
+    found: Vec<Violation>,
+}
+
+impl Panel {
+    pub(crate) fn new(oracles: Vec<Box<dyn Oracle>>) -> Panel {
+        Panel { oracles: with_ears(oracles), evidence: Evidence::default(), found: Vec::new() }
+    }
+
+    /// Puts others in their place; what the evidence says of the run so far holds for them too.
+    pub(crate) fn set(&mut self, oracles: Vec<Box<dyn Oracle>>) {
+        self.oracles = with_ears(oracles);
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &dyn Oracle> {
+        self.oracles.iter().map(|(_, oracle)| &**oracle)
+    }
+
+    /// Shows a record to every oracle; what they found, in the order of their places.
+    pub(crate) fn take(&mut self, record: &Record<'_>, names: &Names, conns: &Conns) -> &mut Vec<Violation> {
+        let sight = self.evidence.look(record, names, conns);
+        let kind = Hears::kind(record, sight.is_some());
+        let (evidence, found, now) = (&self.evidence, &mut self.found, record.at);
+        let mut seen = Seen { names, conns, now, sight, evidence, found };
+        for (_, oracle) in self.oracles.iter_mut().filter(|(hears, _)| hears.intersects(kind)) {
+            oracle.on_record(record, &mut seen);
+        }
+        &mut self.found
+    }
+
+    /// Nothing more will happen; what the oracles find in what is left.
+    pub(crate) fn quiescent(
+        &mut self,
+        nodes: &[NodeView],
+        names: &Names,
+        conns: &Conns,
+        now: SimTime,
+    ) -> &mut Vec<Violation> {
+        self.evidence.settle();
+        let mut seen = Seen { names, conns, now, sight: None, evidence: &self.evidence, found: &mut self.found };
+        for (_, oracle) in &mut self.oracles {
+            oracle.at_quiescence(nodes, &mut seen);
+        }
+        &mut self.found
+    }
+}
+
+fn with_ears(oracles: Vec<Box<dyn Oracle>>) -> Vec<(Hears, Box<dyn Oracle>)> {
+    oracles.into_iter().map(|oracle| (oracle.hears(), oracle)).collect()
+}
