@@ -184,9 +184,10 @@ impl Host {
         let Some(conn) = self.conns.get(index) else { return };
         let (key, tuple, hold, reuse) = (conn.key, conn.tuple, conn.hold, conn.reuse);
         let Some(closing) = closing else { return self.release(key, hold, reuse) };
-        if closing.state() == State::TimeWait && self.time_waits() >= self.settings.time_waits {
+        // Orphans in FIN-WAIT-2 count too, as they do on Linux.
+        if self.leftovers.len() >= self.settings.time_waits as usize {
             self.counters.add(Counter::TimeWaitOverflow);
-            let (from, to) = (State::TimeWait, State::Closed);
+            let (from, to) = (closing.state(), State::Closed);
             let event = TcpEvent::Transition { from, to, lasts: None, error: None };
             self.counters.note(&event);
             cx.note(event.at(tuple));
@@ -197,11 +198,6 @@ impl Host {
         let slot = Place::Closing(self.leftovers.insert(leftover)).slot();
         self.index(key, slot);
         self.rearm(slot, birth, None, wants);
-    }
-
-    /// Entries of the TIME-WAIT table; orphans in FIN-WAIT-2 stand there too, as they do on Linux.
-    fn time_waits(&self) -> u32 {
-        u32::try_from(self.leftovers.len()).unwrap_or(u32::MAX)
     }
 
     fn release(&mut self, key: Key, hold: Hold, reuse: bool) {

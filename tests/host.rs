@@ -1,0 +1,20 @@
+//! Hosts joined by a wire that takes no time and loses nothing but what a test tells it to.
+
+#![allow(clippy::unwrap_used, reason = "a test that fails says where")]
+
+#[path = "host/accept.rs"]
+mod accept;
+#[path = "host/bind.rs"]
+mod bind;
+#[path = "host/close.rs"]
+mod close;
+#[path = "host/connect.rs"]
+mod connect;
+#[path = "host/datagrams.rs"]
+mod datagrams;
+#[path = "host/faults.rs"]
+mod faults;
+#[path = "host/ready.rs"]
+mod ready;
+#[path = "host/wire.rs"]
+mod wire;
