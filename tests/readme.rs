@@ -22,8 +22,8 @@ fn upload_survives_a_lossy_link() {
 
 /// What `check` says about a story that fails: the one screen.
 fn report(story: impl Fn(&mut Sim) + Sync + std::panic::RefUnwindSafe + std::panic::UnwindSafe) -> String {
-    let panic = std::panic::catch_unwind(|| wirefate::check(0..3, story)).unwrap_err();
-    panic.downcast_ref::<String>().unwrap().clone()
+    let panic = std::panic::catch_unwind(|| wirefate::check(0..3, story)).expect_err("the story fails");
+    panic.downcast_ref::<String>().expect("a report is text").clone()
 }
 
 #[test]

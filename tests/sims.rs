@@ -35,6 +35,7 @@ macro_rules! sims {
 
 sims! {
     client_fin_lost
+    close_at_once
     closed_port
     crash_and_reboot_discovered_by_rst
     four_way_close
@@ -48,7 +49,6 @@ sims! {
     syn_ack_lost
     syn_flood
     syn_lost
-    three_segment_close
     three_way_handshake
     two_way_handshake_deadlock
 }

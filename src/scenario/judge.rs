@@ -5,7 +5,7 @@ use super::{Condition, Expect, Moment, PacketRef, SegmentPattern, Violation};
 use crate::endpoint::{Event, State};
 use crate::sim::{Exceeded, Sim};
 use crate::time::SimTime;
-use crate::trace::{LinkId, LinkName, NodeId, Sent, What};
+use crate::trace::{ConnId, LinkId, LinkName, NodeId, Sent, What};
 use crate::wire::{BodyText, Notation};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -174,12 +174,13 @@ impl Player<'_> {
     /// The states of one end of a connection, in their order.
     fn path(&self, expected: &super::StatePath) -> Option<Failure> {
         let node = self.hosts.get(expected.host.as_str()).copied();
+        let conn = self.conn_called(expected.conn.as_str());
         let mut path: Vec<State> = Vec::new();
         for record in self.sim.records() {
             let What::Noted { conn: Some(belongs), event: Event::Transition { from, to, .. } } = &record.what else {
                 continue;
             };
-            if record.node == node && self.sim.conns().name(belongs.conn) == expected.conn.as_str() {
+            if record.node == node && Some(belongs.conn) == conn {
                 if path.is_empty() && *from == State::Closed && expected.path.first() == Some(&State::Closed) {
                     path.push(*from);
                 }
@@ -192,6 +193,17 @@ impl Player<'_> {
             what: format!("states of {} {}", expected.host, expected.conn),
             expected: text(&expected.path),
             got: text(&path),
+        })
+    }
+
+    /// The connection of this name, or the one that the socket of this name is an end of: where both ends connect, the
+    /// connection bears the name of one.
+    fn conn_called(&self, name: &str) -> Option<ConnId> {
+        let conns = self.sim.conns();
+        let mut all = (0u32..).map(ConnId).take(conns.len());
+        all.find(|conn| conns.name(*conn) == name).or_else(|| {
+            let (local, remote) = self.sim.ends(self.stream(name)?)?;
+            conns.of(local, remote).map(|belongs| belongs.conn)
         })
     }
 

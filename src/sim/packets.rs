@@ -13,6 +13,7 @@ use crate::time::{SimTime, Span};
 use crate::trace::{Arrived, Belongs, ConnId, LinkId, NodeId, Sent, Side, What};
 use crate::wire::{self, Body, Icmp, IcmpKind, Packet, Payload};
 use std::borrow::Cow;
+use std::net::SocketAddr;
 
 /// The faults that are forced on chosen packets, each with the number of packets that its selector has met.
 #[derive(Default)]
@@ -176,11 +177,15 @@ impl Sim {
     /// Gives a packet to its endpoint, and records what that made of it before anything that follows from it.
     pub(super) fn hand_over(&mut self, node: NodeId, held: Held) {
         let Held { link, iface, arrived } = held;
-        let conn = belongs(arrived.label);
         let (n, copy, sent) = (arrived.n, arrived.copy, arrived.sent);
-        let packet = match arrived.corrupt_bit {
-            Some(bit) => corrupted(&arrived.packet, bit),
-            None => arrived.packet,
+        let (packet, conn) = match (arrived.corrupt_bit, belongs(arrived.label)) {
+            (None, conn) => (arrived.packet, conn),
+            (Some(bit), conn) => {
+                // A bit that is flipped for the second time makes the packet what it was before the first.
+                let packet = corrupted(&arrived.packet, bit);
+                let conn = conn.or_else(|| self.sender_view(&packet));
+                (packet, conn)
+            }
         };
         // The incarnation that the receiver is in, where the packet was sent in another.
         let view = |conn: Belongs| self.recorder.conns.came(&packet, conn).filter(|here| here.conn != conn.conn);
@@ -200,6 +205,13 @@ impl Sim {
         effects.retain(|effect| !matches!(effect, Effect::Note(Event::Arrival(_))));
         self.carry_out(node, &mut effects);
         self.effects = effects;
+    }
+
+    /// The incarnation that the end with the packet's source address is in.
+    fn sender_view(&self, packet: &Packet) -> Option<Belongs> {
+        packet.segment()?;
+        let (src_port, dst_port) = packet.ports()?;
+        self.recorder.conns.of(SocketAddr::new(packet.src, src_port), SocketAddr::new(packet.dst, dst_port))
     }
 
     pub(super) fn check_network_budget(&self) -> Result<(), Exceeded> {

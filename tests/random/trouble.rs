@@ -240,7 +240,12 @@ fn forged(draw: &mut Draw, view: &ConnView) -> Packet {
         Flags::empty(),
         Flags::all() - Flags::RST,
     ]);
-    let payload = if draw.chance(20) { Payload::from(pattern(draw.size(1, 1_000))) } else { Payload::EMPTY };
+    // Data that fits would be read, as blind data injection goes (RFC 5961 5), and break the integrity of the stream:
+    // what comes with data is old, or has no ACK, or a SYN or RST that says otherwise.
+    let payload = Payload::from(pattern(draw.size(0, 1_000)));
+    let is_old = view.rcv.is_some_and(|rcv| (seq + payload.len() + 1).le(rcv.nxt));
+    let is_harmless = is_old || !flags.contains(Flags::ACK) || flags.intersects(Flags::RST);
+    let payload = if is_harmless && draw.chance(30) { payload } else { Payload::EMPTY };
     let (src_port, dst_port) = (view.tuple.remote.port(), view.tuple.local.port());
     let urgent = if flags.contains(Flags::URG) { draw.port(0, 2_000) } else { 0 };
     let window = draw.of(&[0, 1, 1_000, 65_535]);

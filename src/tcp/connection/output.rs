@@ -2,7 +2,7 @@
 
 use super::{Ack, Connection, Persist, Urgently};
 use crate::endpoint::State;
-use crate::tcp::Context;
+use crate::tcp::{Context, Handshake};
 use crate::tcp::handshake::syn_options;
 use crate::tcp::nagle::Offer;
 use crate::tcp::newreno::Phase;
@@ -23,6 +23,12 @@ impl Connection {
         }
         if self.state != State::TimeWait {
             if let Some(seg) = self.resend(cx).or_else(|| self.send_new(cx)) {
+                if seg.has(Flags::SYN) && self.state == State::Established && cx.knobs.handshake == Handshake::TwoWay {
+                    // Teaching: nobody waits for a third segment, so the SYN counts as acknowledged once it is sent.
+                    self.snd.advance(self.snd.iss + 1);
+                    self.timers.stop(Timer::Retransmit);
+                    self.rto.resent();
+                }
                 self.check();
                 return Some(seg);
             }

@@ -143,7 +143,8 @@ impl Connection {
             self.recovery.phase = Phase::Loss { recover: self.snd.nxt, next: self.snd.iss };
             return Step::Done;
         }
-        let old = len > 0 && seg.end().le(self.rcv.nxt);
+        // What lies before the peer's SYN was never received: it is of another incarnation.
+        let old = len > 0 && self.rcv.irs.le(seg.seq) && seg.end().le(self.rcv.nxt);
         cx.note(TcpEvent::Arrival(match old {
             true => Arrival::Duplicate,
             false => Arrival::Dropped(DropReason::OutOfWindow),
