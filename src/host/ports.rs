@@ -46,6 +46,8 @@ pub(super) enum Hold {
     Bound,
     /// By `listen`.
     Listening,
+    /// By what is left of a connection on a bound port: TIME-WAIT, or an orphan in FIN-WAIT-2.
+    Left,
 }
 
 /// Holders of one port that do not differ.
@@ -105,11 +107,15 @@ impl Ports {
         u32::from(self.range.1 - self.range.0) + 1
     }
 
-    /// Whether a new holder would meet one that it cannot share with. Linux's rule: sharing takes `SO_REUSEADDR` on
-    /// both, and nobody that listens.
+    /// Whether a new holder would meet one that it cannot share with: sharing takes `SO_REUSEADDR` on both sides and
+    /// nobody that listens; with what is left of a connection, `SO_REUSEADDR` on the new side is enough.
     pub(super) fn conflicts(&self, port: u16, scope: Scope, reuse: bool) -> bool {
-        let meets =
-            |other: &Holders| other.scope.overlaps(scope) && !(reuse && other.reuse && other.hold != Hold::Listening);
+        let shares = |other: &Holders| match other.hold {
+            Hold::Chosen | Hold::Bound => reuse && other.reuse,
+            Hold::Left => reuse,
+            Hold::Listening => false,
+        };
+        let meets = |other: &Holders| other.scope.overlaps(scope) && !shares(other);
         self.buckets.get(&port).is_some_and(|bucket| bucket.iter().any(meets))
     }
 
@@ -256,6 +262,8 @@ mod tests {
             (Scope::AnyV4, Hold::Bound, false, Scope::AnyV4, true, true),
             (Scope::AnyV4, Hold::Bound, true, Scope::AnyV4, true, false),
             (Scope::AnyV4, Hold::Listening, true, Scope::AnyV4, true, true),
+            (Scope::AnyV4, Hold::Left, false, Scope::AnyV4, true, false),
+            (Scope::AnyV4, Hold::Left, true, Scope::AnyV4, false, true),
             (Scope::AnyV4, Hold::Bound, false, one, false, true),
             (Scope::AnyV4, Hold::Bound, false, Scope::AnyV6, false, false),
             (Scope::Any, Hold::Bound, false, Scope::AnyV4, false, true),

@@ -193,11 +193,23 @@ impl Host {
             cx.note(event.at(tuple));
             return self.release(key, hold, reuse);
         }
+        let hold = self.leave(key, hold, reuse);
         let (wants, birth) = (closing.poll_timeout(), self.birth());
         let leftover = Leftover { tcp: closing, remote: key.remote, local: key.local, hold, reuse, birth };
         let slot = Place::Closing(self.leftovers.insert(leftover)).slot();
         self.index(key, slot);
         self.rearm(slot, birth, None, wants);
+    }
+
+    /// What is left of a connection holds a bound port less firmly than its socket did.
+    fn leave(&mut self, key: Key, hold: Hold, reuse: bool) -> Hold {
+        if hold != Hold::Bound {
+            return hold;
+        }
+        let scope = self.scope_of(key);
+        self.tcp_ports.release(key.local_port, scope, hold, reuse);
+        self.tcp_ports.hold(key.local_port, scope, Hold::Left, reuse);
+        Hold::Left
     }
 
     fn release(&mut self, key: Key, hold: Hold, reuse: bool) {

@@ -55,7 +55,7 @@ fn conflicts() {
         if case.listens {
             world.call(C, |s, cx| s.listen(cx, first, 1)).unwrap();
         }
-        let mut bind_second = |world: &mut World| {
+        let bind_second = |world: &mut World| {
             let addr: SocketAddr = case.second.parse().unwrap();
             let family = if addr.is_ipv4() { Family::V4 } else { Family::V6 };
             world.call(C, |s, cx| {
@@ -107,14 +107,17 @@ fn only_one_of_two_that_share_may_listen() {
     assert_eq!(listen(ids[1]), Err(Errno::EADDRINUSE));
 }
 
-/// The port of a TIME-WAIT is free for `bind` only where both sockets wanted to share it.
+/// The port of a TIME-WAIT is free for `bind` only where the new socket wants to share it.
 #[test]
 fn a_port_in_time_wait_takes_reuse() {
-    for (reuse, result) in [(false, Err(Errno::EADDRINUSE)), (true, Ok(()))] {
+    let in_use = Err(Errno::EADDRINUSE);
+    for (had, reuse, result) in
+        [(false, false, in_use), (true, false, in_use), (false, true, Ok(())), (true, true, Ok(()))]
+    {
         let mut world = World::plain();
         let listener = world.call(S, |s, cx| {
             let id = s.socket(cx, Family::V4, SocketKind::Stream).unwrap();
-            s.set_option(cx, id, SockOpt::ReuseAddr(reuse)).unwrap();
+            s.set_option(cx, id, SockOpt::ReuseAddr(had)).unwrap();
             s.bind(cx, id, any(80)).unwrap();
             s.listen(cx, id, 1).unwrap();
             id

@@ -129,7 +129,7 @@ fn a_range_of_three_ports_makes_three_connections() {
     let mut world = World::pair(range, HostConfig::named("server"));
     world.listen(S, any(80), 8);
     world.listen(S, any(81), 8);
-    let mut connect = |world: &mut World, port| {
+    let connect = |world: &mut World, port| {
         let id = world.stream(C);
         let result = world.connect(C, id, at(S, port));
         world.run();

@@ -54,11 +54,13 @@ fn port(value: u64) -> u16 {
     u16::try_from(value).unwrap_or(u16::MAX)
 }
 
+/// Beyond what `listen` asks for there is none.
+const NO_LIMIT: (&str, Confidence) = ("RFC 9293 knows no limit", Chosen);
 const OURS: (&str, Confidence) = ("left open by RFC 9293; Linux's value", Chosen);
 
 pub(super) const SYSCTLS: &[Sysctl] = &[
     one("fs.nr_open", Unit::Number, 1 << 20, (1, 1 << 26), OURS, |s, [n, ..]| s.descriptors = int(n)),
-    one("net.core.somaxconn", Unit::Connections, 4_096, (1, 1 << 20), OURS, |s, [n, ..]| s.somaxconn = int(n)),
+    one("net.core.somaxconn", Unit::Connections, 1 << 20, (1, 1 << 20), NO_LIMIT, |s, [n, ..]| s.somaxconn = int(n)),
     one("net.ipv4.ip_default_ttl", Unit::Hops, 64, (1, 255), ("RFC 1700 (default TTL)", Specified), |s, [n, ..]| {
         s.ttl = small(n);
     }),
@@ -94,7 +96,7 @@ pub(super) const SYSCTLS: &[Sysctl] = &[
         ("RFC 9293 3.8.4: no less than two hours", Specified),
         |s, [n, ..]| s.knobs.keepalive.idle = secs(n),
     ),
-    one("net.ipv4.tcp_max_syn_backlog", Unit::Connections, 1_024, (1, 1 << 20), OURS, |s, [n, ..]| {
+    one("net.ipv4.tcp_max_syn_backlog", Unit::Connections, 1 << 20, (1, 1 << 20), NO_LIMIT, |s, [n, ..]| {
         s.syn_backlog = int(n);
     }),
     one("net.ipv4.tcp_max_tw_buckets", Unit::Connections, 262_144, (0, 1 << 26), OURS, |s, [n, ..]| {
@@ -233,8 +235,9 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
     },
     Behaviour {
         name: "bind to a port in use",
-        value: "EADDRINUSE, TIME-WAIT included, unless both sockets have SO_REUSEADDR and none listens there",
-        source: "left open by RFC 9293; as Linux",
+        value: "EADDRINUSE unless both sockets have SO_REUSEADDR and none listens there; TIME-WAIT asks for it on the new \
+                socket only",
+        source: "left open by RFC 9293; as BSD",
         confidence: Chosen,
     },
 ];
