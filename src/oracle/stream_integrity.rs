@@ -147,11 +147,16 @@ impl StreamIntegrity {
             }
         }
         let is_stranger = coming.forged || coming.from != writer;
-        if segment.payload.is_empty() || !is_stranger && !self.flows.contains(&writer) {
+        if !is_stranger && !self.flows.contains(&writer) {
+            return;
+        }
+        if segment.has(Flags::URG) {
+            self.flow(writer).is_over = true;
+        }
+        if segment.payload.is_empty() {
             return;
         }
         let flow = self.flow(writer);
-        flow.is_over |= segment.has(Flags::URG);
         let seq = first_byte(segment);
         let brought = Brought {
             packet: coming.packet,

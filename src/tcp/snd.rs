@@ -133,10 +133,14 @@ impl Snd {
         acked
     }
 
-    /// RFC 9293 3.10.7.4, fifth: takes the window of `seg` unless it is older than the last one taken.
-    pub(super) fn update_window(&mut self, seg: &Segment) {
+    /// RFC 9293 3.10.7.4, fifth: takes the window of `seg`, which acknowledges `acked` new bytes, unless it is older than
+    /// the last one taken. SND.WND counts from SND.UNA: where it stays, it shrinks by what was acknowledged, else its
+    /// right edge would move beyond what the peer has told.
+    pub(super) fn update_window(&mut self, seg: &Segment, acked: u32) {
         if self.wl1.lt(seg.seq) || (self.wl1 == seg.seq && self.wl2.le(seg.ack)) {
             self.set_window(u32::from(seg.window) << self.shift, seg.seq, seg.ack);
+        } else {
+            self.wnd = self.wnd.saturating_sub(acked);
         }
     }
 

@@ -12,6 +12,7 @@ pub(crate) struct Clumsy {
     /// A port that it takes for its own.
     pub(crate) port: u16,
     pub(crate) pause: Span,
+    pub(crate) begun: bool,
     pub(crate) connected: Option<SocketId>,
 }
 
@@ -24,8 +25,10 @@ impl App for Clumsy {
         if wake != Wake::Timer {
             return;
         }
-        if let Some(socket) = self.connected.take() {
-            self.end(cx, socket);
+        if std::mem::replace(&mut self.begun, true) {
+            if let Some(socket) = self.connected.take() {
+                self.end(cx, socket);
+            }
         } else {
             self.with_a_datagram_socket(cx);
             self.with_a_listener(cx);

@@ -103,8 +103,13 @@ pub(crate) fn ask(sim: &mut Sim, world: &mut World, draw: &mut Draw) {
         16 => {
             let port = draw.of(&STREAMS);
             let remote = World::remote(sim, draw, server, port);
-            let app =
-                Clumsy { remote, port: draw.of(&[SINK, 5_000]), pause: draw.span(ms(0), secs(2)), connected: None };
+            let app = Clumsy {
+                remote,
+                port: draw.of(&[SINK, 5_000]),
+                pause: draw.span(ms(0), secs(2)),
+                begun: false,
+                connected: None,
+            };
             start(sim, world, client, app);
         }
         17 => at_the_same_time(sim, world, draw, client, server),

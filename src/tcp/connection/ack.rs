@@ -78,7 +78,7 @@ impl Connection {
     fn on_new_ack(&mut self, cx: &mut Context<'_>, seg: &Segment) {
         let echo = self.echo(cx, seg);
         let acked = self.snd.advance(seg.ack);
-        self.snd.update_window(seg);
+        self.snd.update_window(seg, acked);
         let all = self.snd.una == self.snd.nxt;
         self.rto.acked(seg.ack, echo, all, cx.now, cx.knobs);
         let before = self.recovery.phase;
@@ -100,7 +100,7 @@ impl Connection {
     /// SEG.ACK = SND.UNA: perhaps a window update, perhaps a sign of loss.
     fn on_old_ack(&mut self, cx: &mut Context<'_>, seg: &Segment) {
         let wnd = self.snd.wnd;
-        self.snd.update_window(seg);
+        self.snd.update_window(seg, 0);
         if self.snd.wnd == 0 && self.snd.flight() > 0 {
             // RFC 9293 3.8.6.1: "As long as the receiving TCP peer continues to send acknowledgments in response to
             // the probe segments, the sending TCP peer MUST allow the connection to stay open."
