@@ -2,12 +2,12 @@
 
 use super::{Ack, Connection, Persist, Urgently};
 use crate::endpoint::State;
-use crate::tcp::{Context, Handshake};
 use crate::tcp::handshake::syn_options;
 use crate::tcp::nagle::Offer;
 use crate::tcp::newreno::Phase;
 use crate::tcp::snd::{End, Syn};
 use crate::tcp::timers::Timer;
+use crate::tcp::{Context, Handshake};
 use crate::wire::{Flags, Segment, Seq};
 
 impl Connection {
@@ -28,6 +28,7 @@ impl Connection {
                     self.snd.advance(self.snd.iss + 1);
                     self.timers.stop(Timer::Retransmit);
                     self.rto.resent();
+                    self.rto.acked(self.snd.una, None, true, cx.now, cx.knobs);
                 }
                 self.check();
                 return Some(seg);
