@@ -1,5 +1,6 @@
 //! The one place that reads the environment: which seed to replay, how many jobs, where to leave a failure.
 
+use super::pool;
 use std::path::PathBuf;
 
 /// What the environment asks of a check.
@@ -23,7 +24,7 @@ pub(super) fn wishes() -> Wishes {
         let text = std::env::var(name).ok()?;
         Some(text.trim().parse::<u64>().unwrap_or_else(|_| panic!("{name} is a whole number, not `{text}`")))
     };
-    let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let processors = pool::processors();
     Wishes {
         seed: number("WIREFATE_SEED"),
         faults: std::env::var_os("WIREFATE_FAULTS").map(PathBuf::from),
@@ -47,7 +48,7 @@ impl TestName {
     #[expect(clippy::disallowed_methods, reason = "the one place where the environment is read")]
     pub(super) fn current() -> TestName {
         let package = std::env::var("CARGO_PKG_NAME").unwrap_or_else(|_| "unknown".to_owned());
-        let test = std::thread::current().name().unwrap_or("main").to_owned();
+        let test = pool::thread_name();
         let program = std::env::current_exe().unwrap_or_default();
         // A test binary is target/PROFILE/deps/NAME-HASH, an example target/PROFILE/examples/NAME.
         let target = program.ancestors().find(|dir| dir.file_name().is_some_and(|name| name == "target"));

@@ -57,6 +57,16 @@ fn describe(info: &PanicHookInfo<'_>) -> Panic {
     }
 }
 
+/// How many threads this machine runs at a time.
+pub(super) fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
+/// The name of this thread: the test harness gives each test's its path.
+pub(super) fn thread_name() -> String {
+    std::thread::current().name().unwrap_or("main").to_owned()
+}
+
 /// Calls `f` for every number of `range` on `jobs` threads until one gives something; returns the lowest number that
 /// does, whatever the number of threads, with what it gave.
 #[expect(clippy::disallowed_methods, reason = "runs side by side; a run itself has one thread")]
