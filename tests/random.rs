@@ -13,6 +13,7 @@ mod random {
     pub(crate) mod draw;
     pub(crate) mod exceptions;
     pub(crate) mod load;
+    pub(crate) mod resets;
     pub(crate) mod story;
     pub(crate) mod trouble;
     pub(crate) mod world;
@@ -20,6 +21,7 @@ mod random {
 
 use random::coverage::{Coverage, Observer, wanted};
 use random::exceptions::EXCEPTIONS;
+use random::resets::ExactReset;
 use random::story::story;
 use std::sync::{Mutex, PoisonError};
 use wirefate::explore;
@@ -37,6 +39,7 @@ static COVERAGE: Mutex<Coverage> = Mutex::new(Coverage::NONE);
 fn random_runs_hold() {
     wirefate::check(0..RUNS, |sim| {
         let mut oracles = wirefate::oracle::all();
+        oracles.push(Box::new(ExactReset::default()));
         oracles.push(Box::new(Observer::new(&COVERAGE)));
         sim.set_oracles(oracles);
         if sim.seed() % 8 == 0 {

@@ -26,5 +26,5 @@ pub(crate) const EXCEPTIONS: &[(&str, &str, &str)] = &[
     (ERRNOS, "ENFILE", "descriptors are limited for each host, which is EMFILE"),
     (ERRNOS, "EACCES", "no port is privileged, no firewall is on a host"),
     (ERRNOS, "EPROTONOSUPPORT", "the socket calls have no argument for a protocol"),
-    (ERRNOS, "ECONNABORTED", "a connection that ends in the accept queue leaves it"),
+    (ERRNOS, "ECONNABORTED", "accept hands out what has ended in the queue; its first call tells why"),
 ];
