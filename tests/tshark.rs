@@ -88,6 +88,10 @@ fn tshark(path: &Path) -> Option<Vec<Shown>> {
 fn each(set: &[(&str, &str)], mut look: impl FnMut(&Story, &Played, &[Shown])) {
     for story in gallery::names().iter().flat_map(|name| gallery::stories_of(name, set)) {
         let played = story.play(SEED, Keep::Story);
+        // Half a minute for the same flood in other addresses would show nothing new.
+        if !set.is_empty() && played.sim.outcome().packets > 100_000 {
+            continue;
+        }
         let family = if set.is_empty() { "" } else { "-ipv6" };
         let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{}{family}.pcapng", story.stem()));
         let file = BufWriter::new(File::create(&path).expect("the folder takes files"));
@@ -174,6 +178,10 @@ fn same_retransmissions(story: &Story, played: &Played, shown: &[Shown]) -> usiz
     let (mut ours, mut theirs) = (BTreeSet::new(), BTreeSet::new());
     let mut retransmissions = Retransmissions::default();
     for ((packet, (.., sent)), n) in shown.iter().zip(sends(played)).zip(1u64..) {
+        // An answer to a SYN that comes after another SYN on the same 4-tuple: tshark counts it to the newer connection.
+        if retransmissions.is_overtaken(played, sent) {
+            continue;
+        }
         // A packet that a router or NAT forwards stands in the capture a second time, on its interface; for tshark that
         // is a retransmission (same addresses) or another connection (translated), for us neither.
         if sent.forwarded {
@@ -186,10 +194,6 @@ fn same_retransmissions(story: &Story, played: &Played, shown: &[Shown]) -> usiz
         // A second incarnation from the same ISN (teaching: `isn = constant`) looks to tshark like the first one's SYN
         // and data all over again: it knows connections by their ISNs.
         if is_twin(played, sent) {
-            continue;
-        }
-        // An answer to a SYN that comes after another SYN on the same 4-tuple: tshark counts it to the newer connection.
-        if retransmissions.is_overtaken(played, sent) {
             continue;
         }
         let again = retransmissions.look(sent);
