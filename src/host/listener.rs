@@ -194,6 +194,7 @@ impl Host {
         let path = self.addrs.path(tuple.remote.ip());
         let carrier = path.is_some_and(|path| self.addrs.has_carrier(path.iface));
         let half = self.halves.get_mut(index)?;
+        self.timers.doubt(Place::Half(index).slot());
         let had = half.tcp.poll_timeout();
         let (now, detail) = (cx.now(), cx.detail());
         let (limits, events) = (&mut self.limits, &mut self.events);
@@ -254,6 +255,7 @@ impl Host {
         let (Ok(socket), Some(path)) = (self.sockets.get(id), self.addrs.path(tuple.remote.ip())) else { return };
         let (setup, reuse) = (self.setup(&socket.options, tuple, path), socket.options.reuse);
         let Some(half) = self.halves.remove(index) else { return };
+        self.timers.doubt(Place::Half(index).slot());
         let key = half.key();
         let (now, detail) = (cx.now(), cx.detail());
         let (limits, events) = (&mut self.limits, &mut self.events);
@@ -337,6 +339,7 @@ impl Host {
 
     fn drop_half(&mut self, cx: &mut Cx<'_>, index: u32) {
         let Some(half) = self.halves.remove(index) else { return };
+        self.timers.doubt(Place::Half(index).slot());
         self.unindex(half.key());
         if let Some(listener) = self.sockets.listener(half.listener) {
             listener.syn -= 1;

@@ -126,6 +126,7 @@ impl Host {
         f: impl FnOnce(&mut Connection, &mut Context<'_>) -> R,
     ) -> Option<R> {
         let conn = self.conns.get_mut(index)?;
+        self.timers.doubt(Place::Conn(index).slot());
         let (now, detail) = (cx.now(), cx.detail());
         let (limits, events) = (&mut self.limits, &mut self.events);
         let mut context = Context { now, knobs: &self.settings.knobs, limits, events, detail };
@@ -229,6 +230,7 @@ impl Host {
         let iface = self.addrs.path(tuple.remote.ip()).map_or(IfaceId(0), |path| path.iface);
         let carrier = self.addrs.has_carrier(iface);
         let leftover = self.leftovers.get_mut(index)?;
+        self.timers.doubt(Place::Closing(index).slot());
         let had = leftover.tcp.poll_timeout();
         let (now, detail) = (cx.now(), cx.detail());
         let (limits, events) = (&mut self.limits, &mut self.events);
@@ -326,7 +328,9 @@ impl Host {
         {
             error = error.or_else(|| conn.tcp.take_error());
         }
-        self.notify(cx, id, false);
+        if error.is_some() {
+            self.notify(cx, id, false);
+        }
         Ok(error)
     }
 }

@@ -20,6 +20,8 @@ pub(super) struct Alarm {
 #[derive(Debug, Default)]
 pub(super) struct Timers {
     heap: BinaryHeap<Reverse<Alarm>>,
+    /// The alarm that was last found true at the front, until its machine is touched.
+    true_front: Option<Alarm>,
 }
 
 impl Timers {
@@ -35,8 +37,16 @@ impl Timers {
         self.heap.pop();
     }
 
+    /// The machine at `slot` may want to be woken at another time, or not at all.
+    pub(super) fn doubt(&mut self, slot: Slot) {
+        if self.true_front.is_some_and(|alarm| alarm.slot == slot) {
+            self.true_front = None;
+        }
+    }
+
     pub(super) fn clear(&mut self) {
         self.heap.clear();
+        self.true_front = None;
     }
 }
 
@@ -54,8 +64,18 @@ impl Host {
     /// Makes the first alarm true, so that the time of the next timeout is exact.
     pub(super) fn settle_timers(&mut self) {
         while let Some(alarm) = self.timers.first() {
+            if self.timers.true_front == Some(alarm) {
+                debug_assert!(
+                    matches!(self.judge(alarm), Front::True),
+                    "a machine was changed behind the timers' back"
+                );
+                return;
+            }
             match self.judge(alarm) {
-                Front::True => return,
+                Front::True => {
+                    self.timers.true_front = Some(alarm);
+                    return;
+                }
                 Front::Stale => self.timers.pop(),
                 Front::Early(due) => {
                     self.timers.pop();

@@ -118,6 +118,12 @@ impl Sockets for Host {
         if conn.indexed && stream.phase == Phase::Connecting {
             return Err(Errno::EAGAIN);
         }
+        // The usual last call of a loop: nothing has come since the one before.
+        if conn.tcp.readable() == 0 && !conn.tcp.has_urgent() && max > 0 && flags.is_empty() {
+            let result = self.nothing_read(cx, socket, stream, flags);
+            self.notify(cx, socket, false);
+            return result;
+        }
         let got = self.touch(cx, stream.conn, |tcp, context| tcp.receive(context, max, flags, into)).unwrap_or(0);
         let result = if got > 0 || max == 0 { Ok(got) } else { self.nothing_read(cx, socket, stream, flags) };
         self.after_verb(cx, socket);

@@ -58,20 +58,6 @@ impl Fate {
     pub fn too_big(&self) -> Option<u32> {
         if let Fate::Lost(Loss::TooBig { mtu }) = self { Some(*mtu) } else { None }
     }
-
-    /// A short and complete encoding, for digests.
-    pub fn encode(&self, out: &mut Vec<u8>) {
-        match self {
-            Fate::Delivered(after) => {
-                out.push(0);
-                out.extend(after.as_nanos().to_le_bytes());
-            }
-            other => {
-                out.push(1);
-                out.extend(other.to_string().as_bytes());
-            }
-        }
-    }
 }
 
 /// `20ms`, `LOST loss`, `LOST fault syn`, `13ms dup 14ms`, `20ms CORRUPT bit 312`, `EXPIRED 90s`.

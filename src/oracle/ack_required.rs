@@ -1,6 +1,6 @@
 use super::ends::Ends;
 use super::evidence::{Coming, End, Sending, Sight, ended, packet_name};
-use super::{Oracle, Seen};
+use super::{Hears, Oracle, Seen};
 use crate::time::{SimTime, Span, ms};
 use crate::trace::{Disturbance, LinkId, NodeId, Record, What};
 use crate::wire::{Flags, Seq};
@@ -51,8 +51,14 @@ impl Oracle for AckRequired {
         "RFC 9293 3.8.6.3"
     }
 
+    fn hears(&self) -> Hears {
+        Hears::SENT | Hears::ARRIVED | Hears::NOTED | Hears::DISTURBED
+    }
+
     fn on_record(&mut self, record: &Record<'_>, seen: &mut Seen<'_>) {
-        self.collect(Some(record.at), seen);
+        if self.debts.front().is_some_and(|debt| record.at.since(debt.since) > LIMIT) {
+            self.collect(Some(record.at), seen);
+        }
         if let (What::Disturbed(Disturbance::Skew(ppm)), Some(node)) = (&record.what, record.node) {
             self.skew(node, *ppm);
         }

@@ -1,20 +1,32 @@
 use super::{Hears, Oracle, Seen};
 use crate::endpoint::{Event, HostFault, State, Tuple};
 use crate::map::Map;
-use crate::trace::{Disturbance, NodeId, Pair, Record, What};
+use crate::trace::{Belongs, Disturbance, NodeId, Pair, Record, What};
 
 pub(super) const NAME: &str = "legal-transition";
 
 /// Connections move along the edges of the state diagram, each from where it was.
 #[derive(Default)]
 pub struct LegalTransition {
-    nodes: Vec<Host>,
+    /// Where each connection is that is not closed, by its seat.
+    seats: Vec<Option<Taken>>,
+    /// The same for those of whose SYN nobody knows, by host and 4-tuple.
+    strays: Map<(NodeId, Pair, usize), Taken>,
+    hosts: Vec<Host>,
 }
 
-#[derive(Default)]
+/// Who has a seat, and in which state.
+#[derive(Clone, Copy)]
+struct Taken {
+    state: State,
+    node: NodeId,
+    life: u32,
+}
+
+#[derive(Clone, Copy, Default)]
 struct Host {
-    /// Where each connection is that is not closed.
-    states: Map<(Pair, usize), State>,
+    /// How often its power was cut or came back: what it had before counts no more.
+    life: u32,
     /// Its power is cut: what it says of connections that end by that needs no beginning.
     is_down: bool,
 }
@@ -35,12 +47,12 @@ impl Oracle for LegalTransition {
     fn on_record(&mut self, record: &Record<'_>, seen: &mut Seen<'_>) {
         let Some(node) = record.node else { return };
         match &record.what {
-            What::Noted { event: Event::Transition { tuple, from, to, .. }, .. } => {
-                self.moved(node, *tuple, (*from, *to), seen);
+            What::Noted { conn, event: Event::Transition { tuple, from, to, .. } } => {
+                self.moved(node, (*conn, *tuple), (*from, *to), seen);
             }
             What::Disturbed(Disturbance::Host(fault @ (HostFault::Crash | HostFault::Reboot { .. }))) => {
                 let host = self.host(node);
-                host.states.clear();
+                host.life += 1;
                 host.is_down = *fault == HostFault::Crash;
             }
             _ => {}
@@ -51,20 +63,50 @@ impl Oracle for LegalTransition {
 impl LegalTransition {
     fn host(&mut self, node: NodeId) -> &mut Host {
         let index = node.0 as usize;
-        if self.nodes.len() <= index {
-            self.nodes.resize_with(index + 1, Host::default);
+        if self.hosts.len() <= index {
+            self.hosts.resize(index + 1, Host::default());
         }
-        &mut self.nodes[index]
+        &mut self.hosts[index]
     }
 
-    fn moved(&mut self, node: NodeId, tuple: Tuple, (from, to): (State, State), seen: &mut Seen<'_>) {
-        let host = self.host(node);
-        let end = Pair::of(tuple.local, tuple.remote);
-        let known = match to {
-            State::Closed if host.is_down => return,
-            State::Closed => host.states.remove(&end),
-            to => host.states.insert(end, to),
+    /// Notes where a connection is now, and says where it was.
+    fn take_seat(&mut self, seat: Option<usize>, node: NodeId, tuple: Tuple, to: State) -> Option<State> {
+        let life = self.host(node).life;
+        let is_mine = |taken: &Taken| taken.node == node && taken.life == life;
+        let taken = (to != State::Closed).then_some(Taken { state: to, node, life });
+        let stray = |tuple: Tuple| {
+            let (pair, end) = Pair::of(tuple.local, tuple.remote);
+            (node, pair, end)
         };
+        let Some(seat) = seat else {
+            let known = match taken {
+                Some(taken) => self.strays.insert(stray(tuple), taken),
+                None => self.strays.remove(&stray(tuple)),
+            };
+            return known.filter(is_mine).map(|taken| taken.state);
+        };
+        if self.seats.len() <= seat {
+            self.seats.resize(seat + 1, None);
+        }
+        let mut known = std::mem::replace(&mut self.seats[seat], taken).filter(is_mine);
+        if known.is_none() && !self.strays.is_empty() {
+            known = self.strays.remove(&stray(tuple)).filter(is_mine);
+        }
+        known.map(|taken| taken.state)
+    }
+
+    fn moved(
+        &mut self,
+        node: NodeId,
+        (conn, tuple): (Option<Belongs>, Tuple),
+        (from, to): (State, State),
+        seen: &mut Seen<'_>,
+    ) {
+        let seat = conn.and_then(|conn| seen.conns.seat(conn));
+        let known = self.take_seat(seat, node, tuple, to);
+        if to == State::Closed && self.host(node).is_down {
+            return;
+        }
         let name = |seen: &Seen<'_>| {
             format!(
                 "{} > {} at {}",

@@ -87,6 +87,9 @@ bitflags::bitflags! {
 }
 
 impl Hears {
+    /// How many combinations of bits there are.
+    const KINDS: usize = Hears::all().bits() as usize + 1;
+
     /// What kind `record` is of.
     fn kind(record: &Record<'_>, is_evidence: bool) -> Hears {
         let segment = if is_evidence { Hears::SEGMENTS } else { Hears::empty() };

@@ -5,24 +5,26 @@ use crate::trace::{Conns, Names, Record};
 
 /// The oracles of one run, and the evidence that they share: each record is sorted once for all of them.
 pub(crate) struct Panel {
-    /// Each with what it hears of.
-    oracles: Vec<(Hears, Box<dyn Oracle>)>,
+    oracles: Vec<Box<dyn Oracle>>,
+    /// The places of those that hear of each kind of record, by the bits of the kind.
+    ears: [Vec<u8>; Hears::KINDS],
     evidence: Evidence,
     found: Vec<Violation>,
 }
 
 impl Panel {
     pub(crate) fn new(oracles: Vec<Box<dyn Oracle>>) -> Panel {
-        Panel { oracles: with_ears(oracles), evidence: Evidence::default(), found: Vec::new() }
+        Panel { ears: ears(&oracles), oracles, evidence: Evidence::default(), found: Vec::new() }
     }
 
     /// Puts others in their place; what the evidence says of the run so far holds for them too.
     pub(crate) fn set(&mut self, oracles: Vec<Box<dyn Oracle>>) {
-        self.oracles = with_ears(oracles);
+        self.ears = ears(&oracles);
+        self.oracles = oracles;
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &dyn Oracle> {
-        self.oracles.iter().map(|(_, oracle)| &**oracle)
+        self.oracles.iter().map(|oracle| &**oracle)
     }
 
     /// Shows a record to every oracle; what they found, in the order of their places.
@@ -31,8 +33,8 @@ impl Panel {
         let kind = Hears::kind(record, sight.is_some());
         let (evidence, found, now) = (&self.evidence, &mut self.found, record.at);
         let mut seen = Seen { names, conns, now, sight, evidence, found };
-        for (_, oracle) in self.oracles.iter_mut().filter(|(hears, _)| hears.intersects(kind)) {
-            oracle.on_record(record, &mut seen);
+        for &place in &self.ears[kind.bits() as usize] {
+            self.oracles[place as usize].on_record(record, &mut seen);
         }
         &mut self.found
     }
@@ -47,13 +49,17 @@ impl Panel {
     ) -> &mut Vec<Violation> {
         self.evidence.settle();
         let mut seen = Seen { names, conns, now, sight: None, evidence: &self.evidence, found: &mut self.found };
-        for (_, oracle) in &mut self.oracles {
+        for oracle in &mut self.oracles {
             oracle.at_quiescence(nodes, &mut seen);
         }
         &mut self.found
     }
 }
 
-fn with_ears(oracles: Vec<Box<dyn Oracle>>) -> Vec<(Hears, Box<dyn Oracle>)> {
-    oracles.into_iter().map(|oracle| (oracle.hears(), oracle)).collect()
+fn ears(oracles: &[Box<dyn Oracle>]) -> [Vec<u8>; Hears::KINDS] {
+    std::array::from_fn(|bits| {
+        let kind = Hears::from_bits_truncate(u8::try_from(bits).unwrap_or(0));
+        let hears = |oracle: &dyn Oracle| oracle.hears().intersects(kind);
+        (0..=u8::MAX).zip(oracles).filter(|(_, oracle)| hears(&***oracle)).map(|(place, _)| place).collect()
+    })
 }

@@ -283,6 +283,7 @@ impl Sim {
         let now = self.now;
         self.with_app_cx(node, task::TASKS, None, |cx| f(&mut tasks, cx, now));
         self.nodes[node.0 as usize].tasks = tasks;
+        self.rearm(node);
     }
 
     /// Calls `f` with the context of one application, then carries out what it asked for; returns its timer.
@@ -327,6 +328,5 @@ impl Sim {
             self.one_effect(node, effect);
         }
         calls.for_each(|(_, called)| self.record(Some(node), What::Called(called)));
-        self.rearm(node);
     }
 }

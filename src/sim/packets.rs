@@ -202,7 +202,9 @@ impl Sim {
         });
         let packet = Cow::Borrowed(&packet);
         self.record(Some(node), What::Arrived(Arrived { link, n, copy, packet, sent, conn, here, outcome }));
-        effects.retain(|effect| !matches!(effect, Effect::Note(Event::Arrival(_))));
+        if outcome.is_some() {
+            effects.retain(|effect| !matches!(effect, Effect::Note(Event::Arrival(_))));
+        }
         self.carry_out(node, &mut effects);
         self.effects = effects;
     }

@@ -99,9 +99,14 @@ impl Recorder {
             self.packets += 1;
             self.lost += u64::from(sent.fate.is_lost());
         }
-        let found = std::mem::take(self.oracles.take(record, &self.names, &self.conns));
-        self.remember(record);
-        self.settle(found);
+        let found = self.oracles.take(record, &self.names, &self.conns);
+        let found = (!found.is_empty()).then(|| std::mem::take(found));
+        if self.keep != Keep::Nothing {
+            self.remember(record);
+        }
+        if let Some(found) = found {
+            self.settle(found);
+        }
     }
 
     /// The same as `tracing` events, with virtual time: transitions, calls and disturbances at DEBUG, packets at TRACE.

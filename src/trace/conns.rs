@@ -169,6 +169,13 @@ impl Conns {
         if (*to, *from) == (local, remote) && to != from { self.of_end(*slot, end) } else { self.of(local, remote) }
     }
 
+    /// A small number for the end that `belongs` says, the same for every incarnation of its 4-tuple.
+    pub(crate) fn seat(&self, belongs: Belongs) -> Option<usize> {
+        let Incarnation { slot, opener_end, .. } = self.get(belongs.conn)?;
+        let end = if belongs.from == Side::Opener { *opener_end } else { 1 - opener_end };
+        Some(*slot as usize * 2 + end)
+    }
+
     fn of_end(&self, slot: u32, end: usize) -> Option<Belongs> {
         let current = self.current[slot as usize].0;
         let conn = current[end].or(current[1 - end])?;

@@ -3,6 +3,7 @@
 
 use super::{Arrived, Call, Called, Disturbance, Done, LinkName, Record, Sent, What};
 use crate::endpoint::{Errno, Event};
+use crate::net::Fate;
 use crate::wire::{Body, Packet, Payload};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -25,16 +26,20 @@ pub(crate) struct Digester {
     /// Hashes of names, so that numbering (which links and hosts added elsewhere shift) stays out of the digest.
     nodes: Vec<u64>,
     links: Vec<u64>,
-    /// Encoded and not hashed yet: the hash takes long stretches faster than it takes many short ones.
-    buffer: Vec<u8>,
+    /// Encoded and not hashed yet, up to `end`: the hash takes long stretches faster than it takes many short ones.
+    buffer: Box<[u8; STRETCH]>,
+    end: usize,
 }
 
 /// So many bytes are hashed at once.
 const STRETCH: usize = 8 << 10;
 
+/// What is left free before a record is encoded: more than all of its parts of fixed size take.
+const ROOM: usize = 256;
+
 impl Default for Digester {
     fn default() -> Digester {
-        Digester { hash: Xxh3::new(), nodes: Vec::new(), links: Vec::new(), buffer: Vec::with_capacity(STRETCH + 512) }
+        Digester { hash: Xxh3::new(), nodes: Vec::new(), links: Vec::new(), buffer: Box::new([0; STRETCH]), end: 0 }
     }
 }
 
@@ -49,16 +54,42 @@ impl Digester {
 
     pub(crate) fn digest(&self) -> Digest {
         let mut hash = self.hash.clone();
-        hash.update(&self.buffer);
+        hash.update(&self.buffer[..self.end]);
         Digest(hash.digest128())
     }
 
     pub(crate) fn take(&mut self, record: &Record<'_>) {
-        self.encode(record);
-        if self.buffer.len() >= STRETCH {
-            self.hash.update(&self.buffer);
-            self.buffer.clear();
+        if self.end > STRETCH - ROOM {
+            self.flush();
         }
+        self.encode(record);
+    }
+
+    fn flush(&mut self) {
+        self.hash.update(&self.buffer[..self.end]);
+        self.end = 0;
+    }
+
+    /// A part of fixed size.
+    fn put<const N: usize>(&mut self, bytes: [u8; N]) {
+        if let Some(room) = self.buffer.get_mut(self.end..self.end + N) {
+            room.copy_from_slice(&bytes);
+            self.end += N;
+        } else {
+            self.bytes(&bytes);
+        }
+    }
+
+    /// A part of any size.
+    fn bytes(&mut self, bytes: &[u8]) {
+        if self.end + bytes.len() > STRETCH - ROOM {
+            self.flush();
+        }
+        if bytes.len() > STRETCH - ROOM {
+            return self.hash.update(bytes);
+        }
+        self.buffer[self.end..self.end + bytes.len()].copy_from_slice(bytes);
+        self.end += bytes.len();
     }
 
     /// Encodes `record` unless it is of a kind that the digest leaves out.
@@ -71,7 +102,7 @@ impl Digester {
             What::Disturbed(_) => 5,
             What::Noted { .. } | What::Called(_) | What::Violated { .. } => return,
         };
-        self.buffer.push(tag);
+        self.put([tag]);
         self.word(record.at.as_nanos());
         let node = record.node.map_or(0, |node| self.nodes[node.0 as usize]);
         self.word(node);
@@ -81,7 +112,7 @@ impl Digester {
             What::Noted { event: Event::Transition { tuple, from, to, error, .. }, .. } => {
                 self.socket(tuple.local);
                 self.socket(tuple.remote);
-                self.buffer.extend([*from as u8, *to as u8, error.map_or(0, |e| e.number().to_le_bytes()[0])]);
+                self.put([*from as u8, *to as u8, error.map_or(0, |e| e.number().to_le_bytes()[0])]);
             }
             What::Called(called) => self.called(called),
             What::Disturbed(disturbance) => self.disturbed(disturbance),
@@ -93,16 +124,29 @@ impl Digester {
         self.word(self.links[sent.link.0 as usize]);
         self.word(sent.n);
         self.packet(&sent.packet);
-        sent.fate.encode(&mut self.buffer);
+        self.fate(&sent.fate);
     }
 
     /// What a packet holds was taken when it was sent; here its name and, if it was changed on the way, its bytes.
     fn arrived(&mut self, arrived: &Arrived<'_>) {
         self.word(self.links[arrived.link.0 as usize]);
         self.word(arrived.n);
-        self.buffer.push(arrived.copy);
+        self.put([arrived.copy]);
         if let Body::Raw(bytes) = &arrived.packet.body {
             self.payload(bytes);
+        }
+    }
+
+    fn fate(&mut self, fate: &Fate) {
+        match fate {
+            Fate::Delivered(after) => {
+                self.put([0]);
+                self.word(after.as_nanos());
+            }
+            other => {
+                self.put([1]);
+                self.bytes(other.to_string().as_bytes());
+            }
         }
     }
 
@@ -121,7 +165,7 @@ impl Digester {
             Call::Abort => self.call(11, None, 0),
             Call::SetOption(option) => {
                 self.call(12, None, 0);
-                self.buffer.extend(format!("{option:?}").as_bytes());
+                self.bytes(format!("{option:?}").as_bytes());
             }
         }
         match &called.result {
@@ -133,7 +177,7 @@ impl Digester {
     }
 
     fn call(&mut self, tag: u8, addr: Option<SocketAddr>, number: u64) {
-        self.buffer.push(tag);
+        self.put([tag]);
         if let Some(addr) = addr {
             self.socket(addr);
         }
@@ -142,7 +186,7 @@ impl Digester {
 
     fn done(&mut self, done: &Done) {
         match done {
-            Done::Unit => self.buffer.push(0),
+            Done::Unit => self.put([0]),
             Done::Count(n) => self.word(*n),
             Done::Accepted { peer, .. } => self.socket(*peer),
             Done::Data(data) => self.payload(data),
@@ -154,54 +198,53 @@ impl Digester {
     }
 
     fn errno(&mut self, errno: Errno) {
-        self.buffer.push(0xFF);
-        self.buffer.extend(errno.number().to_le_bytes());
+        self.put([0xFF]);
+        self.put(errno.number().to_le_bytes());
     }
 
     fn disturbed(&mut self, disturbance: &Disturbance) {
         match disturbance {
             Disturbance::Down(link) | Disturbance::Up(link) | Disturbance::Injected(link) => {
                 let name = self.links[link.0 as usize];
-                self.buffer.push(matches!(disturbance, Disturbance::Up(_)).into());
+                self.put([matches!(disturbance, Disturbance::Up(_)).into()]);
                 self.word(name);
             }
-            Disturbance::Host(fault) => self.buffer.extend(format!("{fault:?}").as_bytes()),
-            Disturbance::Skew(ppm) => self.buffer.extend(ppm.to_le_bytes()),
-            Disturbance::Note(text) => self.buffer.extend(text.as_bytes()),
+            Disturbance::Host(fault) => self.bytes(format!("{fault:?}").as_bytes()),
+            Disturbance::Skew(ppm) => self.put(ppm.to_le_bytes()),
+            Disturbance::Note(text) => self.bytes(text.as_bytes()),
         }
     }
 
     fn packet(&mut self, packet: &Packet) {
         self.addr(packet.src);
         self.addr(packet.dst);
-        self.buffer.extend([packet.ttl, packet.tos, packet.dont_fragment.into()]);
+        self.put([packet.ttl, packet.tos, packet.dont_fragment.into()]);
         match &packet.body {
             Body::Tcp(segment) => {
-                self.buffer.push(6);
-                let b = &mut self.buffer;
-                b.extend(segment.src_port.to_le_bytes());
-                b.extend(segment.dst_port.to_le_bytes());
-                b.extend(segment.seq.0.to_le_bytes());
-                b.extend(segment.ack.0.to_le_bytes());
-                b.extend(segment.flags.bits().to_le_bytes());
-                b.extend(segment.window.to_le_bytes());
-                b.extend(segment.urgent.to_le_bytes());
-                b.extend(segment.options.as_bytes());
+                self.put([6]);
+                self.put(segment.src_port.to_le_bytes());
+                self.put(segment.dst_port.to_le_bytes());
+                self.put(segment.seq.0.to_le_bytes());
+                self.put(segment.ack.0.to_le_bytes());
+                self.put(segment.flags.bits().to_le_bytes());
+                self.put(segment.window.to_le_bytes());
+                self.put(segment.urgent.to_le_bytes());
+                self.bytes(segment.options.as_bytes());
                 self.payload(&segment.payload);
             }
             Body::Udp(datagram) => {
-                self.buffer.push(17);
-                self.buffer.extend(datagram.src_port.to_le_bytes());
-                self.buffer.extend(datagram.dst_port.to_le_bytes());
+                self.put([17]);
+                self.put(datagram.src_port.to_le_bytes());
+                self.put(datagram.dst_port.to_le_bytes());
                 self.payload(&datagram.payload);
             }
             Body::Icmp(icmp) => {
-                self.buffer.push(1);
-                self.buffer.extend(format!("{:?}", icmp.kind).as_bytes());
+                self.put([1]);
+                self.bytes(format!("{:?}", icmp.kind).as_bytes());
                 self.payload(&icmp.quote);
             }
             Body::Raw(bytes) => {
-                self.buffer.push(255);
+                self.put([255]);
                 self.payload(bytes);
             }
         }
@@ -215,17 +258,17 @@ impl Digester {
 
     fn socket(&mut self, addr: SocketAddr) {
         self.addr(addr.ip());
-        self.buffer.extend(addr.port().to_le_bytes());
+        self.put(addr.port().to_le_bytes());
     }
 
     fn addr(&mut self, addr: IpAddr) {
         match addr {
-            IpAddr::V4(addr) => self.buffer.extend(addr.octets()),
-            IpAddr::V6(addr) => self.buffer.extend(addr.octets()),
+            IpAddr::V4(addr) => self.put(addr.octets()),
+            IpAddr::V6(addr) => self.put(addr.octets()),
         }
     }
 
     fn word(&mut self, word: u64) {
-        self.buffer.extend(word.to_le_bytes());
+        self.put(word.to_le_bytes());
     }
 }
