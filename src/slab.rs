@@ -44,6 +44,17 @@ impl<T> Slab<T> {
         Some(value)
     }
 
+    /// Drops the value of `key` where it lies; the key may then be handed out again.
+    pub fn discard(&mut self, key: u32) {
+        if let Some(slot) = self.slot(key)
+            && slot.is_some()
+        {
+            *slot = None;
+            self.free.push(key);
+            self.len -= 1;
+        }
+    }
+
     /// The value of `key`.
     pub fn get(&self, key: u32) -> Option<&T> {
         self.chunks.get(key as usize / CHUNK)?[key as usize % CHUNK].as_ref()

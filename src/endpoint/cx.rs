@@ -12,7 +12,7 @@ pub struct IfaceId(pub u16);
 #[derive(Debug)]
 pub enum Effect {
     /// Send a packet.
-    Send(IfaceId, Packet),
+    Send(IfaceId, Box<Packet>),
     /// Tell about something that happened.
     Note(Event),
     /// The answer of `poll` for a socket may have changed to this.
@@ -40,7 +40,7 @@ impl<'a> Cx<'a> {
 
     /// Sends `packet` through `iface`.
     pub fn send(&mut self, iface: IfaceId, packet: Packet) {
-        self.effects.push(Effect::Send(iface, packet));
+        self.effects.push(Effect::Send(iface, Box::new(packet)));
     }
 
     /// Tells that something happened.

@@ -167,7 +167,7 @@ impl Host {
             self.retire(cx, index, closing);
         }
         match owner {
-            Owner::Orphan if over => drop(self.conns.remove(index)),
+            Owner::Orphan if over => self.conns.discard(index),
             _ => self.rearm_conn(index),
         }
         if let Owner::Socket(id) = owner {
@@ -279,8 +279,7 @@ impl Host {
     pub(super) fn orphan(&mut self, cx: &mut Cx<'_>, index: u32, linger: Linger) {
         let Some(conn) = self.conns.get_mut(index) else { return };
         if !conn.indexed {
-            self.conns.remove(index);
-            return;
+            return self.conns.discard(index);
         }
         conn.owner = Owner::Orphan;
         let unread = conn.tcp.readable() > 0 && self.settings.knobs.reset_unread;

@@ -42,7 +42,7 @@ impl<E: Endpoint> Bench<E> {
         let (mut sent, mut dropped) = (Vec::new(), None);
         for effect in effects {
             match effect {
-                Effect::Send(iface, packet) => sent.push((iface, packet)),
+                Effect::Send(iface, packet) => sent.push((iface, *packet)),
                 Effect::Note(Event::Arrival(Arrival::Dropped(why))) => dropped = Some(why),
                 other => panic!("{other:?}"),
             }

@@ -10,7 +10,7 @@ pub struct Arrived {
     /// 0 for the packet itself, 1 and up for its duplicates.
     pub copy: u8,
     /// The packet as it was sent.
-    pub packet: Packet,
+    pub packet: Box<Packet>,
     /// The bit that was flipped on the way, counted from the start of the transport header.
     pub corrupt_bit: Option<u32>,
     /// When it was sent.

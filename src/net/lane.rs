@@ -16,6 +16,18 @@ pub struct Lane {
     recorded: Vec<(usize, Action)>,
 }
 
+/// What is decided about one packet.
+#[derive(Debug)]
+pub struct Decision {
+    /// Its number on the link, counted from 1.
+    pub n: u64,
+    /// What becomes of it.
+    pub fate: Fate,
+    sent: SimTime,
+    /// What would have become of a packet that a fault holds.
+    beneath: Option<Box<Fate>>,
+}
+
 /// One impairment with its own randomness.
 struct Stage {
     kind: &'static str,
@@ -47,9 +59,9 @@ impl Lane {
         Lane { stages, up: true, sent: 0, flight, held, recorded }
     }
 
-    /// Decides the fate of `packet`, sent at `now`, and puts it in flight unless it is lost. `forced` are the faults
-    /// that meet it. `label` comes back with it on arrival.
-    pub fn send(&mut self, now: SimTime, packet: &Packet, label: u64, forced: &[&Fault]) -> Fate {
+    /// Decides the fate of `packet`, sent at `now`. `forced` are the faults that meet it. It is on its way once it is
+    /// launched.
+    pub fn decide(&mut self, now: SimTime, packet: &Packet, forced: &[&Fault]) -> Decision {
         self.sent += 1;
         self.recorded.clear();
         let mut transit = Transit::new(packet, now);
@@ -69,26 +81,40 @@ impl Lane {
         }
         transit.settle();
         transit.copies.truncate(COPIES);
-        self.launch(transit, packet, label, held)
+        let (n, sent, fate) = (self.sent, now, transit.fate());
+        match held {
+            Some(name) if !fate.is_lost() => {
+                Decision { n, sent, fate: Fate::Held(name), beneath: Some(Box::new(fate)) }
+            }
+            _ => Decision { n, sent, fate, beneath: None },
+        }
     }
 
-    fn launch(&mut self, transit: Transit<'_>, packet: &Packet, label: u64, held: Option<String>) -> Fate {
-        if transit.lost.is_none() {
-            let (sent, corrupt_bit) = (transit.sent, transit.corrupt_bit);
-            let (n, packet) = (self.sent, packet.clone());
-            let first = Arrived { n, copy: 0, packet, corrupt_bit, sent, arrive: transit.arrive, label };
-            for (&arrive, copy) in transit.copies.iter().zip(1u8..=u8::MAX) {
-                self.flight.push(Arrived { copy, arrive, ..first.clone() });
-            }
-            match held {
-                Some(name) => {
-                    self.held.push((name.clone(), first));
-                    return Fate::Held(name);
-                }
-                None => self.flight.push(first),
-            }
+    /// Puts a packet in flight as was decided, if it is not lost. `label` comes back with it on arrival.
+    pub fn launch(&mut self, decision: Decision, packet: Box<Packet>, label: u64) {
+        let Decision { n, sent, fate, beneath } = decision;
+        let (after, copies, corrupt_bit) = match beneath.as_deref().unwrap_or(&fate) {
+            Fate::Delivered(after) => (*after, &[][..], None),
+            Fate::Changed { after, copies, corrupt_bit } => (*after, &copies[..], *corrupt_bit),
+            Fate::Lost(_) | Fate::Held(_) => return,
+        };
+        for (&late, copy) in copies.iter().zip(1u8..=u8::MAX) {
+            let packet = packet.clone();
+            self.flight.push(Arrived { n, copy, packet, corrupt_bit, sent, arrive: sent + late, label });
         }
-        transit.fate()
+        let first = Arrived { n, copy: 0, packet, corrupt_bit, sent, arrive: sent + after, label };
+        match fate {
+            Fate::Held(name) => self.held.push((name, first)),
+            _ => self.flight.push(first),
+        }
+    }
+
+    /// [`Lane::decide`] and [`Lane::launch`] in one.
+    pub fn send(&mut self, now: SimTime, packet: &Packet, label: u64, forced: &[&Fault]) -> Fate {
+        let decision = self.decide(now, packet, forced);
+        let fate = decision.fate.clone();
+        self.launch(decision, Box::new(packet.clone()), label);
+        fate
     }
 
     /// Lets the packets go that the fault `name` holds; they arrive at `now`.

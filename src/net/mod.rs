@@ -26,7 +26,7 @@ pub use fate::{Fate, Loss};
 pub use fault::{Action, Facts, Fault, FaultError, Selector};
 pub use flight::Arrived;
 pub use impairment::{Impairment, Transit};
-pub use lane::Lane;
+pub use lane::{Decision, Lane};
 pub use link::Link;
 
 #[cfg(test)]

@@ -52,7 +52,7 @@ impl Oracle for AckRequired {
     }
 
     fn hears(&self) -> Hears {
-        Hears::SENT | Hears::ARRIVED | Hears::NOTED | Hears::DISTURBED
+        Hears::SENT | Hears::ARRIVED | Hears::ENDED | Hears::DISTURBED
     }
 
     fn on_record(&mut self, record: &Record<'_>, seen: &mut Seen<'_>) {

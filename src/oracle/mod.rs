@@ -38,7 +38,7 @@ pub use stream_integrity::StreamIntegrity;
 pub use una_le_nxt::UnaLeNxt;
 pub use window::Window;
 
-use crate::endpoint::{ConnView, ListenView};
+use crate::endpoint::{ConnView, Event, ListenView, State};
 use crate::time::SimTime;
 use crate::trace::{Conns, Names, NodeId, Record, What};
 
@@ -83,6 +83,8 @@ bitflags::bitflags! {
         const CALLED = 16;
         /// Something happened to the world.
         const DISTURBED = 32;
+        /// Of what endpoints tell, that a connection ceased to exist.
+        const ENDED = 64;
     }
 }
 
@@ -96,6 +98,9 @@ impl Hears {
         match record.what {
             What::Sent(_) => Hears::SENT | segment,
             What::Arrived(_) => Hears::ARRIVED | segment,
+            What::Noted { event: Event::Transition { to: State::Closed | State::Listen, .. }, .. } => {
+                Hears::NOTED | Hears::ENDED
+            }
             What::Noted { .. } => Hears::NOTED,
             What::Called(_) => Hears::CALLED,
             What::Disturbed(_) | What::Violated { .. } => Hears::DISTURBED,

@@ -75,7 +75,7 @@ impl Oracle for StreamIntegrity {
     }
 
     fn hears(&self) -> Hears {
-        Hears::SEGMENTS | Hears::NOTED | Hears::CALLED
+        Hears::SEGMENTS | Hears::ENDED | Hears::CALLED
     }
 
     fn on_record(&mut self, record: &Record<'_>, seen: &mut Seen<'_>) {

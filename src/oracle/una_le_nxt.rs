@@ -29,7 +29,7 @@ impl Oracle for UnaLeNxt {
     }
 
     fn hears(&self) -> Hears {
-        Hears::SEGMENTS | Hears::NOTED
+        Hears::SEGMENTS | Hears::ENDED
     }
 
     fn on_record(&mut self, record: &Record<'_>, seen: &mut Seen<'_>) {

@@ -35,7 +35,7 @@ impl Oracle for Window {
     }
 
     fn hears(&self) -> Hears {
-        Hears::SEGMENTS | Hears::NOTED
+        Hears::SEGMENTS | Hears::ENDED
     }
 
     fn on_record(&mut self, record: &Record<'_>, seen: &mut Seen<'_>) {

@@ -141,7 +141,7 @@ impl Sim {
             Scheduled::Inject(link, packet) => {
                 let from = self.topology.links[link.0 as usize].from;
                 self.record(Some(from), What::Disturbed(Disturbance::Injected(link)));
-                self.put_on(from, link, *packet);
+                self.put_on(from, link, packet);
             }
         }
     }

@@ -95,7 +95,7 @@ impl Sim {
     }
 
     /// Sends `packet` from an interface of `node`: decides its fate and puts it on its link.
-    pub(super) fn transmit(&mut self, node: NodeId, iface: IfaceId, packet: Packet) {
+    pub(super) fn transmit(&mut self, node: NodeId, iface: IfaceId, packet: Box<Packet>) {
         match self.next_hop(node, iface, packet.dst) {
             Hop::Link(link) => self.put_on(node, link, packet),
             hop => self.lose_outside(node, hop, &packet),
@@ -103,25 +103,27 @@ impl Sim {
     }
 
     /// Puts `packet` on `link`.
-    pub(super) fn put_on(&mut self, node: NodeId, link: LinkId, packet: Packet) {
+    pub(super) fn put_on(&mut self, node: NodeId, link: LinkId, packet: Box<Packet>) {
         let conn = self.recorder.conns.sent(&packet);
         let forced = self.faults.forced(self.now, &self.recorder, link, conn, &packet, &self.topology);
-        let lane = &mut self.topology.links[link.0 as usize].lane;
-        let before = lane.in_flight();
-        let fate = lane.send(self.now, &packet, label(conn), &forced);
-        let (n, after, next) = (lane.sent(), lane.in_flight(), lane.next_arrival());
-        self.topology.in_flight = self.topology.in_flight + after - before;
-        self.agenda.set(Class::Delivery, link.0, next);
+        let place = &mut self.topology.links[link.0 as usize];
+        let decision = place.lane.decide(self.now, &packet, &forced);
         if self.faults.recording {
             self.faults.take_down(&self.recorder, link, conn, &packet, &self.topology);
         }
-        self.sent(node, link, n, &packet, conn, &fate);
-        if let Some(mtu) = fate.too_big()
+        self.sent(node, link, decision.n, &packet, conn, &decision.fate);
+        if let Some(mtu) = decision.fate.too_big()
             && packet.dont_fragment
         {
             let mtu = u16::try_from(mtu).unwrap_or(u16::MAX);
-            self.answer_with_icmp(node, &packet, IcmpKind::TooBig { mtu });
+            return self.answer_with_icmp(node, &packet, IcmpKind::TooBig { mtu });
         }
+        let lane = &mut self.topology.links[link.0 as usize].lane;
+        let before = lane.in_flight();
+        lane.launch(decision, packet, label(conn));
+        let (after, next) = (lane.in_flight(), lane.next_arrival());
+        self.topology.in_flight = self.topology.in_flight + after - before;
+        self.agenda.set(Class::Delivery, link.0, next);
     }
 
     fn sent(&mut self, node: NodeId, link: LinkId, n: u64, packet: &Packet, conn: Option<Belongs>, fate: &Fate) {
@@ -156,7 +158,7 @@ impl Sim {
         let quote = wire::quote_of(packet);
         let answer = Packet::new(packet.dst, packet.src, Body::Icmp(Icmp { kind, quote }));
         let back = self.network_link(node);
-        self.put_on(node, back, answer);
+        self.put_on(node, back, Box::new(answer));
     }
 
     /// The next packet of `link` arrives.
@@ -182,7 +184,7 @@ impl Sim {
             (None, conn) => (arrived.packet, conn),
             (Some(bit), conn) => {
                 // A bit that is flipped for the second time makes the packet what it was before the first.
-                let packet = corrupted(&arrived.packet, bit);
+                let packet = Box::new(corrupted(&arrived.packet, bit));
                 let conn = conn.or_else(|| self.sender_view(&packet));
                 (packet, conn)
             }
@@ -195,12 +197,12 @@ impl Sim {
         let place = &mut self.nodes[node.0 as usize];
         let now = place.clock.to_host(self.now);
         let mut cx = crate::endpoint::Cx::new(now, &mut effects, &mut place.streams, detail);
-        place.endpoint.on_packet(&mut cx, iface, packet.clone());
+        place.endpoint.on_packet(&mut cx, iface, (*packet).clone());
         let outcome = effects.iter().find_map(|effect| match effect {
             Effect::Note(Event::Arrival(arrival)) => Some(*arrival),
             _ => None,
         });
-        let packet = Cow::Borrowed(&packet);
+        let packet = Cow::Borrowed(&*packet);
         self.record(Some(node), What::Arrived(Arrived { link, n, copy, packet, sent, conn, here, outcome }));
         if outcome.is_some() {
             effects.retain(|effect| !matches!(effect, Effect::Note(Event::Arrival(_))));

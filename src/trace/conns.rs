@@ -75,6 +75,17 @@ pub struct Conns {
     slots: Map<Pair, u32>,
     current: Vec<Current>,
     names: Map<(SocketAddr, SocketAddr), String>,
+    /// The end that a packet or a transition was about last: what comes next is mostly about the same one.
+    last: Option<Looked>,
+}
+
+/// An end that was looked up, and what was found.
+#[derive(Clone, Copy, Debug)]
+struct Looked {
+    local: SocketAddr,
+    remote: SocketAddr,
+    slot: u32,
+    end: usize,
 }
 
 /// The incarnations that the two ends of a 4-tuple are in, the lesser address first.
@@ -152,8 +163,26 @@ impl Conns {
 
     /// The incarnation that the end `local` of this 4-tuple is in.
     pub fn of(&self, local: SocketAddr, remote: SocketAddr) -> Option<Belongs> {
+        let (slot, end) = self.find(local, remote)?;
+        self.of_end(slot, end)
+    }
+
+    /// The slot of a 4-tuple that has one, and which of its ends `local` is.
+    fn find(&self, local: SocketAddr, remote: SocketAddr) -> Option<(u32, usize)> {
+        match self.last {
+            Some(last) if last.local == local && last.remote == remote => return Some((last.slot, last.end)),
+            Some(last) if last.local == remote && last.remote == local => return Some((last.slot, 1 - last.end)),
+            _ => {}
+        }
         let (pair, end) = Pair::of(local, remote);
-        self.of_end(*self.slots.get(&pair)?, end)
+        Some((*self.slots.get(&pair)?, end))
+    }
+
+    /// The same, remembered for the next time.
+    fn look(&mut self, local: SocketAddr, remote: SocketAddr) -> Option<(u32, usize)> {
+        let (slot, end) = self.find(local, remote)?;
+        self.last = Some(Looked { local, remote, slot, end });
+        Some((slot, end))
     }
 
     /// The incarnation that the receiver of `packet`, which was sent in `sent`, is in.
@@ -191,7 +220,8 @@ impl Conns {
         if segment.has(Flags::SYN) {
             return Some(self.syn(local, remote, segment));
         }
-        self.of(local, remote)
+        let (slot, end) = self.look(local, remote)?;
+        self.of_end(slot, end)
     }
 
     fn syn(&mut self, local: SocketAddr, remote: SocketAddr, segment: &Segment) -> Belongs {
@@ -223,13 +253,16 @@ impl Conns {
         match (from, to) {
             (State::Closed, State::SynSent) => Some(self.open(tuple.local, tuple.remote, None)),
             (State::Closed | State::Listen, State::SynReceived | State::Established) => {
-                let (pair, end) = Pair::of(tuple.local, tuple.remote);
-                let current = &mut self.current[*self.slots.get(&pair)? as usize];
+                let (slot, end) = self.look(tuple.local, tuple.remote)?;
+                let current = &mut self.current[slot as usize];
                 let conn = current.0[1 - end]?;
                 current.0[end] = Some(conn);
                 Some(self.belongs(conn, end))
             }
-            _ => self.of(tuple.local, tuple.remote),
+            _ => {
+                let (slot, end) = self.look(tuple.local, tuple.remote)?;
+                self.of_end(slot, end)
+            }
         }
     }
 
@@ -244,6 +277,9 @@ impl Conns {
 
     /// The slot of a 4-tuple, made at its first use, and which of its ends `local` is.
     fn slot(&mut self, local: SocketAddr, remote: SocketAddr) -> (u32, usize) {
+        if let Some(known) = self.look(local, remote) {
+            return known;
+        }
         let (pair, end) = Pair::of(local, remote);
         let current = &mut self.current;
         let slot = *self.slots.get_or_insert_with(pair, || {

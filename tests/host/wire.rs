@@ -93,7 +93,7 @@ impl World {
         let result = f(&mut self.hosts[host], &mut cx);
         for effect in effects {
             match effect {
-                Effect::Send(iface, packet) => self.put(host, iface, packet),
+                Effect::Send(iface, packet) => self.put(host, iface, *packet),
                 Effect::Note(event) => self.events.push((host, event)),
                 Effect::Ready(socket, readiness) => self.ready.push((host, socket, readiness)),
             }

@@ -226,7 +226,7 @@ mod tests {
         while let Some(now) = raw.next_timeout() {
             raw.on_timeout(&mut Cx::new(now, &mut effects, &mut streams, false));
             let packets = effects.drain(..).filter_map(|effect| match effect {
-                Effect::Send(_, packet) => Some((now, packet)),
+                Effect::Send(_, packet) => Some((now, *packet)),
                 _ => None,
             });
             sent.extend(packets);
