@@ -1,6 +1,22 @@
 //! Storage that hands out small dense keys and grows in chunks, so that growth moves nothing.
 
+/// Values in each chunk but the first ones, which begin with [`FIRST`] and double: most slabs stay small.
 const CHUNK: usize = 256;
+const FIRST: usize = 8;
+
+/// The chunk of `key`, and its place in it.
+const fn place(key: u32) -> (usize, usize) {
+    let key = key as usize;
+    if key < FIRST {
+        return (0, key);
+    }
+    let doublings = (CHUNK / FIRST).ilog2() as usize;
+    if key < CHUNK {
+        let log = key.ilog2() as usize;
+        return (log - FIRST.ilog2() as usize + 1, key - (1 << log));
+    }
+    (doublings + key / CHUNK, key % CHUNK)
+}
 
 /// A slab of `T`: insert returns a key, the key finds the value, freed keys are used again (last freed, first used).
 #[derive(Debug)]
@@ -25,9 +41,11 @@ impl<T> Slab<T> {
     /// Stores `value` and returns its key.
     pub fn insert(&mut self, value: T) -> u32 {
         if self.free.is_empty() {
-            let first = self.chunks.len() * CHUNK;
-            self.chunks.push((0..CHUNK).map(|_| None).collect());
-            let keys = first..first + CHUNK;
+            // As many again as there are, up to a chunk.
+            let first = self.len;
+            let size = first.clamp(FIRST, CHUNK);
+            self.chunks.push((0..size).map(|_| None).collect());
+            let keys = first..first + size;
             self.free.extend(keys.rev().map(|key| u32::try_from(key).expect("a slab holds fewer than 2^32 values")));
         }
         let key = self.free.pop().expect("a new chunk has free keys");
@@ -57,7 +75,8 @@ impl<T> Slab<T> {
 
     /// The value of `key`.
     pub fn get(&self, key: u32) -> Option<&T> {
-        self.chunks.get(key as usize / CHUNK)?[key as usize % CHUNK].as_ref()
+        let (chunk, at) = place(key);
+        self.chunks.get(chunk)?[at].as_ref()
     }
 
     /// The value of `key`, to change.
@@ -82,7 +101,8 @@ impl<T> Slab<T> {
     }
 
     fn slot(&mut self, key: u32) -> Option<&mut Option<T>> {
-        Some(&mut self.chunks.get_mut(key as usize / CHUNK)?[key as usize % CHUNK])
+        let (chunk, at) = place(key);
+        Some(&mut self.chunks.get_mut(chunk)?[at])
     }
 }
 

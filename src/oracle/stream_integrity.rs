@@ -4,10 +4,9 @@ use super::{Hears, Oracle, Seen};
 use crate::endpoint::{Event, Shutdown, State};
 use crate::map::Map;
 use crate::time::SimTime;
-use crate::trace::{Call, CallKind, Called, ConnId, Done, LinkId, NodeId, Record, Side, StreamId, What};
+use crate::trace::{Belongs, Call, CallKind, Called, ConnId, Done, LinkId, NodeId, Record, Side, StreamId, What};
 use crate::wire::{Flags, Payload, Rope, Segment, Seq};
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 
 pub(super) const NAME: &str = "stream-integrity";
 
@@ -21,8 +20,8 @@ pub struct StreamIntegrity {
     flows: Ends<Flow>,
     /// The end that each named socket is, fixed when it is first seen.
     sockets: Map<StreamId, End>,
-    /// The incarnation in which an accepting end last answered a SYN.
-    answered: Map<(SocketAddr, SocketAddr), ConnId>,
+    /// The incarnation in which an accepting end last answered a SYN, by its seat.
+    answered: Vec<Option<ConnId>>,
     /// Whether an application of a host has written on a socket that cannot be told apart.
     blind: Vec<bool>,
 }
@@ -123,10 +122,15 @@ impl StreamIntegrity {
     /// An end answers a SYN. Where nobody has accepted its former connection yet, nobody can tell which of the two
     /// an application is going to read.
     fn answered(&mut self, end: End, seen: &Seen<'_>) {
-        let Some(conn) = seen.conns.get(end.conn) else { return };
-        let key = if end.side == Side::Opener { (conn.opener, conn.other) } else { (conn.other, conn.opener) };
-        let Some(former) = self.answered.insert(key, end.conn).filter(|&former| former != end.conn) else { return };
-        let Some(side) = seen.conns.get(former).map(|conn| conn.side_of(key.0)) else { return };
+        let belongs = Belongs { conn: end.conn, from: end.side };
+        let (Some(conn), Some(seat)) = (seen.conns.get(end.conn), seen.conns.seat(belongs)) else { return };
+        if self.answered.len() <= seat {
+            self.answered.resize(seat + 1, None);
+        }
+        let former = self.answered[seat].replace(end.conn).filter(|&former| former != end.conn);
+        let Some(former) = former else { return };
+        let local = if end.side == Side::Opener { conn.opener } else { conn.other };
+        let Some(side) = seen.conns.get(former).map(|conn| conn.side_of(local)) else { return };
         // Where the flow is gone, both sockets are closed.
         let unread = self.flows.get(&End { conn: former, side: side.flipped() }).is_some_and(|flow| !flow.has_reader);
         if unread {
