@@ -200,7 +200,7 @@ impl<O: Oracle> Plant<O> {
     pub(super) fn call(&mut self, node: NodeId, call: Call, result: Result<Done, Errno>) {
         let (tuple, kind) = (Some(tuple(node)), CallKind::Routine);
         let called = Called { stream: None, tuple, call, result: Some(result), took: Span::ZERO, kind };
-        self.record(node, What::Called(called));
+        self.record(node, What::Called(Cow::Owned(called)));
     }
 
     pub(super) fn write(&mut self, node: NodeId, text: &str) {

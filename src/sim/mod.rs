@@ -36,6 +36,7 @@ use disturb::Scheduled;
 use ledger::Ledger;
 use node::{Node, Pending, Presence};
 use recorder::Recorder;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use topology::Topology;
 
@@ -320,13 +321,17 @@ impl Sim {
     ) {
         // Calls nest (a blocking call is made of others), so their marks need sorting; equal marks keep their order.
         calls.sort_by_key(|&(mark, _)| mark);
-        let mut calls = calls.drain(..);
+        let mut told = 0;
         for (at, effect) in effects.drain(..).enumerate() {
-            while calls.as_slice().first().is_some_and(|&(mark, _)| mark <= at) {
-                calls.next().into_iter().for_each(|(_, called)| self.record(Some(node), What::Called(called)));
+            while let Some((_, called)) = calls.get(told).filter(|&&(mark, _)| mark <= at) {
+                self.record(Some(node), What::Called(Cow::Borrowed(called)));
+                told += 1;
             }
             self.one_effect(node, effect);
         }
-        calls.for_each(|(_, called)| self.record(Some(node), What::Called(called)));
+        for (_, called) in &calls[told..] {
+            self.record(Some(node), What::Called(Cow::Borrowed(called)));
+        }
+        calls.clear();
     }
 }

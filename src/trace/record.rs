@@ -32,7 +32,7 @@ pub enum What<'a> {
         event: Event,
     },
     /// A socket call began or returned.
-    Called(Called),
+    Called(Cow<'a, Called>),
     /// The script disturbed the world.
     Disturbed(Disturbance),
     /// A rule was broken, or an expectation failed.
@@ -198,7 +198,7 @@ impl Record<'_> {
             }),
             What::Arrived(a) => What::Arrived(Arrived { packet: Cow::Owned(a.packet.into_owned()), ..a }),
             What::Noted { conn, event } => What::Noted { conn, event },
-            What::Called(called) => What::Called(called),
+            What::Called(called) => What::Called(Cow::Owned(called.into_owned())),
             What::Disturbed(disturbance) => What::Disturbed(disturbance),
             What::Violated { rule, text } => What::Violated { rule, text },
         };

@@ -142,7 +142,7 @@ impl Sample {
     ) -> &mut Sample {
         let (stream, result) = (stream.map(StreamId), result.map(Ok));
         let tuple = (kind == CallKind::Plain && stream.is_some()).then(|| tuple(node));
-        self.record(Some(node), What::Called(Called { stream, tuple, call, result, took, kind }))
+        self.record(Some(node), What::Called(Cow::Owned(Called { stream, tuple, call, result, took, kind })))
     }
 
     /// The run of `examples/trace-full.txt`: a SYN and the last acknowledgment of a close are lost.

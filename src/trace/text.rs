@@ -439,7 +439,7 @@ mod tests {
         let refused = Some(Err(Errno::ECONNREFUSED));
         let (stream, call) = (Some(StreamId(1)), Call::Connect(tuple(SERVER).local));
         let called = Called { stream, tuple: None, call, result: refused, took: Span::ZERO, kind: CallKind::Blocking };
-        sample.record(Some(CLIENT), What::Called(called));
+        sample.record(Some(CLIENT), What::Called(std::borrow::Cow::Owned(called)));
         let text = sample.trace().story().to_string();
         assert_eq!(
             text,
