@@ -111,6 +111,7 @@ impl Sim {
         let fate = lane.send(self.now, &packet, label(conn), &forced);
         let (n, after, next) = (lane.sent(), lane.in_flight(), lane.next_arrival());
         self.topology.in_flight = self.topology.in_flight + after - before;
+        self.topology.bytes_in_flight += (after - before) * u64::from(packet.len());
         self.agenda.set(Class::Delivery, link.0, next);
         if self.faults.recording {
             self.faults.take_down(&self.recorder, link, conn, &packet, &self.topology);
@@ -167,6 +168,7 @@ impl Sim {
         self.agenda.set(Class::Delivery, link, next);
         let Some(arrived) = arrived else { return };
         self.topology.in_flight -= 1;
+        self.topology.bytes_in_flight -= u64::from(arrived.packet.len());
         let held = Held { link: LinkId(link), iface, arrived };
         match self.nodes[to.0 as usize].presence {
             Presence::Paused => self.nodes[to.0 as usize].held.push(held),
@@ -220,7 +222,7 @@ impl Sim {
         if self.topology.in_flight > self.budget.in_flight {
             return Err(Exceeded::InFlight(self.budget.in_flight));
         }
-        if self.ledger.kept > self.budget.memory {
+        if self.topology.bytes_in_flight + self.ledger.kept + self.recorder.kept() > self.budget.memory {
             return Err(Exceeded::Memory(self.budget.memory));
         }
         Ok(())
