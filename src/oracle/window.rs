@@ -1,28 +1,56 @@
 use super::ends::Ends;
 use super::evidence::{Coming, Sending, Sight, ended, packet_name};
 use super::{Hears, Oracle, Seen};
+use crate::time::SimTime;
 use crate::trace::{LinkId, Record};
-use crate::wire::{Flags, Seq};
+use crate::wire::{Flags, Segment, Seq};
 
 pub(super) const NAME: &str = "window";
 
-/// No data beyond the right edge of any window that has reached the sender, but for a probe of one byte.
+/// No data beyond the right edge of any window that has reached the sender, but for a probe of one byte; and no end
+/// moves the right edge of its own window to the left (RFC 9293 3.8.6, SHLD-14), in the order of its sending.
+///
+/// An edge that is rounded to units of the window scale may fall back by less than one. What an end offers past its
+/// peer's FIN, or after something happened to its host, is left alone.
 #[derive(Default)]
 pub struct Window {
-    senders: Ends<Sender>,
+    ends: Ends<Known>,
 }
 
-/// What a sender knows of its peer's window.
+/// What an end knows of its peer's window, and what it has told of its own.
 #[derive(Default)]
-struct Sender {
-    /// The shifts of the SYNs, ours and the peer's, where they carry the option.
-    own_shift: Option<u8>,
-    peer_shift: Option<u8>,
+struct Known {
+    own_shift: Shift,
+    peer_shift: Shift,
     /// The window in the peer's first SYN, which acknowledges nothing.
     syn_window: Option<u16>,
     /// The rightmost edge, and the packet that told it.
     edge: Option<(Seq, (LinkId, u64))>,
-    is_reported: bool,
+    has_exceeded: bool,
+    /// The rightmost edge of its own, the packet that told it, and when.
+    offered: Option<(Seq, (LinkId, u64), SimTime)>,
+    /// The number past the peer's FIN.
+    fin: Option<Seq>,
+    has_retracted: bool,
+}
+
+/// The window scale of an end's SYNs.
+#[derive(Default)]
+struct Shift {
+    most: Option<u8>,
+    seen: bool,
+    /// Not all of its SYNs say the same.
+    is_vague: bool,
+}
+
+impl Shift {
+    fn tell(&mut self, syn: &Segment) {
+        // RFC 7323 2.3: a shift above 14 counts as 14.
+        let shift = syn.options.window_scale().map(|shift| shift.min(14));
+        self.is_vague |= self.seen && shift != self.most;
+        self.most = self.most.max(shift);
+        self.seen = true;
+    }
 }
 
 impl Oracle for Window {
@@ -44,7 +72,7 @@ impl Oracle for Window {
             Some(Sight::Came(coming)) => self.came(&coming),
             None => {
                 if let Some(end) = ended(record) {
-                    self.senders.remove(&end);
+                    self.ends.remove(&end);
                 }
             }
         }
@@ -56,22 +84,20 @@ impl Window {
         let segment = coming.segment;
         let is_syn = segment.has(Flags::SYN);
         if is_syn {
-            self.senders.get_or_insert_with(coming.end, Sender::default);
+            self.ends.get_or_insert_with(coming.end, Known::default);
         }
-        let Some(sender) = self.senders.get_mut(&coming.end) else { return };
+        let Some(known) = self.ends.get_mut(&coming.end) else { return };
         if is_syn {
-            sender.peer_shift = sender.peer_shift.max(segment.options.window_scale());
-            sender.syn_window = sender.syn_window.max(Some(segment.window));
+            known.peer_shift.tell(segment);
+            known.syn_window = known.syn_window.max(Some(segment.window));
+        }
+        if segment.has(Flags::FIN) {
+            known.fin = Some(segment.end());
         }
         if segment.has(Flags::ACK) {
-            // RFC 7323 2.2: the window of a SYN is never scaled; 2.3: a shift above 14 counts as 14.
-            let shift = match (sender.own_shift, sender.peer_shift) {
-                (Some(_), Some(shift)) if !is_syn => shift.min(14),
-                _ => 0,
-            };
-            let edge = segment.ack + (u32::from(segment.window) << shift);
-            if sender.edge.is_none_or(|(known, _)| edge.gt(known)) {
-                sender.edge = Some((edge, coming.packet));
+            let edge = right_edge(segment, &known.peer_shift, &known.own_shift).0;
+            if known.edge.is_none_or(|(rightmost, _)| edge.gt(rightmost)) {
+                known.edge = Some((edge, coming.packet));
             }
         }
     }
@@ -79,24 +105,66 @@ impl Window {
     fn sent(&mut self, sending: &Sending<'_>, seen: &mut Seen<'_>) {
         let segment = sending.segment;
         if segment.has(Flags::SYN) {
-            let sender = self.senders.get_or_insert_with(sending.end, Sender::default);
-            sender.own_shift = sender.own_shift.max(segment.options.window_scale());
-            // RFC 7413 4.2.1: data in a SYN goes ahead of any window.
+            self.ends.get_or_insert_with(sending.end, Known::default).own_shift.tell(segment);
+        }
+        if segment.has(Flags::RST) {
             return;
         }
-        if segment.payload.is_empty() || segment.has(Flags::RST) {
+        if segment.has(Flags::ACK) {
+            self.offered(sending, seen);
+        }
+        // RFC 7413 4.2.1: data in a SYN goes ahead of any window.
+        if !segment.has(Flags::SYN) && !segment.payload.is_empty() {
+            self.filled(sending, seen);
+        }
+    }
+
+    /// An end tells of its window.
+    fn offered(&mut self, sending: &Sending<'_>, seen: &mut Seen<'_>) {
+        let segment = sending.segment;
+        let Some(known) = self.ends.get_mut(&sending.end) else { return };
+        let (edge, unit) = right_edge(segment, &known.own_shift, &known.peer_shift);
+        let fresh = Some((edge, sending.packet, seen.now));
+        let Some((former, told_in, told)) = known.offered.filter(|(former, ..)| edge.lt(*former)) else {
+            known.offered = fresh;
+            return;
+        };
+        let by = former.since(edge);
+        let is_unsure = known.own_shift.is_vague || known.peer_shift.is_vague;
+        let is_past_fin = known.fin.is_some_and(|fin| segment.ack.ge(fin));
+        if seen.evidence.stirred_since(sending.node, told) {
+            known.offered = fresh;
             return;
         }
-        let Some(sender) = self.senders.get_mut(&sending.end) else { return };
+        if by < unit || known.has_retracted || is_unsure || is_past_fin {
+            return;
+        }
+        known.has_retracted = true;
+        let relative = |edge| sending.end.peer().relative(seen, edge);
+        let text = format!(
+            "{} moved the right edge of its window from {} ({}) back to {} ({}), by {by} bytes",
+            sending.end.describe(seen),
+            relative(former),
+            packet_name(seen, told_in),
+            relative(edge),
+            packet_name(seen, sending.packet),
+        );
+        seen.violated(self, Some(sending.node), Some(sending.packet), text);
+    }
+
+    /// An end sends data into its peer's window.
+    fn filled(&mut self, sending: &Sending<'_>, seen: &mut Seen<'_>) {
+        let segment = sending.segment;
+        let Some(known) = self.ends.get_mut(&sending.end) else { return };
         let iss = seen.conns.get(sending.end.conn).and_then(|conn| conn.iss(sending.end.side));
-        let first = sender.syn_window.zip(iss).map(|(window, iss)| iss + 1 + u32::from(window));
+        let first = known.syn_window.zip(iss).map(|(window, iss)| iss + 1 + u32::from(window));
         // Once left behind it must not come back when sequence numbers have gone half round.
-        if let (Some((edge, _)), Some(first)) = (sender.edge, first)
+        if let (Some((edge, _)), Some(first)) = (known.edge, first)
             && edge.ge(first)
         {
-            sender.syn_window = None;
+            known.syn_window = None;
         }
-        let Some(edge) = (match (sender.edge, first) {
+        let Some(edge) = (match (known.edge, first) {
             (Some((edge, _)), Some(first)) => Some(edge.max(first)),
             (Some((edge, _)), None) => Some(edge),
             // With no acknowledgment yet, the window of a Fast Open SYN is all there is.
@@ -107,11 +175,11 @@ impl Window {
         let end = segment.seq + segment.payload.len();
         // RFC 9293 3.8.6.1: a probe of a closed window carries a byte of new data.
         let is_probe = segment.payload.len() == 1 && segment.seq == edge;
-        if sender.is_reported || !end.gt(edge) || is_probe {
+        if known.has_exceeded || !end.gt(edge) || is_probe {
             return;
         }
-        sender.is_reported = true;
-        let told = sender.edge.map_or_else(String::new, |(_, packet)| format!(" by {}", packet_name(seen, packet)));
+        known.has_exceeded = true;
+        let told = known.edge.map_or_else(String::new, |(_, packet)| format!(" by {}", packet_name(seen, packet)));
         let text = format!(
             "{} sent data up to {} ({}), {} bytes beyond the right edge {} that it had been told{told}",
             sending.end.describe(seen),
@@ -124,11 +192,23 @@ impl Window {
     }
 }
 
+/// The right edge that `segment` tells, in units of how many bytes: `own` is the shift of its sender, `other` of its
+/// receiver.
+fn right_edge(segment: &Segment, own: &Shift, other: &Shift) -> (Seq, u32) {
+    // RFC 7323 2.2: the window of a SYN is never scaled, and none is unless both SYNs have the option.
+    let scaled = own.most.filter(|_| other.most.is_some());
+    let shift = scaled.unwrap_or(0);
+    let window = u32::from(segment.window) << if segment.has(Flags::SYN) { 0 } else { shift };
+    (segment.ack + window, 1 << shift)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::super::plant::{Dir, Plant, ack, data, segment, syn, with_options};
+    use super::super::plant::{Dir, Plant, SERVER, ack, data, segment, syn, with_options};
     use super::*;
-    use crate::wire::{Segment, TcpOption};
+    use crate::endpoint::HostFault;
+    use crate::trace::Disturbance;
+    use crate::wire::TcpOption;
 
     fn open() -> Plant<Window> {
         let mut plant = Plant::new(Window::default());
@@ -160,15 +240,65 @@ mod tests {
     }
 
     #[test]
-    fn a_window_that_shrinks_takes_nothing_back_and_may_be_probed() {
+    fn a_window_that_closes_takes_nothing_back_and_may_be_probed() {
         let mut plant = open();
-        plant.pass(Dir::Down, Segment { window: 0, ..ack(1, 1) });
+        plant.pass(Dir::Down, Segment { window: 0, ..ack(1, 1001) });
         plant.send(Dir::Up, data(1, 1, "in flight already"));
         plant.send(Dir::Up, data(1001, 1, "p"));
         plant.send(Dir::Up, data(0, 1, "k"));
         plant.holds();
         plant.send(Dir::Up, data(1002, 1, "q"));
         plant.breaks(&["2 bytes beyond"]);
+    }
+
+    #[test]
+    fn an_end_that_takes_its_window_back_is_at_fault_and_not_its_peer() {
+        let mut plant = open();
+        plant.pass(Dir::Down, Segment { window: 400, ..ack(1, 601) });
+        plant.holds();
+        plant.pass(Dir::Down, Segment { window: 399, ..ack(1, 601) });
+        plant.pass(Dir::Down, Segment { window: 0, ..ack(1, 601) });
+        plant.send(Dir::Up, data(601, 1, &"x".repeat(400)));
+        plant.breaks(&[
+            "server:80 in c1",
+            "from 1001 (server > client #2) back to 1000 (server > client #3), by 1 bytes",
+        ]);
+    }
+
+    #[test]
+    fn an_edge_is_rounded_to_units_of_its_scale() {
+        let scale = [TcpOption::WindowScale(3)];
+        for (acked, holds) in [(2, true), (1, false)] {
+            let mut plant = Plant::new(Window::default());
+            plant.pass(Dir::Up, with_options(syn(0), &scale));
+            plant.pass(Dir::Down, with_options(segment(Flags::SYN | Flags::ACK, 0, 1, ""), &scale));
+            plant.pass(Dir::Up, ack(1, 1));
+            // 8001 at first; then 7994, or 7993.
+            plant.pass(Dir::Down, ack(1, 1));
+            plant.pass(Dir::Down, Segment { window: 999, ..ack(1, acked) });
+            assert_eq!(plant.texts().is_empty(), holds);
+        }
+    }
+
+    #[test]
+    fn what_says_nothing_of_the_window_takes_nothing_back() {
+        let mut plant = open();
+        plant.send(Dir::Down, Segment { window: 0, ..segment(Flags::RST | Flags::ACK, 1, 1, "") });
+        plant.inject(Dir::Down, Segment { window: 0, ..ack(1, 1) });
+        plant.pass(Dir::Up, segment(Flags::FIN | Flags::ACK, 1, 1, ""));
+        plant.send(Dir::Down, Segment { window: 0, ..ack(1, 2) });
+        plant.holds();
+        plant.send(Dir::Down, Segment { window: 0, ..ack(1, 1) });
+        plant.breaks(&["server:80 in c1"]);
+    }
+
+    #[test]
+    fn a_host_that_has_lost_its_state_owes_no_window() {
+        let mut plant = open();
+        plant.disturb(SERVER, Disturbance::Host(HostFault::Crash));
+        plant.disturb(SERVER, Disturbance::Host(HostFault::Reboot { quiet: crate::time::Span::ZERO }));
+        plant.send(Dir::Down, Segment { window: 0, ..ack(1, 1) });
+        plant.holds();
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod budget;
 mod calls;
 mod clock;
 mod disturb;
+mod kept;
 mod ledger;
 mod node;
 mod observe;

@@ -119,10 +119,11 @@ impl Sim {
             return self.answer_with_icmp(node, &packet, IcmpKind::TooBig { mtu });
         }
         let lane = &mut self.topology.links[link.0 as usize].lane;
-        let before = lane.in_flight();
+        let (before, len) = (lane.in_flight(), u64::from(packet.len()));
         lane.launch(decision, packet, label(conn));
-        let (after, next) = (lane.in_flight(), lane.next_arrival());
-        self.topology.in_flight = self.topology.in_flight + after - before;
+        let (launched, next) = (lane.in_flight() - before, lane.next_arrival());
+        self.topology.in_flight += launched;
+        self.topology.bytes_in_flight += launched * len;
         self.agenda.set(Class::Delivery, link.0, next);
     }
 
@@ -169,6 +170,7 @@ impl Sim {
         self.agenda.set(Class::Delivery, link, next);
         let Some(arrived) = arrived else { return };
         self.topology.in_flight -= 1;
+        self.topology.bytes_in_flight -= u64::from(arrived.packet.len());
         let held = Held { link: LinkId(link), iface, arrived };
         match self.nodes[to.0 as usize].presence {
             Presence::Paused => self.nodes[to.0 as usize].held.push(held),
@@ -222,7 +224,7 @@ impl Sim {
         if self.topology.in_flight > self.budget.in_flight {
             return Err(Exceeded::InFlight(self.budget.in_flight));
         }
-        if self.ledger.kept > self.budget.memory {
+        if self.topology.bytes_in_flight + self.ledger.kept + self.recorder.kept() > self.budget.memory {
             return Err(Exceeded::Memory(self.budget.memory));
         }
         Ok(())

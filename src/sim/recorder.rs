@@ -1,3 +1,4 @@
+use super::kept::Kept;
 use crate::endpoint::Event;
 use crate::oracle::{NodeView, Oracle, Panel, Violation};
 use crate::time::SimTime;
@@ -14,8 +15,7 @@ pub(super) struct Recorder {
     oracles: Panel,
     oracle_wants_detail: bool,
     digester: Digester,
-    keep: Keep,
-    records: VecDeque<Record<'static>>,
+    kept: Kept,
     accepted: u32,
     connected: u32,
     pub(super) packets: u64,
@@ -31,8 +31,7 @@ impl Recorder {
             oracle_wants_detail: oracles.iter().any(|oracle| oracle.wants_detail()),
             oracles: Panel::new(oracles),
             digester: Digester::default(),
-            keep,
-            records: VecDeque::new(),
+            kept: Kept::new(keep),
             accepted: 0,
             connected: 0,
             packets: 0,
@@ -76,11 +75,11 @@ impl Recorder {
 
     /// Whether timers and queues are looked at.
     pub(super) fn wants_detail(&self) -> bool {
-        self.keep == Keep::Full || self.oracle_wants_detail
+        self.kept.how() == Keep::Full || self.oracle_wants_detail
     }
 
     pub(super) fn keep(&mut self, keep: Keep) {
-        self.keep = keep;
+        self.kept.set(keep);
     }
 
     pub(super) fn set_oracles(&mut self, oracles: Vec<Box<dyn Oracle>>) {
@@ -101,8 +100,8 @@ impl Recorder {
         }
         let found = self.oracles.take(record, &self.names, &self.conns);
         let found = (!found.is_empty()).then(|| std::mem::take(found));
-        if self.keep != Keep::Nothing {
-            self.remember(record);
+        if self.kept.how() != Keep::Nothing {
+            self.kept.take(record);
         }
         if let Some(found) = found {
             self.settle(found);
@@ -144,36 +143,22 @@ impl Recorder {
     }
 
     pub(super) fn records(&self) -> &VecDeque<Record<'static>> {
-        &self.records
+        self.kept.records()
     }
 
-    fn remember(&mut self, record: &Record<'_>) {
-        match self.keep {
-            Keep::Nothing => return,
-            Keep::Story if is_detail(&record.what) => return,
-            Keep::Story | Keep::Full => {}
-            Keep::Last(most) => {
-                if self.records.len() >= most {
-                    self.records.pop_front();
-                }
-            }
-        }
-        self.records.push_back(record.clone().into_owned());
+    /// Bytes that the kept records take.
+    pub(super) fn kept(&self) -> u64 {
+        self.kept.bytes()
     }
 
     /// Moves what the oracles found into the list of violations and into the trace.
     fn settle(&mut self, found: Vec<Violation>) {
         for violation in found {
             let what = What::Violated { rule: violation.oracle, text: violation.text.clone() };
-            self.remember(&Record { at: violation.at, node: violation.node, what });
+            self.kept.take(&Record { at: violation.at, node: violation.node, what });
             self.violations.push(violation);
         }
     }
-}
-
-/// Whether it is told about only where someone looks at details.
-fn is_detail(what: &What<'_>) -> bool {
-    matches!(what, What::Noted { event: Event::Timer { .. } | Event::Queue { .. }, .. })
 }
 
 fn number(n: usize) -> u32 {

@@ -25,6 +25,8 @@ pub(super) struct Topology {
     makers: u32,
     /// Packets in flight over all links.
     pub(super) in_flight: u64,
+    /// Their bytes.
+    pub(super) bytes_in_flight: u64,
     /// Whether links made from now on take their choices from a recording.
     pub(super) replay: bool,
     /// Impairments that links made from now on leave out.

@@ -187,6 +187,13 @@ pub enum Disturbance {
     Note(String),
 }
 
+impl What<'_> {
+    /// Whether it is told about only where someone looks at details.
+    pub(crate) fn is_detail(&self) -> bool {
+        matches!(self, What::Noted { event: Event::Timer { .. } | Event::Queue { .. }, .. })
+    }
+}
+
 impl Record<'_> {
     /// The same record, owning what it shows.
     pub fn into_owned(self) -> Record<'static> {

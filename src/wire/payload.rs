@@ -92,6 +92,13 @@ impl Payload {
         (self.buffer.as_ref().map_or(0, |b| b.hash), self.start, self.len)
     }
 
+    /// Which buffer holds the bytes, and the size of all of it: every payload with this buffer keeps all of it alive. The
+    /// number says nothing but whether two buffers that are alive are the same.
+    pub(crate) fn buffer(&self) -> Option<(usize, u64)> {
+        let buffer = self.buffer.as_ref()?;
+        Some((Arc::as_ptr(buffer).addr(), buffer.bytes.len() as u64))
+    }
+
     /// Whether both hold the same bytes; does not look at them where both are the same place of one buffer.
     pub fn same_bytes(&self, other: &Payload) -> bool {
         if self.len != other.len {
