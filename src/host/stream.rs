@@ -363,7 +363,14 @@ pub(super) struct Output<'a, 'b> {
 
 impl Output<'_, '_> {
     /// Tells what the machine has noted.
+    #[inline]
     pub(super) fn tell(&mut self, events: &mut Vec<TcpEvent>) {
+        if !events.is_empty() {
+            self.tell_all(events);
+        }
+    }
+
+    fn tell_all(&mut self, events: &mut Vec<TcpEvent>) {
         for event in events.drain(..) {
             self.counters.note(&event);
             let event: Event = event.at(self.tuple);

@@ -26,6 +26,7 @@ impl End {
     }
 
     /// `side` of `c1`, in words.
+    #[cold]
     pub(super) fn describe(self, seen: &Seen<'_>) -> String {
         let addr = seen.conns.get(self.conn).map(|conn| match self.side {
             Side::Opener => conn.opener,
@@ -218,6 +219,7 @@ impl Evidence {
         &mut self.nodes[index]
     }
 
+    #[cold]
     fn cloud(&mut self, conn: ConnId) {
         let index = conn.0 as usize / 64;
         if self.clouded.len() <= index {
@@ -254,6 +256,7 @@ pub(super) fn ended(record: &Record<'_>) -> Option<End> {
 }
 
 /// `client > server #3`.
+#[cold]
 pub(super) fn packet_name(seen: &Seen<'_>, (link, n): (LinkId, u64)) -> String {
     format!("{} #{n}", seen.names.link(link))
 }

@@ -154,6 +154,7 @@ pub struct Violation {
 
 impl Seen<'_> {
     /// Reports that `oracle`'s rule is broken.
+    #[cold]
     pub fn violated(
         &mut self,
         oracle: &dyn Oracle,

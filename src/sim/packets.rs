@@ -134,6 +134,7 @@ impl Sim {
     }
 
     /// A packet that finds no link: it is sent on a link to nowhere, so that it has a name and a fate.
+    #[cold]
     fn lose_outside(&mut self, node: NodeId, hop: Hop, packet: &Packet) {
         let (loss, to) = match hop {
             Hop::Void(Void::Blackhole) => (Loss::Blackhole, "blackhole"),
@@ -151,6 +152,7 @@ impl Sim {
 
     /// The network tells the sender why `packet` was lost: the answer comes on a link of its own, from the address
     /// that could not be reached, after no time.
+    #[cold]
     fn answer_with_icmp(&mut self, node: NodeId, packet: &Packet, kind: IcmpKind) {
         // RFC 1122 3.2.2: no ICMP error about an ICMP error.
         if matches!(packet.body, Body::Icmp(_)) {
@@ -272,6 +274,7 @@ impl Faults {
     }
 
     /// Takes down the choices about the packet just sent that were not harmless, as faults that bring them back.
+    #[cold]
     fn take_down(
         &mut self,
         recorder: &Recorder,
@@ -313,6 +316,7 @@ fn belongs(label: u64) -> Option<Belongs> {
 }
 
 /// The packet with one bit behind its IP header flipped, as the receiver's checksum code sees it.
+#[cold]
 fn corrupted(packet: &Packet, bit: u32) -> Packet {
     let mut bytes = wire::emit(packet);
     let header = packet.ip_header_len() as usize;

@@ -93,7 +93,9 @@ impl Recorder {
 
     pub(super) fn take(&mut self, record: &Record<'_>) {
         self.digester.take(record);
-        self.tell(record);
+        if tracing::enabled!(tracing::Level::DEBUG) {
+            self.tell(record);
+        }
         if let What::Sent(sent) = &record.what {
             self.packets += 1;
             self.lost += u64::from(sent.fate.is_lost());
@@ -109,10 +111,8 @@ impl Recorder {
     }
 
     /// The same as `tracing` events, with virtual time: transitions, calls and disturbances at DEBUG, packets at TRACE.
+    #[cold]
     fn tell(&self, record: &Record<'_>) {
-        if !tracing::enabled!(tracing::Level::DEBUG) {
-            return;
-        }
         let (at, host) = (record.at, record.node.map_or("-", |node| self.names.node(node)));
         match &record.what {
             What::Sent(sent) => {
@@ -152,6 +152,7 @@ impl Recorder {
     }
 
     /// Moves what the oracles found into the list of violations and into the trace.
+    #[cold]
     fn settle(&mut self, found: Vec<Violation>) {
         for violation in found {
             let what = What::Violated { rule: violation.oracle, text: violation.text.clone() };

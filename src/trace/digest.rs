@@ -65,6 +65,7 @@ impl Digester {
         self.encode(record);
     }
 
+    #[cold]
     fn flush(&mut self) {
         self.hash.update(&self.buffer[..self.end]);
         self.end = 0;
@@ -202,6 +203,7 @@ impl Digester {
         self.put(errno.number().to_le_bytes());
     }
 
+    #[cold]
     fn disturbed(&mut self, disturbance: &Disturbance) {
         match disturbance {
             Disturbance::Down(link) | Disturbance::Up(link) | Disturbance::Injected(link) => {

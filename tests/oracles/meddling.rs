@@ -75,12 +75,14 @@ impl Meddling {
         let result = f(&mut self.host, &mut inner);
         for effect in self.effects.drain(..) {
             match effect {
-                Effect::Send(iface, Packet { body: Body::Tcp(segment), src, dst, .. }) => {
-                    if let Some(segment) = (self.segments)(segment) {
-                        cx.send(iface, Packet::new(src, dst, Body::Tcp(segment)));
+                Effect::Send(iface, packet) => match *packet {
+                    Packet { body: Body::Tcp(segment), src, dst, .. } => {
+                        if let Some(segment) = (self.segments)(segment) {
+                            cx.send(iface, Packet::new(src, dst, Body::Tcp(segment)));
+                        }
                     }
-                }
-                Effect::Send(iface, packet) => cx.send(iface, packet),
+                    other => cx.send(iface, other),
+                },
                 Effect::Note(event) => (self.events)(event).into_iter().for_each(|event| cx.note(event)),
                 Effect::Ready(socket, readiness) => cx.ready(socket, readiness),
             }
