@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use wirefate::endpoint::{Errno, Family, MsgFlags, SocketId, SocketKind};
+use wirefate::endpoint::{Errno, Family, MsgFlags, Readiness, SocketId, SocketKind};
 use wirefate::sim::apps::pattern;
 use wirefate::sim::{App, AppCx, Wake};
 use wirefate::wire::{Payload, Rope};
@@ -170,7 +170,7 @@ impl App for Server {
 /// Reads and hashes what there is: how many bytes, and whether the stream has ended.
 fn read(cx: &mut AppCx<'_>, socket: SocketId, hash: &mut Xxh3) -> (usize, bool) {
     let (mut total, mut got) = (0, Rope::new());
-    loop {
+    while cx.readiness(socket).contains(Readiness::READABLE) {
         got.clear();
         match cx.recv(socket, 64 << 10, MsgFlags::empty(), &mut got) {
             Ok(0) => return (total, true),
@@ -178,8 +178,8 @@ fn read(cx: &mut AppCx<'_>, socket: SocketId, hash: &mut Xxh3) -> (usize, bool) 
                 total += n;
                 got.pieces().for_each(|piece| hash.update(piece));
             }
-            Err(Errno::EAGAIN) => return (total, false),
             Err(errno) => panic!("recv: {errno}"),
         }
     }
+    (total, false)
 }
