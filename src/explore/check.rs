@@ -15,7 +15,8 @@ const RING: usize = 200;
 /// if it fails under any of them: if it panics, breaks a rule that an oracle watches, or exceeds a budget.
 ///
 /// The lowest failing seed is run again with its whole trace, which is left in `target/wirefate/`. The story may be
-/// run any number of times. `WIREFATE_SEED=37` runs one seed only, `WIREFATE_FAULTS=file` replays recorded faults.
+/// run any number of times. `WIREFATE_SEED=37` runs one seed only and `WIREFATE_SEED=100..200` these instead,
+/// `WIREFATE_FAULTS=file` replays recorded faults.
 ///
 /// # Panics
 /// If the story fails, or if panics cannot be caught because the test is built with `panic = "abort"`.
@@ -26,10 +27,10 @@ pub fn check(seeds: Range<u64>, story: impl Fn(&mut Sim) + Sync + RefUnwindSafe)
     }
     let (wishes, caller, name) = (wishes(), Location::caller(), TestName::current());
     let faults = wishes.faults.as_deref().map(read_faults);
-    let range = wishes.seed.map_or(seeds.clone(), |seed| seed..seed.saturating_add(1));
+    let Wishes { jobs, seeds: instead, .. } = wishes;
+    let range = instead.unwrap_or_else(|| seeds.clone());
     let run = |seed: u64, keep: Keep| one_run(seed, keep, faults.as_deref(), &story);
-    let Wishes { jobs, .. } = wishes;
-    let found = each(range.clone(), jobs, |seed| run(seed, Keep::Last(RING)).failure());
+    let found = each(range, jobs, |seed| run(seed, Keep::Last(RING)).failure());
     let Some((seed, _)) = found else { return };
     let again = run(seed, Keep::Full);
     let recorded = again.sim.choices();

@@ -54,6 +54,11 @@ impl Fate {
         matches!(self, Fate::Lost(_))
     }
 
+    /// How many copies arrive besides the packet itself.
+    pub fn copies(&self) -> usize {
+        if let Fate::Changed { copies, .. } = self { copies.len() } else { 0 }
+    }
+
     /// The MTU that the packet was larger than.
     pub fn too_big(&self) -> Option<u32> {
         if let Fate::Lost(Loss::TooBig { mtu }) = self { Some(*mtu) } else { None }

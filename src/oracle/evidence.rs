@@ -89,8 +89,8 @@ pub(super) struct Coming<'a> {
 pub(super) struct Evidence {
     /// The link on which the next packet is injected.
     injecting: Option<LinkId>,
-    /// Injected packets on their way.
-    forged: Map<(LinkId, u64), ()>,
+    /// Injected packets on their way, and how many copies of each.
+    forged: Map<(LinkId, u64), usize>,
     nodes: Vec<NodeFacts>,
     /// Whose timers the record at hand moves; what was due before it is judged without it.
     stirring: Option<(NodeId, SimTime)>,
@@ -163,7 +163,7 @@ impl Evidence {
     fn sent<'r>(&mut self, node: NodeId, sent: &'r Sent<'_>, conns: &Conns) -> Option<Sending<'r>> {
         let forged = self.injecting.take_if(|link| *link == sent.link).is_some();
         if forged && !sent.fate.is_lost() {
-            self.forged.insert((sent.link, sent.n), ());
+            self.forged.insert((sent.link, sent.n), 1 + sent.fate.copies());
         }
         // The network's own ICMP errors come from addresses that nobody has, and make no middlebox.
         let segment = sent.packet.segment()?;
@@ -186,9 +186,7 @@ impl Evidence {
     }
 
     fn arrived<'r>(&mut self, node: NodeId, arrived: &'r Arrived<'_>, names: &Names) -> Option<Coming<'r>> {
-        let forged = arrived.copy == 0 && !self.forged.is_empty() && {
-            self.forged.remove(&(arrived.link, arrived.n)).is_some()
-        };
+        let forged = !self.forged.is_empty() && self.is_forged((arrived.link, arrived.n));
         if !self.is_home(node, arrived.packet.dst, names) {
             let is_mistake = [DropReason::NotMine, DropReason::HostDown]
                 .map(|r| Some(Arrival::Dropped(r)))
@@ -209,6 +207,16 @@ impl Evidence {
         }
         let &Arrived { link, n, copy, sent, outcome, .. } = arrived;
         Some(Coming { node, end, from, packet: (link, n), segment, forged, copy, sent, outcome })
+    }
+
+    /// Whether a copy of this packet that comes now was injected.
+    fn is_forged(&mut self, packet: (LinkId, u64)) -> bool {
+        let Some(left) = self.forged.get_mut(&packet) else { return false };
+        *left -= 1;
+        if *left == 0 {
+            self.forged.remove(&packet);
+        }
+        true
     }
 
     fn facts(&mut self, node: NodeId) -> &mut NodeFacts {
@@ -328,6 +336,11 @@ mod tests {
         let n = plant.inject(Dir::Up, data(1, 1, "x"));
         plant.arrive(Dir::Up, n);
         assert_eq!(plant.texts(), ["came c1 Other forged true"]);
+        plant.forget();
+        let n = plant.inject_twice(Dir::Up, data(1, 1, "x"));
+        plant.arrive(Dir::Up, n);
+        plant.arrive(Dir::Up, n);
+        assert_eq!(plant.texts(), ["came c1 Other forged true"; 2]);
         plant.forget();
         plant.inject(Dir::Up, syn(5_000));
         plant.pass(Dir::Up, data(1, 1, "x"));

@@ -128,21 +128,27 @@ impl<O: Oracle> Plant<O> {
     }
 
     pub(super) fn send(&mut self, dir: Dir, segment: Segment) -> u64 {
-        self.put(dir, segment, false)
+        self.put(dir, segment, false, 0)
     }
 
     /// Passed on by a third party.
     pub(super) fn forward(&mut self, dir: Dir, segment: Segment) -> u64 {
         self.names.nodes.resize(3, "router".to_owned());
-        self.put(dir, segment, true)
+        self.put(dir, segment, true, 0)
     }
 
     pub(super) fn inject(&mut self, dir: Dir, segment: Segment) -> u64 {
         self.disturb(CLIENT, Disturbance::Injected(LinkId(dir as u32)));
-        self.put(dir, segment, false)
+        self.put(dir, segment, false, 0)
     }
 
-    fn put(&mut self, dir: Dir, segment: Segment, forwarded: bool) -> u64 {
+    /// Injected, and duplicated by the network.
+    pub(super) fn inject_twice(&mut self, dir: Dir, segment: Segment) -> u64 {
+        self.disturb(CLIENT, Disturbance::Injected(LinkId(dir as u32)));
+        self.put(dir, segment, false, 1)
+    }
+
+    fn put(&mut self, dir: Dir, segment: Segment, forwarded: bool, copies: usize) -> u64 {
         let from = if dir == Dir::Up { CLIENT } else { SERVER };
         let Tuple { local, remote } = tuple(from);
         let segment = Segment { src_port: local.port(), dst_port: remote.port(), ..segment };
@@ -150,7 +156,10 @@ impl<O: Oracle> Plant<O> {
         let conn = self.conns.sent(&packet);
         self.sent[dir as usize].push((packet.clone(), conn, self.now));
         let n = self.sent[dir as usize].len() as u64;
-        let fate = Fate::Delivered(ms(10));
+        let fate = match copies {
+            0 => Fate::Delivered(ms(10)),
+            _ => Fate::Changed { after: ms(10), copies: vec![ms(20); copies], corrupt_bit: None },
+        };
         let (packet, fate) = (Cow::Owned(packet), Cow::Owned(fate));
         let node = if forwarded { NodeId(2) } else { from };
         self.record(node, What::Sent(Sent { link: LinkId(dir as u32), n, packet, conn, fate, forwarded }));

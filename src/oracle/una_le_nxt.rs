@@ -15,8 +15,32 @@ pub struct UnaLeNxt {
 
 /// The highest sequence number that has reached an end, one past the last byte.
 struct Heard {
+    /// Of what the peer sent itself.
+    genuine: Option<Seq>,
+    /// Of that and what a forger sent.
     end: Option<Seq>,
     is_reported: bool,
+}
+
+impl Heard {
+    /// Nothing yet; what may be acknowledged in any case is the SYN of the other end, wherever it was counted.
+    fn nothing(end: End, seen: &Seen<'_>) -> Heard {
+        let iss = seen.conns.get(end.conn).and_then(|conn| conn.iss(end.peer().side));
+        let first = iss.map(|iss| iss + 1);
+        Heard { genuine: first, end: first, is_reported: false }
+    }
+
+    fn take(&mut self, end: Seq, forged: bool) {
+        let highest = |old: Option<Seq>| Some(old.map_or(end, |old| old.max(end)));
+        if !forged {
+            self.genuine = highest(self.genuine);
+        } else if !self.genuine.is_some_and(|genuine| end.since(genuine) <= 1 << 30) {
+            // No window reaches further than 2^30 (RFC 7323 2.3): what a forger sends from beyond is never taken, and
+            // would pass for the later one half of the time. Nor does one forgery bring the next one nearer.
+            return;
+        }
+        self.end = highest(self.end);
+    }
 }
 
 impl Oracle for UnaLeNxt {
@@ -57,26 +81,17 @@ impl UnaLeNxt {
     fn came(&mut self, coming: &Coming<'_>, seen: &Seen<'_>) {
         let segment = coming.segment;
         if segment.has(Flags::SYN) {
-            let heard = || Heard { end: first_of_peer(coming.end, seen), is_reported: false };
-            self.receivers.get_or_insert_with(coming.end, heard);
+            self.receivers.get_or_insert_with(coming.end, || Heard::nothing(coming.end, seen));
         }
         if let Some(heard) = self.receivers.get_mut(&coming.end) {
-            // No window reaches further than 2^30 (RFC 7323 2.3): what a forger sends from beyond is never taken, and
-            // would pass for the later one half of the time.
-            let is_near = |end: Seq| segment.end().since(end) <= 1 << 30;
-            match heard.end {
-                None if coming.forged => {}
-                Some(end) if coming.forged && !is_near(end) => {}
-                end => heard.end = Some(end.map_or(segment.end(), |end| end.max(segment.end()))),
-            }
+            heard.take(segment.end(), coming.forged);
         }
     }
 
     fn sent(&mut self, sending: &Sending<'_>, seen: &mut Seen<'_>) {
         let segment = sending.segment;
         if segment.has(Flags::SYN) {
-            let heard = || Heard { end: first_of_peer(sending.end, seen), is_reported: false };
-            self.receivers.get_or_insert_with(sending.end, heard);
+            self.receivers.get_or_insert_with(sending.end, || Heard::nothing(sending.end, seen));
         }
         if !segment.has(Flags::ACK) || segment.has(Flags::RST) {
             return;
@@ -108,12 +123,6 @@ impl UnaLeNxt {
     }
 }
 
-/// What may be acknowledged in any case: the SYN of the other end, wherever it was counted.
-fn first_of_peer(end: End, seen: &Seen<'_>) -> Option<Seq> {
-    let iss = seen.conns.get(end.conn)?.iss(end.peer().side)?;
-    Some(iss + 1)
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::plant::{CLIENT, Dir, Plant, SERVER, ack, data, tuple};
@@ -133,6 +142,32 @@ mod tests {
         plant.send(Dir::Up, data(5, 1, "efgh"));
         plant.send(Dir::Down, ack(1, 9));
         plant.breaks(&["server:80 in c1", "up to 9", "server > client #4", "below 5"]);
+    }
+
+    #[test]
+    fn forgeries_bring_each_other_no_nearer() {
+        let mut plant = Plant::new(UnaLeNxt::default());
+        plant.handshake();
+        // Each lies within 2^30 of the one before, and the last is half the space away from what is acknowledged.
+        for seq in [0x3000_0000, 0x6000_0000, 0x9000_0000] {
+            let n = plant.inject(Dir::Up, data(seq, 1, "x"));
+            plant.arrive(Dir::Up, n);
+            plant.send(Dir::Down, ack(1, 1));
+        }
+        plant.holds();
+    }
+
+    #[test]
+    fn a_copy_of_a_forgery_is_one_too() {
+        let mut plant = Plant::new(UnaLeNxt::default());
+        plant.handshake();
+        // Taken for the peer's own, the two would lead past the place from where 1 lies ahead.
+        let forged = [0x6000_0000, 0xC000_0000].map(|seq| plant.inject_twice(Dir::Up, data(seq, 1, "x")));
+        for n in forged.into_iter().chain(forged) {
+            plant.arrive(Dir::Up, n);
+        }
+        plant.send(Dir::Down, ack(1, 1));
+        plant.holds();
     }
 
     #[test]

@@ -27,6 +27,9 @@ const STREAMS: [u16; 9] = [SINK, ECHO, SOURCE, RESPONDER, ACCEPTOR, IDLE, LISTEN
 /// Ports that clients bind themselves, few, so that connections meet their predecessors.
 const OWN_PORTS: (u16, u16) = (5_000, 5_002);
 
+/// What one call of a script writes, or has written to it in answer.
+const MOST: u64 = 60_000;
+
 /// Starts some servers on `node`.
 pub(crate) fn serve(sim: &mut Sim, world: &mut World, draw: &mut Draw, node: NodeId) {
     let (request, response) = world.exchange;
@@ -170,7 +173,9 @@ fn connection(sim: &mut Sim, world: &mut World, draw: &mut Draw, client: NodeId,
             sim.write(conn, pattern(draw.size(1, 200_000)));
             sim.close(conn);
         }
-        _ => talk(sim, draw, conn, 60_000),
+        // Every request in what is written is answered: with one byte for 20,000 that would be a gigabyte.
+        RESPONDER | ONCE => talk(sim, draw, conn, (MOST * request / response).clamp(1, MOST)),
+        _ => talk(sim, draw, conn, MOST),
     }
 }
 
