@@ -46,7 +46,8 @@ impl Oracle for ExactReset {
             What::Arrived(arrived) => self.arrived(record.at, node, &arrived.packet),
             What::Noted { event: Event::Transition { tuple, to, .. }, .. } => self.moved((node, *tuple), *to, seen),
             What::Disturbed(Disturbance::Host(HostFault::Crash)) => self.ends.retain(|(at, _), _| *at != node),
-            _ => {}
+            // What a call or a timer does at the instant at which a RST has come is not the RST's doing.
+            _ => self.blind = None,
         }
     }
 }
