@@ -176,6 +176,8 @@ pub enum DropReason {
     NoSocket,
     /// Sequence number outside the window (RFC 9293 3.10.7.4, first).
     OutOfWindow,
+    /// The same, with nothing in it, and so soon after the last such segment that it is not answered (RFC 5961 7).
+    OutOfWindowUnanswered,
     /// Timestamp too old (RFC 7323 5).
     Paws,
     /// No ACK bit where one must be (RFC 9293 3.10.7.4, fifth).
@@ -218,12 +220,13 @@ pub enum DropReason {
 
 impl DropReason {
     /// Every reason.
-    pub const ALL: [DropReason; 24] = [
+    pub const ALL: [DropReason; 25] = [
         DropReason::Checksum,
         DropReason::NotMine,
         DropReason::HostDown,
         DropReason::NoSocket,
         DropReason::OutOfWindow,
+        DropReason::OutOfWindowUnanswered,
         DropReason::Paws,
         DropReason::NoAck,
         DropReason::AckUnsent,
@@ -253,6 +256,7 @@ impl DropReason {
             DropReason::HostDown => "host down",
             DropReason::NoSocket => "no socket",
             DropReason::OutOfWindow => "out of window",
+            DropReason::OutOfWindowUnanswered => "out of window, unanswered",
             DropReason::Paws => "PAWS",
             DropReason::NoAck => "no ACK",
             DropReason::AckUnsent => "ack of unsent",

@@ -1,3 +1,4 @@
+use super::throttle::Throttle;
 use super::timestamps::Timestamps;
 use super::{Context, Ports};
 use crate::endpoint::{Arrival, DropReason, State, TimerChange, TimerKind};
@@ -15,6 +16,7 @@ pub struct Closing {
     shift: u8,
     state: State,
     ts: Option<Timestamps>,
+    throttle: Throttle,
     due: Due,
     fires: HostTime,
 }
@@ -51,15 +53,16 @@ pub(super) struct Remains {
     pub(super) shift: u8,
     pub(super) state: State,
     pub(super) ts: Option<Timestamps>,
+    pub(super) throttle: Throttle,
 }
 
 impl Closing {
     /// In `remains.state` for at most `lasts`.
     pub(super) fn new(cx: &mut Context<'_>, remains: Remains, lasts: Span) -> Closing {
-        let Remains { ports, snd_nxt, rcv_nxt, rcv_wnd, shift, state, ts } = remains;
+        let Remains { ports, snd_nxt, rcv_nxt, rcv_wnd, shift, state, ts, throttle } = remains;
         debug_assert!(matches!(state, State::TimeWait | State::FinWait2));
-        let closing =
-            Closing { ports, snd_nxt, rcv_nxt, rcv_wnd, shift, state, ts, due: Due::Nothing, fires: cx.now + lasts };
+        let (due, fires) = (Due::Nothing, cx.now + lasts);
+        let closing = Closing { ports, snd_nxt, rcv_nxt, rcv_wnd, shift, state, ts, throttle, due, fires };
         cx.timer(closing.timer(), TimerChange::Set(closing.fires));
         closing
     }
@@ -184,6 +187,9 @@ impl Closing {
         if seg.has(Flags::FIN) && seg.end() == self.rcv_nxt && self.state == State::TimeWait {
             cx.note(super::TcpEvent::Arrival(Arrival::Duplicate));
             self.restart(cx);
+        } else if len == 0 && !self.throttle.allows(cx) {
+            cx.dropped(DropReason::OutOfWindowUnanswered);
+            return Some(ClosingStep::Stay);
         } else {
             cx.dropped(DropReason::OutOfWindow);
         }

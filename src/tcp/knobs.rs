@@ -45,6 +45,10 @@ pub struct Knobs {
     pub fin_wait2: Option<Span>,
     /// Challenge ACKs in a span, host-wide (RFC 5961 7); `None`: no limit.
     pub challenge_acks: Option<(u32, Span)>,
+    /// Least time between the answers to two segments of one connection that lie outside its window and occupy no
+    /// sequence numbers (RFC 5961 7); zero: each is answered. What does occupy some is always answered: it may be a
+    /// retransmission whose acknowledgment was lost.
+    pub empty_answers: Span,
     /// Whether only an exact RST resets (RFC 5961 3); otherwise any in the window does (RFC 793).
     pub rst_exact: bool,
     /// Whether a soft ICMP error ends a connection attempt (RFC 5461; RFC 9293 3.9.2.2 says it must not).
@@ -152,6 +156,7 @@ impl Default for Knobs {
             time_wait_ignores_rst: false,
             fin_wait2: None,
             challenge_acks: Some((10, secs(5))),
+            empty_answers: ms(500),
             rst_exact: true,
             soft_errors_abort_connect: false,
             min_mtu: 68,

@@ -29,6 +29,7 @@ mod rcv;
 mod reset;
 mod rto;
 mod snd;
+mod throttle;
 mod timers;
 mod timestamps;
 mod urgent;

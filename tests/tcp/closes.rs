@@ -4,7 +4,8 @@ use super::pair::{Pair, perfect};
 use super::script::{check, check_with};
 use wirefate::endpoint::State;
 use wirefate::tcp::{Knobs, Setup};
-use wirefate::time::secs;
+use wirefate::time::{Span, secs};
+use wirefate::wire::{Flags, Segment};
 
 const OPEN: &str = "open
     = CLOSED -> SYN-SENT
@@ -65,6 +66,35 @@ fn figure_13_simultaneous_close() {
     assert_eq!(pair.states(), [State::TimeWait; 2]);
     pair.run(secs(240), &mut perfect);
     assert_eq!(pair.states(), [State::Closed; 2]);
+}
+
+/// A FIN that neither end has sent leaves each outside the window of the other (RFC 5961 7).
+#[test]
+fn a_forged_fin_makes_no_storm() {
+    let sent = |knobs: &Knobs| {
+        let mut pair = Pair::new(knobs, &Setup::default());
+        pair.ends[0].open();
+        pair.run(secs(1), &mut perfect);
+        let [snd, rcv] = [0, 1].map(|end: usize| pair.ends[end].conn().snd_view());
+        let forged = Segment {
+            src_port: 1000,
+            dst_port: 80,
+            seq: snd.nxt,
+            ack: rcv.nxt,
+            flags: Flags::FIN | Flags::ACK,
+            window: 1000,
+            ..Segment::default()
+        };
+        let before = pair.segments;
+        pair.ends[1].arrive(&forged);
+        pair.run(secs(60), &mut perfect);
+        pair.segments - before
+    };
+    let unlimited = Knobs { empty_answers: Span::ZERO, challenge_acks: None, ..Knobs::default() };
+    assert_eq!(sent(&unlimited), 6_001);
+    // The ACK of the forged FIN, the challenge to it, and one answer to that with its challenge.
+    assert_eq!(sent(&Knobs { challenge_acks: None, ..Knobs::default() }), 4);
+    assert_eq!(sent(&Knobs::default()), 4);
 }
 
 #[test]

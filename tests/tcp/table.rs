@@ -5,7 +5,7 @@ use super::end::{End, Machine};
 use super::script::{OURS, THEIRS, segment};
 use wirefate::endpoint::State;
 use wirefate::tcp::{Knobs, Setup};
-use wirefate::time::Span;
+use wirefate::time::{Span, ms};
 use wirefate::wire::{Flags, Segment, Seq};
 
 const WINDOW: u32 = 1_000;
@@ -180,6 +180,7 @@ fn rule(start: Start, kind: Kind, place: Place, acks: Acks) -> (Answer, State) {
     if start == Start::TimeWait && kind == Kind::Syn && beyond {
         return (Answer::SynAck, State::SynReceived);
     }
+    // The first one; `empty_segments_outside_the_window_are_answered_twice_a_second` is about more of them.
     if matches!(place, Place::OutsideLeft | Place::OutsideRight) {
         return (if is_rst { Answer::Nothing } else { Answer::Ack }, stay);
     }
@@ -281,6 +282,39 @@ fn challenge_acks_are_limited() {
     end.now += wirefate::secs(5);
     end.arrive(&built(Start::Established, Kind::Rst, Place::Inside, Acks::All));
     assert_eq!(end.out.len(), 11);
+}
+
+#[test]
+fn empty_segments_outside_the_window_are_answered_twice_a_second() {
+    for start in STARTS.into_iter().skip_while(|start| *start != Start::Established) {
+        let mut end = start.reach();
+        let mut arrive = |after, kind, place| {
+            end.now += after;
+            end.out.clear();
+            end.arrive(&built(start, kind, place, Acks::Old));
+            end.out.len()
+        };
+        assert_eq!(arrive(ms(0), Kind::Ack, Place::OutsideLeft), 1, "{start:?}");
+        assert_eq!(arrive(ms(0), Kind::Ack, Place::OutsideRight), 0, "{start:?}");
+        // What occupies sequence numbers may be a retransmission whose acknowledgment was lost.
+        assert_eq!(arrive(ms(0), Kind::Data, Place::OutsideLeft), 1, "{start:?}");
+        assert_eq!(arrive(ms(0), Kind::FinAck, Place::OutsideLeft), 1, "{start:?}");
+        assert_eq!(arrive(ms(499), Kind::Ack, Place::OutsideLeft), 0, "{start:?}");
+        assert_eq!(arrive(ms(1), Kind::Ack, Place::OutsideLeft), 1, "{start:?}");
+        assert_eq!(arrive(ms(499), Kind::Ack, Place::OutsideRight), 0, "{start:?}");
+    }
+}
+
+#[test]
+fn without_the_limit_every_empty_segment_outside_the_window_is_answered() {
+    for start in [Start::Established, Start::TimeWait] {
+        let mut end = start.reach();
+        end.knobs.empty_answers = Span::ZERO;
+        for n in 1..=20 {
+            end.arrive(&built(start, Kind::Ack, Place::OutsideLeft, Acks::Old));
+            assert_eq!(end.out.len(), n, "{start:?}");
+        }
+    }
 }
 
 #[test]

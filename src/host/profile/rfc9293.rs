@@ -82,6 +82,14 @@ pub(super) const SYSCTLS: &[Sysctl] = &[
     one("net.ipv4.tcp_fin_timeout", Unit::Seconds, 60, (1, 86_400), OURS, |s, [n, ..]| {
         s.knobs.fin_wait2 = Some(secs(n));
     }),
+    one(
+        "net.ipv4.tcp_invalid_ratelimit",
+        Unit::Milliseconds,
+        500,
+        (0, 60_000),
+        ("RFC 5961 7 leaves the limit open; Linux's value", Chosen),
+        |s, [n, ..]| s.knobs.empty_answers = ms(n),
+    ),
     one("net.ipv4.tcp_keepalive_intvl", Unit::Seconds, 75, (1, 32_767), OURS, |s, [n, ..]| {
         s.knobs.keepalive.interval = secs(n);
     }),
@@ -202,6 +210,12 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
         value: "10 in 5 s for the whole host",
         source: "RFC 5961 7",
         confidence: Specified,
+    },
+    Behaviour {
+        name: "answers to empty segments outside the window",
+        value: "one in 500 ms for each connection; segments with data, SYN or FIN are always answered",
+        source: "RFC 9293 3.10.7.4, first; RFC 5961 7",
+        confidence: Chosen,
     },
     Behaviour {
         name: "congestion control",

@@ -106,6 +106,7 @@ impl Connection {
             shift: self.rcv.shift,
             state: self.state,
             ts: self.ts,
+            throttle: self.throttle,
         };
         self.closing = Some(Closing::new(cx, remains, lasts));
         self.stop_sending();

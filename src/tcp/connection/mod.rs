@@ -14,6 +14,7 @@ use super::newreno::NewReno;
 use super::rcv::Rcv;
 use super::rto::Rto;
 use super::snd::{End, Snd, Syn};
+use super::throttle::Throttle;
 use super::timers::Timers;
 use super::timestamps::Timestamps;
 use super::{Closing, Ports, Setup};
@@ -38,6 +39,7 @@ pub struct Connection {
     ts: Option<Timestamps>,
     persist: Persist,
     ack: Ack,
+    throttle: Throttle,
     urgently: Option<Urgently>,
     /// `MSG_MORE` on the last write: a partial segment waits for more.
     more: bool,

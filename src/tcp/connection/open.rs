@@ -7,6 +7,7 @@ use crate::tcp::newreno::NewReno;
 use crate::tcp::rcv::Rcv;
 use crate::tcp::rto::Rto;
 use crate::tcp::snd::Snd;
+use crate::tcp::throttle::Throttle;
 use crate::tcp::timers::{Timer, Timers};
 use crate::tcp::{Context, Ports, Setup};
 use crate::time::HostTime;
@@ -99,6 +100,7 @@ impl Connection {
             ts: None,
             persist: Persist::Idle,
             ack: Ack::None,
+            throttle: Throttle::NEW,
             urgently: None,
             more: false,
             blocked: false,

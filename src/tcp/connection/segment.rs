@@ -143,6 +143,10 @@ impl Connection {
             self.recovery.phase = Phase::Loss { recover: self.snd.nxt, next: self.snd.iss };
             return Step::Done;
         }
+        if len == 0 && !self.throttle.allows(cx) {
+            cx.dropped(DropReason::OutOfWindowUnanswered);
+            return Step::Done;
+        }
         // What lies before the peer's SYN was never received: it is of another incarnation.
         let old = len > 0 && self.rcv.irs.le(seg.seq) && seg.end().le(self.rcv.nxt);
         cx.note(TcpEvent::Arrival(match old {
