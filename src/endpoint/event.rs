@@ -43,8 +43,8 @@ pub enum Event {
     },
     /// A timer was set, fired or was stopped.
     Timer {
-        /// Whose.
-        tuple: Tuple,
+        /// Whose; none: the host's own.
+        tuple: Option<Tuple>,
         /// Which.
         timer: TimerKind,
         /// What happened to it.
@@ -72,7 +72,7 @@ pub enum Event {
     },
 }
 
-/// The timers of a TCP connection.
+/// The timers of a TCP connection, and of the host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum TimerKind {
     /// Retransmission (RFC 6298).

@@ -2,7 +2,7 @@ use super::Host;
 use super::demux::{Demux, Place};
 use super::sockets::{Role, SocketTable};
 use super::timers::Alarm;
-use crate::endpoint::{Cx, HostFault, SocketId};
+use crate::endpoint::{Cx, Event, HostFault, SocketId, TimerChange, TimerKind};
 use crate::map::Map;
 use crate::slab::Slab;
 use crate::tcp::Limits;
@@ -16,6 +16,8 @@ pub(super) enum Power {
     /// It runs, but its TCP says nothing until then: it does not know which sequence numbers are still under way.
     Quiet {
         until: HostTime,
+        /// How long it was to last.
+        lasts: Span,
         /// Sockets that connect then, in the order of their calls.
         waiting: Vec<SocketId>,
     },
@@ -66,7 +68,7 @@ impl Host {
         self.power = Power::Up;
         if quiet > Span::ZERO {
             let until = cx.now() + quiet;
-            self.power = Power::Quiet { until, waiting: Vec::new() };
+            self.power = Power::Quiet { until, lasts: quiet, waiting: Vec::new() };
             let birth = self.birth();
             self.timers.set(Alarm { due: until, birth, slot: Place::Quiet.slot() });
         }
@@ -74,12 +76,16 @@ impl Host {
 
     /// The quiet time is over: who waits for it connects.
     pub(super) fn end_quiet(&mut self, cx: &mut Cx<'_>) {
-        let Power::Quiet { until, waiting } = &mut self.power else { return };
+        let Power::Quiet { until, lasts, waiting } = &mut self.power else { return };
         if *until > cx.now() {
             return;
         }
-        let waiting = std::mem::take(waiting);
+        let (waiting, after) = (std::mem::take(waiting), *lasts);
         self.power = Power::Up;
+        if cx.detail() {
+            let change = TimerChange::Fired { after, count: 1, next: None };
+            cx.note(Event::Timer { tuple: None, timer: TimerKind::Quiet, change });
+        }
         for id in waiting {
             let Ok(socket) = self.sockets.get_mut(id) else { continue };
             let Role::Waiting(remote) = socket.role else { continue };

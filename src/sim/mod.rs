@@ -215,8 +215,10 @@ impl Sim {
     fn note(&mut self, node: NodeId, event: Event) {
         let conn = match event {
             Event::Transition { tuple, from, to, .. } => self.recorder.conns.transition(tuple, from, to),
-            Event::Timer { tuple, .. } | Event::Cwnd { tuple, .. } => self.recorder.conns.of(tuple.local, tuple.remote),
-            Event::Arrival(_) | Event::Queue { .. } => None,
+            Event::Timer { tuple: Some(tuple), .. } | Event::Cwnd { tuple, .. } => {
+                self.recorder.conns.of(tuple.local, tuple.remote)
+            }
+            Event::Timer { tuple: None, .. } | Event::Arrival(_) | Event::Queue { .. } => None,
         };
         self.record(Some(node), What::Noted { conn, event });
     }

@@ -117,7 +117,15 @@ impl Closing {
 
     /// The time is over.
     pub fn on_timeout(&mut self, cx: &mut Context<'_>) -> ClosingStep {
-        if cx.now < self.fires || self.state == State::Closed { ClosingStep::Stay } else { self.gone(cx) }
+        if cx.now < self.fires || self.state == State::Closed {
+            return ClosingStep::Stay;
+        }
+        let after = match self.state {
+            State::TimeWait => cx.knobs.time_wait,
+            _ => cx.knobs.fin_wait2.unwrap_or_default(),
+        };
+        cx.timer(self.timer(), TimerChange::Fired { after, count: 1, next: None });
+        self.gone(cx)
     }
 
     /// A segment of the old connection, or of one that wants to take its place (RFC 9293 3.10.7.4).

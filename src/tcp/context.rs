@@ -63,7 +63,7 @@ impl TcpEvent {
     pub fn at(self, tuple: Tuple) -> Event {
         match self {
             TcpEvent::Transition { from, to, lasts, error } => Event::Transition { tuple, from, to, lasts, error },
-            TcpEvent::Timer { timer, change } => Event::Timer { tuple, timer, change },
+            TcpEvent::Timer { timer, change } => Event::Timer { tuple: Some(tuple), timer, change },
             TcpEvent::Arrival(arrival) => Event::Arrival(arrival),
             TcpEvent::Cwnd { cwnd, ssthresh } => Event::Cwnd { tuple, cwnd, ssthresh },
         }

@@ -230,7 +230,11 @@ fn noted(object: Object, event: &Event) -> Object {
             object.some("lasts_ns", lasts.map(Span::as_nanos)).some("error", error.map(|errno| errno.name()))
         }
         Event::Timer { tuple, timer, change } => {
-            let object = ends(object, tuple).with("timer", timer.name());
+            let object = match tuple {
+                Some(tuple) => ends(object, tuple),
+                None => object,
+            };
+            let object = object.with("timer", timer.name());
             match change {
                 TimerChange::Set(until) => object.with("change", "set").with("until_host_ns", until.as_nanos()),
                 TimerChange::Fired { after, count, next } => {

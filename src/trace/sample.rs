@@ -119,7 +119,7 @@ impl Sample {
     pub(super) fn timer(&mut self, node: NodeId, timer: TimerKind, change: TimerChange) -> &mut Sample {
         let tuple = tuple(node);
         let conn = self.conns.of(tuple.local, tuple.remote);
-        self.record(Some(node), What::Noted { conn, event: Event::Timer { tuple, timer, change } })
+        self.record(Some(node), What::Noted { conn, event: Event::Timer { tuple: Some(tuple), timer, change } })
     }
 
     pub(super) fn queue(&mut self, syn: u32, accept: u32) -> &mut Sample {

@@ -1,10 +1,11 @@
 //! Keepalive, and what the timers tell.
 
+use super::pair::{Pair, perfect};
 use super::script::check_with;
-use wirefate::endpoint::{TimerChange, TimerKind};
+use wirefate::endpoint::{Errno, TimerChange, TimerKind};
 use wirefate::secs;
 use wirefate::tcp::{KeepAlive, Knobs, Setup, TcpEvent};
-use wirefate::time::HostTime;
+use wirefate::time::{HostTime, ms};
 
 const OPEN: &str = "open
     = CLOSED -> SYN-SENT
@@ -61,4 +62,45 @@ fn timers_tell_what_they_did() {
     let change = TimerChange::Fired { after: secs(1), count: 1, next: Some(secs(2)) };
     assert!(end.events.contains(&TcpEvent::Timer { timer: TimerKind::Retransmit, change }), "{:?}", end.events);
     assert!(end.events.contains(&set(secs(3))));
+}
+
+#[test]
+fn the_user_timeout_tells_that_it_ended_a_connection() {
+    use super::end::End;
+    use super::script::OURS;
+    let setup = Setup { user_timeout: Some(ms(1_500)), ..Setup::default() };
+    let mut end = End::new((1000, 80), OURS, Knobs::default(), setup);
+    end.open();
+    for at in [1_000, 1_500] {
+        end.now = HostTime::ZERO + ms(at);
+        end.on_timeout();
+    }
+    let change = TimerChange::Fired { after: ms(1_500), count: 1, next: None };
+    assert!(end.events.contains(&TcpEvent::Timer { timer: TimerKind::User, change }), "{:?}", end.events);
+    assert_eq!(end.error(), Some(Errno::ETIMEDOUT));
+}
+
+#[test]
+fn the_end_of_time_wait_and_of_an_orphan_is_told() {
+    let fired = |timer, after| {
+        let change = TimerChange::Fired { after, count: 1, next: None };
+        TcpEvent::Timer { timer, change }
+    };
+    let mut pair = Pair::new(&Knobs { fin_wait2: Some(secs(60)), ..Knobs::default() }, &Setup::default());
+    pair.ends[0].open();
+    pair.run(secs(1), &mut perfect);
+    pair.ends[0].verb(|conn, cx| {
+        conn.close(cx);
+        conn.stop_receiving(cx);
+    });
+    pair.run(secs(61), &mut perfect);
+    assert!(pair.ends[0].events.contains(&fired(TimerKind::FinWait2, secs(60))), "{:?}", pair.ends[0].events);
+    let mut pair = Pair::new(&Knobs::default(), &Setup::default());
+    pair.ends[0].open();
+    pair.run(secs(1), &mut perfect);
+    for end in &mut pair.ends {
+        end.verb(|conn, cx| conn.close(cx));
+    }
+    pair.run(secs(241), &mut perfect);
+    assert!(pair.ends[0].events.contains(&fired(TimerKind::TimeWait, secs(240))), "{:?}", pair.ends[0].events);
 }

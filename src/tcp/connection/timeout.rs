@@ -1,7 +1,7 @@
 //! Timeouts (RFC 9293 3.10.8, RFC 6298 5).
 
 use super::{Ack, Connection, Persist, Urgently};
-use crate::endpoint::{Errno, State, TimerChange};
+use crate::endpoint::{Errno, State, TimerChange, TimerKind};
 use crate::tcp::knobs::{GiveUp, KeepAlive};
 use crate::tcp::rcv::Reader;
 use crate::tcp::snd::Syn;
@@ -108,6 +108,10 @@ impl Connection {
 
     /// The connection is given up (RFC 9293 3.10.8); where an ICMP error told why, that is the reason.
     fn time_out(&mut self, cx: &mut Context<'_>) {
+        if let Some(after) = self.setup.user_timeout {
+            // The user's limit, which has taken the place of every other, has ended it.
+            cx.timer(TimerKind::User, TimerChange::Fired { after, count: 1, next: None });
+        }
         let error = self.soft_error.unwrap_or(Errno::ETIMEDOUT);
         self.die(cx, Some(error));
     }
