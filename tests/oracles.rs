@@ -76,10 +76,10 @@ planted! {
     }
 
     a_retransmission_that_comes_too_soon: "rto-growth" {
-        breaks: retransmissions(ns(3_479_999_999)),
-        says: "client:5000 in c1 sent 1 again (retransmission 4, client > server #7) 3.479999999s after the last time, \
-               though it had waited 4s before that one (client > server #6) and heard nothing since",
-        holds: retransmissions(ms(3_480)),
+        breaks: retransmissions(ns(6_979_999_999)),
+        says: "client:5000 in c1 sent 1 again (retransmission 4, client > server #7) 6.979999999s after the last time, \
+               though it had waited 4s before that one (client > server #6) and heard nothing since: 8s is due",
+        holds: retransmissions(ms(6_980)),
     }
 
     data_that_is_not_acknowledged: "ack-required" {

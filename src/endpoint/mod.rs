@@ -16,7 +16,7 @@ pub use event::{Arrival, DropReason, Event, TimerChange, TimerKind, Tuple};
 pub use sockets::{Family, MsgFlags, Readiness, Shutdown, SockOpt, SocketId, SocketKind, Sockets};
 pub use state::State;
 
-use crate::time::{HostTime, Span};
+use crate::time::{HostTime, Span, secs};
 use crate::wire::{Packet, Seq};
 use std::net::IpAddr;
 
@@ -55,6 +55,12 @@ pub trait Endpoint: std::any::Any {
 
     /// The queues of each listener, where it has any.
     fn listeners(&self, _visit: &mut dyn FnMut(ListenView)) {}
+
+    /// What its retransmission timeout is bounded by (RFC 6298 2.5: "at least 60 seconds"), for the oracle that watches
+    /// it grow; an endpoint whose settings bound it lower says so.
+    fn longest_rto(&self) -> Span {
+        secs(60)
+    }
 
     /// A hash of everything that decides its future behaviour, for pruning an exploration. Optional.
     fn fingerprint(&self) -> Option<u128> {

@@ -39,7 +39,7 @@ use crate::map::Map;
 use crate::rng::Stream;
 use crate::slab::Slab;
 use crate::tcp::{Limits, TcpEvent};
-use crate::time::HostTime;
+use crate::time::{HostTime, Span};
 use crate::wire::Packet;
 use addrs::Addrs;
 use config::Settings;
@@ -151,6 +151,10 @@ impl Endpoint for Host {
 
     fn connections(&self, visit: &mut dyn FnMut(ConnView)) {
         self.view_connections(visit);
+    }
+
+    fn longest_rto(&self) -> Span {
+        self.settings.knobs.rto_max
     }
 
     fn counters(&self, visit: &mut dyn FnMut(&'static str, u64)) {

@@ -1,7 +1,7 @@
 use super::evidence::Evidence;
 use super::{Hears, NodeView, Oracle, Seen, Violation};
-use crate::time::SimTime;
-use crate::trace::{Conns, Names, Record};
+use crate::time::{SimTime, Span};
+use crate::trace::{Conns, Names, NodeId, Record};
 
 /// The oracles of one run, and the evidence that they share: each record is sorted once for all of them.
 pub(crate) struct Panel {
@@ -15,6 +15,11 @@ pub(crate) struct Panel {
 impl Panel {
     pub(crate) fn new(oracles: Vec<Box<dyn Oracle>>) -> Panel {
         Panel { ears: ears(&oracles), oracles, evidence: Evidence::default(), found: Vec::new() }
+    }
+
+    /// There is another endpoint, whose RTO is bounded by this.
+    pub(crate) fn add_node(&mut self, node: NodeId, longest_rto: Span) {
+        self.evidence.add_node(node, longest_rto);
     }
 
     /// Puts others in their place; what the evidence says of the run so far holds for them too.

@@ -85,6 +85,11 @@ impl<O: Oracle> Plant<O> {
         Plant { oracle, evidence, names, conns, found, now: SimTime::ZERO, sent }
     }
 
+    /// `node` says that its RTO is no longer than this.
+    pub(super) fn bound_rto(&mut self, node: NodeId, longest: Span) {
+        self.evidence.add_node(node, longest);
+    }
+
     pub(super) fn wait(&mut self, span: Span) {
         self.now += span;
     }

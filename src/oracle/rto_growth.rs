@@ -7,10 +7,12 @@ use crate::wire::{Flags, Seq};
 
 pub(super) const NAME: &str = "rto-growth";
 
-/// While nothing is heard, the retransmissions of one segment never come faster.
+/// While nothing is heard, each retransmission of a segment waits about twice as long as the one before, until it
+/// waits a minute, or as long as the settings of its host allow; probes of a closed window too.
 ///
 /// Anything that reaches the sender, or happens to its host, starts the count anew: it may be the reason for the next
-/// one. The first two are left out, since a loss probe may be among them.
+/// one. The first two are left out, since a loss probe may be among them. A SYN need not wait longer, only not less:
+/// some stacks send the first few at equal intervals.
 #[derive(Default)]
 pub struct RtoGrowth {
     senders: Ends<Oldest>,
@@ -88,7 +90,10 @@ impl RtoGrowth {
         let (former, former_in) = (oldest.interval, oldest.last_in);
         oldest.again += 1;
         (oldest.last, oldest.last_in, oldest.interval) = (seen.now, sending.packet, interval);
-        let least = former.saturating_sub(former / WHEEL).saturating_sub(TICKS);
+        let ceiling = seen.evidence.longest_rto(sending.node);
+        let is_syn = segment.flags.intersection(Flags::SYN | Flags::ACK) == Flags::SYN;
+        let wanted = if is_syn { former } else { (former * 2).min(former.max(ceiling)) };
+        let least = wanted.saturating_sub(wanted / WHEEL).saturating_sub(TICKS);
         if oldest.again <= 3 || interval >= least || oldest.is_reported {
             return;
         }
@@ -96,7 +101,7 @@ impl RtoGrowth {
         let again = oldest.again;
         let text = format!(
             "{} sent {} again (retransmission {again}, {}) {interval} after the last time, though it had waited \
-             {former} before that one ({}) and heard nothing since",
+             {former} before that one ({}) and heard nothing since: {wanted} is due",
             sending.end.describe(seen),
             sending.end.relative(seen, segment.seq),
             packet_name(seen, sending.packet),
@@ -108,7 +113,7 @@ impl RtoGrowth {
 
 #[cfg(test)]
 mod tests {
-    use super::super::plant::{CLIENT, Dir, Plant, ack, data};
+    use super::super::plant::{CLIENT, Dir, Plant, ack, data, syn};
     use super::*;
     use crate::endpoint::HostFault;
     use crate::trace::Disturbance;
@@ -130,13 +135,45 @@ mod tests {
     }
 
     #[test]
-    fn timeouts_double_or_stay() {
+    fn timeouts_double_up_to_a_minute() {
         after(&[200, 400, 800, 1600, 3200]).holds();
         after(&[20, 220, 440, 880]).holds();
-        after(&[1000, 1000, 1000, 1000]).holds();
-        after(&[400, 400, 800, 720]).holds();
+        after(&[1000, 2000, 4000, 8000, 16_000, 32_000, 60_000, 60_000, 60_000]).holds();
+        after(&[64_000, 120_000, 120_000, 120_000]).holds();
+        // What is rounded up to ticks, and by the kernel's timer wheel.
+        after(&[400, 400, 800, 1400]).holds();
         after(&[200, 400, 800, 640]).breaks(&["retransmission 4", "client > server #7", "640ms", "800ms"]);
         after(&[10, 10, 1000, 10, 10]).breaks(&["waited 1s"]);
+        after(&[1000, 1000, 1000]).holds();
+        after(&[1000, 1000, 1000, 1000]).breaks(&["retransmission 4", "1s after", "waited 1s"]);
+        after(&[1000, 2000, 4000, 8000, 8000]).breaks(&["retransmission 5"]);
+        after(&[60_000, 60_000, 60_000, 30_000]).breaks(&["30s after"]);
+    }
+
+    #[test]
+    fn settings_may_bound_it_lower() {
+        for (bound, holds) in [(3_500, true), (20_000, false)] {
+            let mut plant = Plant::new(RtoGrowth::default());
+            plant.bound_rto(CLIENT, ms(bound));
+            plant.handshake();
+            plant.send(Dir::Up, data(1, 1, "abcd"));
+            again(&mut plant, &[1000, 2000, 3500, 3500, 3500]);
+            assert_eq!(plant.texts().is_empty(), holds);
+        }
+    }
+
+    #[test]
+    fn a_syn_may_be_sent_again_at_equal_intervals() {
+        let mut plant = Plant::new(RtoGrowth::default());
+        plant.send(Dir::Up, syn(0));
+        for interval in [1000, 1000, 1000, 1000, 1000, 2000, 4000] {
+            plant.wait(ms(interval));
+            plant.send(Dir::Up, syn(0));
+        }
+        plant.holds();
+        plant.wait(ms(1000));
+        plant.send(Dir::Up, syn(0));
+        plant.breaks(&["1s after", "waited 4s"]);
     }
 
     #[test]
