@@ -34,7 +34,7 @@ impl Heard {
         let highest = |old: Option<Seq>| Some(old.map_or(end, |old| old.max(end)));
         if !forged {
             self.genuine = highest(self.genuine);
-        } else if !self.genuine.is_some_and(|genuine| end.since(genuine) <= 1 << 30) {
+        } else if self.genuine.is_none_or(|genuine| end.since(genuine) > 1 << 30) {
             // No window reaches further than 2^30 (RFC 7323 2.3): what a forger sends from beyond is never taken, and
             // would pass for the later one half of the time. Nor does one forgery bring the next one nearer.
             return;

@@ -240,14 +240,12 @@ fn forged(draw: &mut Draw, view: &ConnView) -> Packet {
         Flags::empty(),
         Flags::all() - Flags::RST,
     ]);
-    // Data that fits would be read, as blind data injection goes (RFC 5961 5), and break the integrity of the stream; a
-    // FIN that fits would leave both ends to answer each other's ACKs for ever. What comes with data or FIN is old, or
-    // has no ACK, or a RST.
+    // Data that fits would be read, as blind data injection goes (RFC 5961 5), and break the integrity of the stream.
+    // What comes with data is old, or has no ACK, or a RST. A FIN that fits leaves each end outside the other's window.
     let payload = Payload::from(pattern(draw.size(0, 1_000)));
     let is_old = view.rcv.is_some_and(|rcv| (seq + payload.len() + 1).le(rcv.nxt));
     let is_harmless = is_old || !flags.contains(Flags::ACK) || flags.contains(Flags::RST);
     let payload = if is_harmless && draw.chance(30) { payload } else { Payload::EMPTY };
-    let flags = if is_harmless { flags } else { flags - Flags::FIN };
     let (src_port, dst_port) = (view.tuple.remote.port(), view.tuple.local.port());
     let urgent = if flags.contains(Flags::URG) { draw.port(0, 2_000) } else { 0 };
     let window = draw.of(&[0, 1, 1_000, 65_535]);
