@@ -42,6 +42,8 @@ pub struct Incarnation {
     /// Initial sequence numbers: the opener's, the other's.
     pub iss: [Option<Seq>; 2],
     name: Option<String>,
+    /// The opener says that it is in SYN-SENT.
+    is_waiting: bool,
     /// Where its 4-tuple is in [`Conns::current`], and which end of that the opener is.
     slot: u32,
     opener_end: usize,
@@ -251,7 +253,13 @@ impl Conns {
     /// The state of `tuple` is about to become `to`, before the SYN that goes with it is sent.
     pub fn transition(&mut self, tuple: Tuple, from: State, to: State) -> Option<Belongs> {
         match (from, to) {
-            (State::Closed, State::SynSent) => Some(self.open(tuple.local, tuple.remote, None)),
+            (State::Closed, State::SynSent) => Some(self.active_open(tuple.local, tuple.remote)),
+            (State::SynSent, _) => {
+                let (slot, end) = self.look(tuple.local, tuple.remote)?;
+                let belongs = self.of_end(slot, end)?;
+                self.all[belongs.conn.0 as usize].is_waiting = false;
+                Some(belongs)
+            }
             (State::Closed | State::Listen, State::SynReceived | State::Established) => {
                 let (slot, end) = self.look(tuple.local, tuple.remote)?;
                 let current = &mut self.current[slot as usize];
@@ -266,11 +274,25 @@ impl Conns {
         }
     }
 
+    /// `local` sends the first SYN; or, where the other end waits for an answer to its own, both open at once (RFC 9293
+    /// 3.5, figure 7), which makes one connection.
+    fn active_open(&mut self, local: SocketAddr, remote: SocketAddr) -> Belongs {
+        let (slot, end) = self.slot(local, remote);
+        let crossing = self.current[slot as usize].0[1 - end].filter(|&conn| {
+            self.all[conn.0 as usize].is_waiting && self.iss_of(conn, end).is_none() && local != remote
+        });
+        let Some(conn) = crossing else { return self.open(local, remote, None) };
+        self.names.remove(&(local, remote));
+        self.current[slot as usize].0[end] = Some(conn);
+        self.belongs(conn, end)
+    }
+
     fn open(&mut self, local: SocketAddr, remote: SocketAddr, iss: Option<Seq>) -> Belongs {
         let (slot, end) = self.slot(local, remote);
         let conn = ConnId(number(self.all.len()));
         let name = self.names.remove(&(local, remote));
-        self.all.push(Incarnation { opener: local, other: remote, iss: [iss, None], name, slot, opener_end: end });
+        let (opener, other, is_waiting) = (local, remote, iss.is_none());
+        self.all.push(Incarnation { opener, other, iss: [iss, None], name, is_waiting, slot, opener_end: end });
         self.current[slot as usize].0[end] = Some(conn);
         Belongs { conn, from: Side::Opener }
     }
