@@ -87,8 +87,7 @@ fn bad(error: &crate::golden::BadRecording) -> Trouble {
 /// Plays the cases, several at a time; the order is theirs.
 fn judge_all(cases: &[Case], profile: Profile) -> Vec<Verdict> {
     let verdicts = Mutex::new(Vec::new());
-    let jobs = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    crate::explore::each(0..cases.len() as u64, jobs, |n| {
+    crate::explore::each(0..cases.len() as u64, crate::explore::processors(), |n| {
         let index = usize::try_from(n).unwrap_or(usize::MAX);
         let case = cases.get(index)?;
         let verdict = judge(&case.recording, &case.repeat, profile);

@@ -71,8 +71,14 @@ fn differ_in_time(recorded: &Timeline<'_>, ours: &Timeline<'_>, n: usize) -> Opt
     let end = |call: &Call| call.returned.unwrap_or(call.at).0;
     // A loop is written down when it has ended; any other call begins when the script says.
     let own = if a.returned.is_none() && b.returned.is_none() { Event::Called(n) } else { Event::Returned(n) };
-    let fits = own == Event::Called(n) && a.call != "recv loop";
-    if fits { None } else { misfit(recorded, ours, (flow, a.side), (end(a), end(b)), own, Span::ZERO) }
+    let begins = own == Event::Called(n) && a.call != "recv loop";
+    // It waited for something that with us had come before it was called; that has a time of its own.
+    let came = match recorded.before(flow, a.side, end(a), Some(own)) {
+        Some((event @ (Event::Arrived(..) | Event::Forged(..) | Event::Icmp(_)), _)) => ours.time(a.side, event),
+        _ => None,
+    };
+    let too_late = b.returned.is_none() && a.call != "recv loop" && came.is_some_and(|came| came <= b.at.0);
+    if begins || too_late { None } else { misfit(recorded, ours, (flow, a.side), (end(a), end(b)), own, Span::ZERO) }
 }
 
 type Chain = (Side, SocketAddr, SocketAddr);
@@ -132,7 +138,7 @@ fn last_states(
         let flow = Flow::new(Dir::from_side(state.side)?, state.local, state.peer);
         let before = ours.before(flow, state.side, state.at, None);
         let gap = before.map_or(0, |(_, time)| signed(state.at.since(time)));
-        Some(state.at + Rule::lateness(gap) + POLLED >= end)
+        Some(Rule::is_past(state.at + POLLED, gap, end))
     };
     let mut last = had.len();
     loop {

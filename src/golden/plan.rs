@@ -7,7 +7,7 @@ use super::recording::{Call, Outcome, Recording, Seg, SegBody, Tcp};
 use super::verb::Flood;
 use crate::time::{SimTime, Span, ns};
 use crate::wire::{IcmpKind, Seq};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
 /// What the wire does with one segment.
@@ -40,6 +40,8 @@ pub(super) struct Plan {
     pub(super) injections: Vec<Injection>,
     /// Recorded flows whose client port the host chose, in the order of their first segments.
     pub(super) free: Vec<Flow>,
+    /// Recorded flows of the client whose port an application chose.
+    pub(super) bound: BTreeSet<Flow>,
     /// Addresses of neither host.
     pub(super) elsewhere: Vec<IpAddr>,
     /// The first sequence numbers of each side of each flow, one an incarnation.
@@ -149,7 +151,9 @@ impl Plan {
         }
         let binds = |call: &&Call| call.side == Side::Client && call.call == "bind" && call.at.0 <= seg.at;
         let port = |call: &Call| call.args.parse::<SocketAddr>().ok().map(|addr| addr.port());
-        if !recording.script.iter().filter(binds).any(|call| port(call) == Some(flow.client.port())) {
+        if recording.script.iter().filter(binds).any(|call| port(call) == Some(flow.client.port())) {
+            self.bound.insert(flow);
+        } else {
             self.free.push(flow);
         }
     }

@@ -168,7 +168,9 @@ impl<'a> Player<'a> {
             Verb::Socket => self.with_sockets(call.side, socket::open),
             verb => self.on_socket(n, verb),
         };
-        let blocks = call.returned.is_some() || call.result.is_none() || !self.is_nonblocking(call);
+        // A call that took its time in the recording blocked, whatever the socket's mode before; a loop tries again.
+        let waited = call.returned.is_some() || call.result.is_none() || call.call == "recv loop";
+        let blocks = waited || !self.is_nonblocking(call);
         self.entries[n].phase = match tried {
             Tried::Blocked(_) if blocks => self.wait(n, began),
             Tried::Blocked(errno) => Phase::Returned { began, at: now, result: Err(errno) },
@@ -328,9 +330,9 @@ impl<'a> Player<'a> {
                 let name = name.clone().unwrap_or_else(|| format!("accepted {n}"));
                 self.socks.insert((side, name.clone()), Sock { id: Some(id), ..Sock::default() });
                 let Ok(mut peer) = peer.parse::<SocketAddr>() else { return outcome };
-                let client = self.recording.client;
-                if peer.ip() == client {
-                    peer.set_port(self.ports().recorded(peer.port()));
+                let local = self.with_sockets(side, |sockets, _| sockets.local_addr(id));
+                if let (Ok(local), true) = (local, peer.ip() == self.recording.client) {
+                    peer.set_port(self.ports().recorded(peer.port(), local));
                 }
                 accepted_text(&name, peer)
             }
@@ -374,9 +376,9 @@ impl<'a> Player<'a> {
     fn states(&mut self) -> Vec<StateChange> {
         let ports = self.ports();
         let client = self.recording.client;
-        let shown = |mut addr: SocketAddr| {
+        let shown = |mut addr: SocketAddr, other: SocketAddr| {
             if addr.ip() == client {
-                addr.set_port(ports.recorded(addr.port()));
+                addr.set_port(ports.recorded(addr.port(), other));
             }
             addr
         };
@@ -390,7 +392,7 @@ impl<'a> Player<'a> {
             let What::Noted { event: Event::Transition { tuple, from, to, .. }, .. } = record.what else { continue };
             // A listener is no connection.
             let from = if from == State::Listen { State::Closed } else { from };
-            let (local, peer) = (shown(tuple.local), shown(tuple.remote));
+            let (local, peer) = (shown(tuple.local, tuple.remote), shown(tuple.remote, tuple.local));
             states.push(StateChange { at: record.at, side, local, peer, from, to });
         }
         let vanished = std::mem::take(&mut self.vanished);

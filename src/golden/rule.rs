@@ -1,4 +1,4 @@
-use crate::time::{Span, ms};
+use crate::time::{SimTime, Span, ms};
 use std::fmt;
 
 /// How times are compared: a gap between two events as it was recorded, and ours.
@@ -35,6 +35,13 @@ impl Rule {
         }
         let wide = ours.max(0) / 8 + 20_000_000 + seen_late;
         if late >= -10_000_000 && late <= wide { Fit::OnlyWider } else { Fit::Not }
+    }
+
+    /// Whether an event that comes `gap` nanoseconds after another, at `at` with us, might have come only after a
+    /// recording had ended at `end`: a timer by its lateness, an answer given at once by no more than a moment.
+    pub(super) fn is_past(at: SimTime, gap: i64, end: SimTime) -> bool {
+        let late = if gap < signed(ms(1)) { ms(1) } else { Rule::lateness(gap) };
+        at + late >= end
     }
 
     /// How much later than `gap` nanoseconds a real timer may fire.

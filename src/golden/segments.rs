@@ -73,7 +73,7 @@ impl Segments<'_> {
         let at = self.ours.lane(flow, dir)[n].at;
         let before = self.ours.before(flow, dir.sender(), at, Some(Event::Sent(flow, n)));
         let gap = before.map_or(0, |(_, time)| gap(time, at));
-        at + Rule::lateness(gap) >= self.recorded.recording.end()
+        Rule::is_past(at, gap, self.recorded.recording.end())
     }
 
     fn fields(&mut self, recorded: &Seg, ours: &Seg) {
@@ -196,7 +196,8 @@ impl Segments<'_> {
         let (recorded, ours) = (pick(self.recorded.lane(flow, dir)), pick(self.ours.lane(flow, dir)));
         for n in 0..recorded.len().max(ours.len()) {
             let (a, b) = (recorded.get(n), ours.get(n));
-            let key = |seg: Option<&Seg>| seg.and_then(tcp).map(|tcp| (tcp.flags - Flags::PSH, tcp.seq));
+            let key =
+                |seg: Option<&Seg>| seg.and_then(tcp).map(|tcp| (tcp.flags - Flags::PSH, tcp.seq + i64::from(tcp.len)));
             if key(a) != key(b) {
                 self.differ("not the same", a, b);
             }

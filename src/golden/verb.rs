@@ -142,7 +142,9 @@ fn command(args: &str) -> Option<Verb> {
 fn recv_loop(call: &Call) -> Option<Verb> {
     let total = match call.result {
         Some(Outcome::Number(n)) => u64::try_from(n).ok()?,
-        _ => return None,
+        // It never ended: there is no last byte.
+        None => u64::MAX,
+        Some(Outcome::Text(_)) => return None,
     };
     if call.args.is_empty() {
         return Some(Verb::RecvLoop { max: 65_536, every: Span::ZERO, times: None, total });

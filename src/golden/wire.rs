@@ -34,21 +34,21 @@ pub(super) struct Wire {
     trouble: Option<String>,
 }
 
-/// Which recorded port stands for one that our host chose.
+/// Which recorded port stands for one that our client chose towards a server.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Aliases {
-    recorded: BTreeMap<u16, u16>,
+    recorded: BTreeMap<(u16, SocketAddr), u16>,
 }
 
 impl Aliases {
     /// The recorded port for one of ours.
-    pub(super) fn recorded(&self, ours: u16) -> u16 {
-        self.recorded.get(&ours).copied().unwrap_or(ours)
+    pub(super) fn recorded(&self, ours: u16, server: SocketAddr) -> u16 {
+        self.recorded.get(&(ours, server)).copied().unwrap_or(ours)
     }
 
     /// Our port for a recorded one.
     pub(super) fn ours(&self, recorded: u16) -> u16 {
-        self.recorded.iter().find(|&(_, &port)| port == recorded).map_or(recorded, |(&ours, _)| ours)
+        self.recorded.iter().find(|&(_, &port)| port == recorded).map_or(recorded, |(&(ours, _), _)| ours)
     }
 }
 
@@ -149,23 +149,17 @@ impl Wire {
         if flow.client.ip() != self.client {
             return flow;
         }
-        let ours = flow.client.port();
+        let key = (flow.client.port(), flow.server);
         let starts = dir == Dir::ToServer && segment.has(Flags::SYN) && !segment.has(Flags::ACK);
-        if starts && !self.ports.recorded.contains_key(&ours) {
+        if starts && !self.ports.recorded.contains_key(&key) && !self.plan.bound.contains(&flow) {
             // A port that our host chose stands for the next one that the recorded host chose.
-            let next = self.plan.free.iter().position(|free| free.server == flow.server);
-            if let Some(next) = next.filter(|_| !self.is_bound(flow)) {
+            if let Some(next) = self.plan.free.iter().position(|free| free.server == flow.server) {
                 let free = self.plan.free.remove(next);
-                self.ports.recorded.insert(ours, free.client.port());
+                self.ports.recorded.insert(key, free.client.port());
             }
         }
-        flow.client.set_port(self.ports.recorded(ours));
+        flow.client.set_port(self.ports.recorded(key.0, key.1));
         flow
-    }
-
-    /// Whether the recording has this flow with a port of the application's choice.
-    fn is_bound(&self, flow: Flow) -> bool {
-        self.plan.fates.contains_key(&(flow, Dir::ToServer)) && !self.plan.free.contains(&flow)
     }
 
     /// Writes a segment down; of spoofed traffic only the first of each kind.
