@@ -1,8 +1,11 @@
 //! Recordings of a real kernel: they load, they play, and a comparison finds each thing that differs.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot read its own files has failed")]
+
 use serde_json::{Value, json};
 use std::fs;
 use std::path::PathBuf;
+use std::process::Command;
 use wirefate::golden::{Manifest, Recording, Repeat, compare, judge, replay, to_json};
 use wirefate::host::Profile;
 
@@ -276,4 +279,37 @@ fn broken_files_have_one_clear_error_with_its_place() {
         assert!(shown.contains(expected), "{shown}: expected {expected}");
         assert!(error.line > 0, "{shown}");
     }
+}
+
+/// Runs `wirefate golden` and gives its exit code, its last line, and what it said about mistakes.
+fn command(args: &[&str]) -> (Option<i32>, String, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_wirefate")).arg("golden").args(args).output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    let last = text(output.stdout).lines().last().unwrap_or("").to_owned();
+    (output.status.code(), last, text(output.stderr))
+}
+
+#[test]
+fn the_command_ends_with_its_totals_and_an_exit_code() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden");
+    let (code, last, _) = command(&[folder, "--filter", "closed_port_probes"]);
+    assert_eq!((code, last.as_str()), (Some(0), "1 matched, 0 differed, 0 unsupported"));
+    let one = format!("{folder}/cases/connect_blackhole_retries3_linear1.json");
+    let (code, last, _) = command(&[&one]);
+    assert!(code == Some(0) || last == "0 matched, 0 differed, 1 unsupported", "{code:?} {last}");
+    let (code, last, errors) = command(&[&one, "--profile", "plan9"]);
+    assert_eq!((code, last.as_str()), (Some(2), ""));
+    assert!(errors.contains("there is no profile `plan9`"), "{errors}");
+    let (code, _, errors) = command(&["no-such-folder"]);
+    assert!(code == Some(2) && errors.contains("no-such-folder"), "{errors}");
+}
+
+#[test]
+fn the_command_names_the_place_of_a_mistake() {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("golden");
+    fs::create_dir_all(&folder).unwrap();
+    let file = folder.join("broken.json");
+    fs::write(&file, "{\n  \"name\": 7\n}\n").unwrap();
+    let (code, _, errors) = command(&[file.to_str().unwrap()]);
+    assert!(code == Some(2) && errors.contains("broken.json:2:"), "{errors}");
 }

@@ -175,14 +175,12 @@ impl Plan {
             let Some(injection) = continued(before, last, n + 1 - first.len() as u64, at, flood.address(n)) else {
                 return;
             };
-            self.look_elsewhere(recording, injection.flow.unwrap_or(Flow::new(Dir::ToServer, call_end(), call_end())));
+            if let Some(flow) = injection.flow {
+                self.look_elsewhere(recording, flow);
+            }
             self.injections.push(injection);
         }
     }
-}
-
-fn call_end() -> SocketAddr {
-    SocketAddr::from(([0, 0, 0, 0], 0))
 }
 
 /// The `n`th injection after `last`, whose numbers go on as they went from `before` to `last`.
@@ -220,7 +218,8 @@ fn icmp_kind(kind: u8, code: u8, recording: &Recording, at: SimTime) -> Result<I
         (11, 0) => IcmpKind::TimeExceeded,
         (3, 4) => {
             let rules = recording.script.iter().filter(|call| call.call == "rule" && call.at.0 <= at);
-            let mtu = rules.filter_map(|call| call.args.split_once("mtu ")?.1.split(' ').next()?.parse().ok()).last();
+            let mtu = |call: &Call| call.args.split_once("mtu ")?.1.split(' ').next()?.parse().ok();
+            let mtu = rules.rev().find_map(mtu);
             IcmpKind::TooBig { mtu: mtu.ok_or("an ICMP error 3/4 without an MTU")? }
         }
         _ => return Err(format!("ICMP {kind}/{code}")),

@@ -120,9 +120,9 @@ impl Wire {
         }
         let Some(delay) = fate.delay else { return };
         if let (Some((seq, ack)), Body::Tcp(segment)) = (fate.shift, &mut packet.body) {
-            segment.seq = segment.seq + seq;
+            segment.seq += seq;
             if segment.has(Flags::ACK) {
-                segment.ack = segment.ack + ack;
+                segment.ack += ack;
             }
             let rewritten = super::recording::Rewritten { seq_abs: segment.seq.0, ack_abs: segment.ack.0 };
             if let Some(last) = self.log.last_mut() {
