@@ -5,6 +5,8 @@ pub mod choice;
 pub mod cli;
 pub mod endpoint;
 pub mod explore;
+#[cfg(feature = "golden")]
+pub mod golden;
 pub mod host;
 pub mod map;
 pub mod middlebox;

@@ -16,6 +16,8 @@ pub(super) enum Command {
     Run(RunArgs),
     /// Play sims with all their variants and hold them against their snapshots
     Test(TestArgs),
+    /// Play recordings of a real kernel on our own hosts and compare
+    Golden(GoldenArgs),
     /// List the sims that come with wirefate
     List(ListArgs),
     /// Show one sim: its story, parameters, variants and file
@@ -105,6 +107,29 @@ pub(super) struct TestArgs {
 pub(super) enum ReportFormat {
     /// JUnit's XML
     Junit,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  wirefate golden tests/golden                         every recording
+  wirefate golden tests/golden --filter keepalive      those with this in their names
+  wirefate golden tests/golden/cases/hs_basic.json -v  one, both sides of it line by line
+
+The last line counts; exit code 0 where every recording matched, 1 where one did not.")]
+pub(super) struct GoldenArgs {
+    /// Recordings, or folders of them
+    #[arg(value_name = "DIR|FILE", required = true)]
+    pub(super) paths: Vec<PathBuf>,
+    /// Whose behaviour the hosts have
+    #[arg(long, value_name = "P", default_value = "rfc9293")]
+    pub(super) profile: String,
+    /// Only recordings whose name contains this
+    #[arg(long, value_name = "TEXT")]
+    pub(super) filter: Option<String>,
+    /// Show every difference, and both sides of each case line by line
+    #[arg(short, long)]
+    pub(super) verbose: bool,
 }
 
 #[derive(Debug, clap::Args)]

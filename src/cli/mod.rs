@@ -4,6 +4,7 @@
 
 mod args;
 mod catalogue;
+mod golden;
 mod list;
 mod progress;
 mod run;
@@ -70,6 +71,7 @@ pub fn main() -> ExitCode {
     let result = match args.command {
         Command::Run(args) => run::run(&args),
         Command::Test(args) => test::test(&args),
+        Command::Golden(args) => golden::golden(&args),
         Command::List(args) => list::list(&args),
         Command::Show(args) => list::show(&args),
     };

@@ -6,4 +6,4 @@ mod pool;
 mod report;
 
 pub use check::check;
-pub use pool::each;
+pub use pool::{each, processors};

@@ -58,7 +58,7 @@ fn describe(info: &PanicHookInfo<'_>) -> Panic {
 }
 
 /// How many threads this machine runs at a time.
-pub(super) fn processors() -> usize {
+pub fn processors() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 

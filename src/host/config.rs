@@ -1,8 +1,10 @@
 use super::isn::IsnPolicy;
 use super::profile::Profile;
 use super::sysctl::{self, SysctlError};
+use crate::endpoint::Tuple;
 use crate::tcp::{Handshake, Knobs};
 use crate::time::Span;
+use crate::wire::Seq;
 use std::fmt;
 use std::net::IpAddr;
 
@@ -19,6 +21,9 @@ pub struct HostConfig {
     pub teaching: Teaching,
     /// Addresses of its first interface; where there are none, the network derives them from the name.
     pub addrs: Vec<IpAddr>,
+    /// Initial sequence numbers that a harness dictates, by 4-tuple seen from this host: each connection takes the first
+    /// that is left for its own, and chooses for itself where none is. For replaying what another host has sent.
+    pub iss: Vec<(Tuple, Seq)>,
 }
 
 /// Settings that no real system has, to show what the real ones are for.

@@ -2,6 +2,7 @@ use crate::endpoint::Tuple;
 use crate::rng::Stream;
 use crate::time::HostTime;
 use crate::wire::Seq;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
@@ -37,13 +38,23 @@ pub(super) struct Isn {
     policy: IsnPolicy,
     secrets: Stream,
     secret: [u64; 2],
+    /// What a harness dictates, the next one first.
+    dictated: BTreeMap<Tuple, VecDeque<Seq>>,
 }
 
 impl Isn {
     pub(super) fn new(policy: IsnPolicy, seed: u64, name: &str) -> Isn {
-        let mut isn = Isn { policy, secrets: Stream::new(seed, &format!("{name}/isn")), secret: [0; 2] };
+        let secrets = Stream::new(seed, &format!("{name}/isn"));
+        let mut isn = Isn { policy, secrets, secret: [0; 2], dictated: BTreeMap::new() };
         isn.renew();
         isn
+    }
+
+    /// The next connections with these 4-tuples take these numbers.
+    pub(super) fn dictate(&mut self, iss: &[(Tuple, Seq)]) {
+        for &(tuple, seq) in iss {
+            self.dictated.entry(tuple).or_default().push_back(seq);
+        }
     }
 
     /// Draws a fresh secret: the host has booted (RFC 6528 3).
@@ -51,7 +62,10 @@ impl Isn {
         self.secret = [self.secrets.word(), self.secrets.word()];
     }
 
-    pub(super) fn next(&self, tuple: Tuple, now: HostTime) -> Seq {
+    pub(super) fn next(&mut self, tuple: Tuple, now: HostTime) -> Seq {
+        if let Some(dictated) = self.dictated.get_mut(&tuple).and_then(VecDeque::pop_front) {
+            return dictated;
+        }
         let clock = low(now.as_nanos() / 4_000);
         match self.policy {
             IsnPolicy::Constant => Seq(0),
@@ -108,6 +122,9 @@ mod tests {
         assert_ne!(isn.next(tuple(2), at(secs(1))), first);
         assert_eq!(Isn::new(IsnPolicy::Rfc6528, 1, "client").next(tuple(1), at(secs(1))), first);
         assert_ne!(Isn::new(IsnPolicy::Rfc6528, 1, "server").next(tuple(1), at(secs(1))), first);
+        isn.dictate(&[(tuple(1), Seq(7)), (tuple(1), Seq(9))]);
+        let dictated = [1, 2, 1, 1].map(|port| isn.next(tuple(port), at(secs(1))));
+        assert_eq!((dictated[0], dictated[2], dictated[3].since(first)), (Seq(7), Seq(9), 0));
         isn.renew();
         assert_ne!(isn.next(tuple(1), at(secs(1))), first);
         assert_eq!(Isn::new(IsnPolicy::Clock, 1, "client").next(tuple(1), at(secs(1))), Seq(250_000));

@@ -93,6 +93,8 @@ impl Host {
         let settings = config.settings()?;
         // TCP first, then UDP: each starts where its own word says.
         let mut ports = Stream::new(seed, &format!("{}/ports", config.name));
+        let mut isn = Isn::new(settings.isn, seed, &config.name);
+        isn.dictate(&config.iss);
         Ok(Host {
             power: Power::Up,
             addrs: Addrs::new(),
@@ -107,7 +109,7 @@ impl Host {
             leftovers: Slab::new(),
             births: 0,
             timers: Timers::default(),
-            isn: Isn::new(settings.isn, seed, &config.name),
+            isn,
             limits: Limits::default(),
             events: Vec::new(),
             counters: Counters::new(),

@@ -1,0 +1,116 @@
+use super::field::{Dir, Side};
+use super::flow::Flow;
+use super::plan::Plan;
+use super::player::Player;
+use super::recording::{Call, Recording};
+use super::verb::Verb;
+use super::wire::Wire;
+use crate::endpoint::Tuple;
+use crate::host::{HostConfig, Profile};
+use crate::net::Link;
+use crate::sim::Sim;
+use crate::trace::{Keep, NodeId};
+use serde_json::Value;
+use std::fmt;
+
+/// Why a recording cannot be played: what it asks for and we have not, each named once.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Unsupported(pub Vec<String>);
+
+/// Sysctls that change nothing that a recording shows: whether IPv6 is on, where only IPv4 is spoken; how the table of
+/// established connections is split among namespaces.
+const WITHOUT_EFFECT: &[&str] = &["net.ipv6.conf.all.disable_ipv6", "net.ipv4.tcp_child_ehash_entries"];
+
+/// The seed of every replay: what it would decide, the recording decides.
+const SEED: u64 = 1;
+
+/// Plays `recording` on two hosts of `profile`, and hands back what was seen as a recording of its own.
+pub fn replay(recording: &Recording, profile: Profile) -> Result<Recording, Unsupported> {
+    let mut missing = Unsupported::default();
+    let verbs: Vec<Verb> = recording.script.iter().filter_map(|call| missing.verb(call)).collect();
+    let plan = Plan::of(recording).map_err(|what| missing.add(what)).unwrap_or_default();
+    let configs = [Side::Client, Side::Server].map(|side| missing.config(recording, &plan, side, profile));
+    let mut sim = Sim::with(SEED, Keep::Story);
+    // Forged segments break the rules that oracles know.
+    sim.set_oracles(Vec::new());
+    let mut hosts = Vec::new();
+    for config in configs {
+        match sim.try_host(config) {
+            Ok(node) => hosts.push(node),
+            Err(error) => missing.add(format!("sysctl: {error}")),
+        }
+    }
+    let [client, server] = hosts[..] else { return Err(missing) };
+    if !missing.0.is_empty() {
+        return Err(missing);
+    }
+    let wire = attach_wire(&mut sim, plan, recording, client, server);
+    let mut player = Player::new(sim, recording, verbs, [client, server, wire]);
+    player.play();
+    player.finish().map_err(|what| Unsupported(vec![what]))
+}
+
+/// Puts the wire between the hosts, and behind it whoever has the addresses of neither.
+fn attach_wire(sim: &mut Sim, plan: Plan, recording: &Recording, client: NodeId, server: NodeId) -> NodeId {
+    let elsewhere = plan.elsewhere.clone();
+    let wire = sim.middlebox("wire", Wire::new(plan, recording.client));
+    sim.link(client, wire, Link::new());
+    sim.link(server, wire, Link::new());
+    if !elsewhere.is_empty() {
+        let config = HostConfig { addrs: elsewhere, ..HostConfig::named("elsewhere") };
+        let other = sim.host(config);
+        sim.link(other, wire, Link::new());
+    }
+    wire
+}
+
+impl Unsupported {
+    fn add(&mut self, what: String) {
+        if !self.0.contains(&what) {
+            self.0.push(what);
+        }
+    }
+
+    fn verb(&mut self, call: &Call) -> Option<Verb> {
+        Verb::of(call).map_err(|what| self.add(what)).ok()
+    }
+
+    /// One of the hosts, as it was recorded. A build parameter of a profile (`hz`) belongs here: the recordings' is 250.
+    fn config(&mut self, recording: &Recording, plan: &Plan, side: Side, profile: Profile) -> HostConfig {
+        let (name, addr, own) = match side {
+            Side::Server => ("server", recording.server, &recording.sysctls.server),
+            _ => ("client", recording.client, &recording.sysctls.client),
+        };
+        let dir = if side == Side::Server { Dir::ToClient } else { Dir::ToServer };
+        let mut config = HostConfig { profile, addrs: vec![addr], ..HostConfig::named(name) };
+        for ((flow, way), all) in plan.iss.iter().filter(|((_, way), _)| *way == dir) {
+            config.iss.extend(all.iter().map(|&iss| (tuple(*flow, *way), iss)));
+        }
+        for (name, value) in recording.sysctls.both.iter().chain(own) {
+            let value = match value {
+                Value::String(text) => text.clone(),
+                other => other.to_string(),
+            };
+            if profile.sysctls().iter().any(|sysctl| sysctl.name == name) {
+                config.sysctls.retain(|(known, _)| known != name);
+                config = config.sysctl(name, value);
+            } else if !WITHOUT_EFFECT.contains(&name.as_str()) {
+                self.add(format!("sysctl {name}"));
+            }
+        }
+        config
+    }
+}
+
+fn tuple(flow: Flow, dir: Dir) -> Tuple {
+    let (local, remote) = flow.ends(dir);
+    Tuple { local, remote }
+}
+
+impl fmt::Display for Unsupported {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.join("; "))
+    }
+}
+
+impl std::error::Error for Unsupported {}
