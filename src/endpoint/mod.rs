@@ -46,8 +46,13 @@ pub trait Endpoint: std::any::Any {
         None
     }
 
-    /// Shows every connection, in an order that does not depend on storage. Optional: without it the state oracles say
-    /// `not applicable`.
+    /// Whether it shows its state: connections and listeners where it has any, and its transitions as events. Where no
+    /// endpoint of a run does, the state oracles are not applicable, and the verdict says so.
+    fn shows_state(&self) -> bool {
+        false
+    }
+
+    /// Shows every connection, in an order that does not depend on storage.
     fn connections(&self, _visit: &mut dyn FnMut(ConnView)) {}
 
     /// Its counters by name, in a fixed order (`TcpExt.ListenOverflows`), where it keeps any.

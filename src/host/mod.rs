@@ -151,6 +151,10 @@ impl Endpoint for Host {
         Some(self)
     }
 
+    fn shows_state(&self) -> bool {
+        true
+    }
+
     fn connections(&self, visit: &mut dyn FnMut(ConnView)) {
         self.view_connections(visit);
     }

@@ -40,6 +40,10 @@ impl Oracle for LegalTransition {
         "RFC 9293 3.3.2"
     }
 
+    fn needs_state(&self) -> bool {
+        true
+    }
+
     fn hears(&self) -> Hears {
         Hears::NOTED | Hears::DISTURBED
     }

@@ -55,6 +55,11 @@ pub trait Oracle: Send {
         false
     }
 
+    /// Whether it judges nothing but what endpoints show of their state.
+    fn needs_state(&self) -> bool {
+        false
+    }
+
     /// What it needs to hear of; it is not called with anything else.
     fn hears(&self) -> Hears {
         Hears::all()

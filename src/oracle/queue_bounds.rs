@@ -20,6 +20,10 @@ impl Oracle for QueueBounds {
         "listen(2)"
     }
 
+    fn needs_state(&self) -> bool {
+        true
+    }
+
     fn hears(&self) -> Hears {
         Hears::NOTED
     }

@@ -30,6 +30,8 @@ pub struct Outcome {
     pub violations: Vec<Violation>,
     /// Oracles that looked.
     pub oracles: usize,
+    /// Oracles that had nothing to look at, since no endpoint shows its state.
+    pub not_applicable: Vec<&'static str>,
     /// Packets sent.
     pub packets: u64,
     /// Packets that arrived nowhere.
@@ -55,6 +57,7 @@ impl Outcome {
             at: self.at,
             held: self.held(),
             oracles: self.oracles,
+            not_applicable: self.not_applicable.clone(),
             expectations: 0,
             broken: broken.collect(),
             packets: self.packets,
@@ -96,10 +99,14 @@ impl Sim {
 
     /// What came of the run so far.
     pub fn outcome(&self) -> Outcome {
+        let hosts = self.nodes.iter().any(|node| node.endpoint.shows_state());
+        let idle = |oracle: &&dyn Oracle| oracle.needs_state() && !hosts;
+        let not_applicable: Vec<_> = self.recorder.oracles().filter(idle).map(Oracle::name).collect();
         Outcome {
             ended: self.ended,
             violations: self.recorder.violations.clone(),
-            oracles: self.recorder.oracles().count(),
+            oracles: self.recorder.oracles().count() - not_applicable.len(),
+            not_applicable,
             packets: self.recorder.packets,
             lost: self.recorder.lost,
             events: self.used.events,

@@ -31,10 +31,14 @@ pub(super) fn header(header: &Header, to: &mut impl fmt::Write) -> fmt::Result {
 
 /// `11 oracles, 3 expectations; 9 packets, 2 lost; quiescent`
 pub(super) fn verdict_text(verdict: &Verdict) -> String {
-    let Verdict { oracles, expectations, packets, lost, ended, .. } = verdict;
+    let Verdict { oracles, not_applicable, expectations, packets, lost, ended, .. } = verdict;
+    let idle = match &not_applicable[..] {
+        [] => String::new(),
+        names => format!(" ({}: not applicable)", names.join(", ")),
+    };
     let s = |one: bool| if one { "" } else { "s" };
     format!(
-        "{oracles} oracle{}, {expectations} expectation{}; {packets} packet{}, {lost} lost; {ended}",
+        "{oracles} oracle{}{idle}, {expectations} expectation{}; {packets} packet{}, {lost} lost; {ended}",
         s(*oracles == 1),
         s(*expectations == 1),
         s(*packets == 1)

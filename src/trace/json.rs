@@ -29,7 +29,7 @@ use std::fmt;
 /// | `call` | `socket`: its name; `conn`; `local`, `remote`; `call`: POSIX name; `kind_of_call`: `plain`, `routine`, `blocking`; `text`: as in the text; `addr`; `backlog`; `bytes`: to be sent, or at most to be read; `result`: `ok`, an error's name, or left out where the call only begins; `count`: bytes done; `accepted`: the new socket; `peer`; `took_ns` |
 /// | `disturbance` | `what`: `host`, `link down`, `link up`, `skew`, `inject`, `note`; `link`; `ppm`; `text` |
 /// | `violation` | `rule`, `text` |
-/// | `verdict` | `at_ns`; `held`; `oracles`, `expectations`, `packets`, `lost`: numbers; `broken`: texts; `ended` |
+/// | `verdict` | `at_ns`; `held`; `oracles`, `expectations`, `packets`, `lost`: numbers; `not_applicable`: names of oracles; `broken`: texts; `ended` |
 ///
 /// Packet fields: `packet`: its name, `client > server #3`; `from`, `to`: the ends of its link; `n`; `conn`; `src`, `dst`,
 /// `ttl`, `tos`, `len`: of the IP packet; `proto`: `tcp`, `udp`, `icmp`, `raw`; `src_port`, `dst_port`; `seq`, `ack`,
@@ -79,7 +79,10 @@ impl Json<'_> {
         let verdict = self.trace.verdict.as_ref()?;
         let object = Object::of("verdict").with("at_ns", verdict.at.as_nanos()).with("held", verdict.held);
         let object = object.with("oracles", verdict.oracles).with("expectations", verdict.expectations);
-        let object = object.with("packets", verdict.packets).with("lost", verdict.lost);
+        let object = object
+            .with("not_applicable", verdict.not_applicable.clone())
+            .with("packets", verdict.packets)
+            .with("lost", verdict.lost);
         Some(object.with("broken", verdict.broken.clone()).with("ended", verdict.ended.as_str()))
     }
 

@@ -84,6 +84,8 @@ pub struct Verdict {
     pub held: bool,
     /// Oracles that looked.
     pub oracles: usize,
+    /// Oracles that had nothing to look at, since no endpoint shows its state.
+    pub not_applicable: Vec<&'static str>,
     /// Expectations that were checked.
     pub expectations: usize,
     /// What was broken, a line each: `stream-integrity at 90.120000: …`.

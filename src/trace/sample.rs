@@ -154,6 +154,7 @@ impl Sample {
             at: SimTime::ZERO + ms(62_280),
             held: true,
             oracles: 11,
+            not_applicable: Vec::new(),
             expectations: 3,
             broken: Vec::new(),
             packets: 9,

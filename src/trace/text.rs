@@ -405,6 +405,7 @@ mod tests {
             at: SimTime::ZERO,
             held: false,
             oracles: 1,
+            not_applicable: Vec::new(),
             expectations: 0,
             broken: vec!["stream-integrity at 0.000000: c1: bytes 1:6 differ".to_owned()],
             packets: 2,

@@ -23,6 +23,7 @@ pub(crate) struct Meddling {
     views: Look<ConnView>,
     listeners: Look<ListenView>,
     has_timers: bool,
+    shows_state: bool,
 }
 
 impl Meddling {
@@ -36,6 +37,7 @@ impl Meddling {
             views: Box::new(Some),
             listeners: Box::new(Some),
             has_timers: true,
+            shows_state: true,
         }
     }
 
@@ -61,7 +63,7 @@ impl Meddling {
 
     /// It shows no connections and no listeners.
     pub(crate) fn shy(self) -> Meddling {
-        self.showing(|_| None).showing_listeners(|_| None)
+        Meddling { shows_state: false, ..self.showing(|_| None).showing_listeners(|_| None) }
     }
 
     /// Its timers never fire.
@@ -118,6 +120,10 @@ impl Endpoint for Meddling {
 
     fn connections(&self, visit: &mut dyn FnMut(ConnView)) {
         self.host.connections(&mut |view| (self.views)(view).into_iter().for_each(&mut *visit));
+    }
+
+    fn shows_state(&self) -> bool {
+        self.shows_state
     }
 
     fn listeners(&self, visit: &mut dyn FnMut(ListenView)) {
