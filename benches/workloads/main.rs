@@ -12,8 +12,13 @@ mod measure;
 mod scenario;
 
 use measure::{Done, Meter};
+use mimalloc::MiMalloc;
 use std::process::{Command, ExitCode};
 use wirefate::sim::Sim;
+
+/// As the binary has it.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// What is run: its name, what its operations are, and how.
 struct Workload {

@@ -37,10 +37,14 @@ impl Entry {
 }
 
 const ABSENT: u32 = u32::MAX;
+const FRONT: u32 = u32::MAX - 1;
 
 /// A binary heap of sources that knows where each of them is.
 #[derive(Debug, Default)]
 pub(super) struct Agenda {
+    /// What comes before everything in the heap, if anything: most of what happens at once is put in and taken out
+    /// again before anything else is.
+    front: Option<Entry>,
     heap: Vec<Entry>,
     places: [Vec<u32>; 4],
     shuffle: Option<u64>,
@@ -49,7 +53,7 @@ pub(super) struct Agenda {
 impl Agenda {
     /// From now on ties are broken by a hash under `seed` instead of class and source.
     pub(super) fn shuffle_ties(&mut self, seed: u64) {
-        assert!(self.heap.is_empty(), "ties are shuffled from the start of a run or not at all");
+        assert!(self.first().is_none(), "ties are shuffled from the start of a run or not at all");
         self.shuffle = Some(seed);
     }
 
@@ -60,15 +64,30 @@ impl Agenda {
             (ABSENT, None) => {}
             (ABSENT, Some(time)) => {
                 let entry = self.entry(class, source, time);
-                self.heap.push(entry);
-                self.sift_up(self.heap.len() - 1);
+                self.insert(entry);
+            }
+            (FRONT, None) => {
+                self.front = None;
+                self.set_place(class, source, ABSENT);
+            }
+            (FRONT, Some(time)) => {
+                if self.front.is_some_and(|front| front.time != time) {
+                    self.front = None;
+                    let entry = self.entry(class, source, time);
+                    self.insert(entry);
+                }
             }
             (place, None) => self.remove(place as usize),
             (place, Some(time)) => {
                 let place = place as usize;
                 if self.heap[place].time != time {
                     let earlier = time < self.heap[place].time;
-                    self.heap[place] = self.entry(class, source, time);
+                    let entry = self.entry(class, source, time);
+                    if self.front.is_some_and(|front| entry.before(&front)) {
+                        self.remove(place);
+                        return self.insert(entry);
+                    }
+                    self.heap[place] = entry;
                     if earlier { self.sift_up(place) } else { self.sift_down(place) }
                 }
             }
@@ -77,13 +96,34 @@ impl Agenda {
 
     /// The next event: when, of which class, from which source.
     pub(super) fn first(&self) -> Option<(SimTime, Class, u32)> {
-        self.heap.first().map(|e| (e.time, e.class, e.source))
+        self.front.as_ref().or(self.heap.first()).map(|e| (e.time, e.class, e.source))
     }
 
     /// Whether another source is due at the same instant as the first.
     pub(super) fn is_tied(&self) -> bool {
         let time = |n: usize| self.heap.get(n).map(|e| e.time);
-        time(0).is_some() && (time(1) == time(0) || time(2) == time(0))
+        match self.front {
+            Some(front) => time(0) == Some(front.time),
+            None => time(0).is_some() && (time(1) == time(0) || time(2) == time(0)),
+        }
+    }
+
+    /// Puts in a source that is absent.
+    fn insert(&mut self, entry: Entry) {
+        let is_first = match &self.front {
+            Some(front) => entry.before(front),
+            None => self.heap.first().is_none_or(|first| entry.before(first)),
+        };
+        let behind = if is_first {
+            self.set_place(entry.class, entry.source, FRONT);
+            self.front.replace(entry)
+        } else {
+            Some(entry)
+        };
+        if let Some(behind) = behind {
+            self.heap.push(behind);
+            self.sift_up(self.heap.len() - 1);
+        }
     }
 
     fn entry(&self, class: Class, source: u32, time: SimTime) -> Entry {
