@@ -24,6 +24,9 @@ const WITHOUT_EFFECT: &[&str] = &["net.ipv6.conf.all.disable_ipv6", "net.ipv4.tc
 /// The seed of every replay: what it would decide, the recording decides.
 const SEED: u64 = 1;
 
+/// What the recorded kernels were built with.
+const HZ: u32 = 250;
+
 /// Plays `recording` on two hosts of `profile`, and hands back what was seen as a recording of its own.
 pub fn replay(recording: &Recording, profile: Profile) -> Result<Recording, Unsupported> {
     let mut missing = Unsupported::default();
@@ -82,7 +85,8 @@ impl Unsupported {
             _ => ("client", recording.client, &recording.sysctls.client),
         };
         let dir = if side == Side::Server { Dir::ToClient } else { Dir::ToServer };
-        let mut config = HostConfig { profile, addrs: vec![addr], ..HostConfig::named(name) };
+        let hz = Some(HZ);
+        let mut config = HostConfig { profile, addrs: vec![addr], hz, ..HostConfig::named(name) };
         for ((flow, way), all) in plan.iss.iter().filter(|((_, way), _)| *way == dir) {
             config.iss.extend(all.iter().map(|&iss| (tuple(*flow, *way), iss)));
         }

@@ -2,8 +2,8 @@ use super::isn::IsnPolicy;
 use super::profile::Profile;
 use super::sysctl::{self, SysctlError};
 use crate::endpoint::Tuple;
-use crate::tcp::{Handshake, Knobs};
-use crate::time::Span;
+use crate::tcp::{Handshake, Knobs, TimerRule};
+use crate::time::{Span, ns};
 use crate::wire::Seq;
 use std::fmt;
 use std::net::IpAddr;
@@ -19,6 +19,11 @@ pub struct HostConfig {
     pub sysctls: Vec<(String, String)>,
     /// Settings that no real system has.
     pub teaching: Teaching,
+    /// Ticks a second of the kernel's clock, where the profile's system has one: Linux is built with 100, 250, 300 or
+    /// 1000, which is the default.
+    pub hz: Option<u32>,
+    /// Whether the kernel's timers fire at their tick, or at the end of their bucket in its timer wheel.
+    pub timers: TimerRule,
     /// Addresses of its first interface; where there are none, the network derives them from the name.
     pub addrs: Vec<IpAddr>,
     /// Initial sequence numbers that a harness dictates, by 4-tuple seen from this host: each connection takes the first
@@ -84,6 +89,11 @@ impl HostConfig {
             let set = sysctl::set(self.profile, &mut settings, name, value);
             set.map_err(|sysctl| ConfigError { host: self.name.clone(), sysctl })?;
         }
+        if settings.knobs.tick.is_some() {
+            let hz = u64::from(self.hz.unwrap_or(1_000).clamp(1, 1_000_000_000));
+            settings.knobs.tick = Some(ns(1_000_000_000 / hz));
+        }
+        settings.knobs.timers = self.timers;
         settings.knobs.handshake = self.teaching.handshake;
         settings.knobs.time_wait = self.teaching.time_wait.unwrap_or(settings.knobs.time_wait);
         settings.isn = self.teaching.isn.unwrap_or(settings.isn);

@@ -104,6 +104,9 @@ pub(super) fn set_defaults(profile: Profile, settings: &mut Settings) {
     for sysctl in profile.sysctls() {
         (sysctl.set)(settings, sysctl.default);
     }
+    for behaviour in profile.behaviours() {
+        (behaviour.set)(settings);
+    }
 }
 
 /// Sets one sysctl from its text.

@@ -82,7 +82,7 @@ fn attach(instance: &Instance, host: &Host, name: &str, sim: &mut Sim) -> Result
                     syn_queue: !teaching.no_syn_queue,
                 },
                 addrs: host.addrs.clone(),
-                iss: Vec::new(),
+                ..HostConfig::default()
             };
             sim.try_host(config).map_err(|error| {
                 let text = error.to_string();

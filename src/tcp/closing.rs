@@ -61,7 +61,7 @@ impl Closing {
     pub(super) fn new(cx: &mut Context<'_>, remains: Remains, lasts: Span) -> Closing {
         let Remains { ports, snd_nxt, rcv_nxt, rcv_wnd, shift, state, ts, throttle } = remains;
         debug_assert!(matches!(state, State::TimeWait | State::FinWait2));
-        let (due, fires) = (Due::Nothing, cx.now + lasts);
+        let (due, fires) = (Due::Nothing, cx.after(lasts));
         let closing = Closing { ports, snd_nxt, rcv_nxt, rcv_wnd, shift, state, ts, throttle, due, fires };
         cx.timer(closing.timer(), TimerChange::Set(closing.fires));
         closing
@@ -234,14 +234,14 @@ impl Closing {
             self.rcv_nxt += 1;
             self.rcv_wnd = self.rcv_wnd.saturating_sub(1);
             cx.transition(&mut self.state, State::TimeWait, Some(cx.knobs.time_wait), None);
-            self.fires = cx.now + cx.knobs.time_wait;
+            self.fires = cx.after(cx.knobs.time_wait);
             cx.timer(TimerKind::TimeWait, TimerChange::Set(self.fires));
         }
         self.answer(Due::Ack)
     }
 
     fn restart(&mut self, cx: &mut Context<'_>) {
-        self.fires = cx.now + cx.knobs.time_wait;
+        self.fires = cx.after(cx.knobs.time_wait);
         cx.timer(TimerKind::TimeWait, TimerChange::Restarted(cx.knobs.time_wait));
     }
 

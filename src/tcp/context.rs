@@ -1,4 +1,4 @@
-use super::Knobs;
+use super::{Knobs, TimerRule};
 use crate::endpoint::{Arrival, DropReason, Errno, Event, State, TimerChange, TimerKind, Tuple};
 use crate::time::{HostTime, Span};
 
@@ -91,6 +91,24 @@ impl Limits {
 }
 
 impl Context<'_> {
+    /// The instant `span` from now. A kernel counts in ticks: `span` is rounded up to whole ones, and counted from the
+    /// tick that it is in (`mod_timer(jiffies + n)`).
+    pub(super) fn after(&self, span: Span) -> HostTime {
+        let Some(tick) = self.knobs.tick.filter(|tick| *tick > Span::ZERO) else { return self.now + span };
+        let begun = self.now.since(HostTime::ZERO).as_nanos() / tick.as_nanos();
+        let ticks = span.as_nanos().div_ceil(tick.as_nanos());
+        let due = begun + ticks;
+        let due = match self.knobs.timers {
+            TimerRule::Exact => due,
+            TimerRule::Wheel => {
+                // Level n holds what is due in 63 * 8^(n-1) ticks or more, in buckets of 8^n.
+                let level = (ticks / 63).checked_ilog2().map_or(0, |log| log / 3 + 1).min(8);
+                ((due >> (3 * level)) + 1) << (3 * level)
+            }
+        };
+        HostTime::ZERO + tick * due
+    }
+
     /// Tells that something happened.
     pub fn note(&mut self, event: TcpEvent) {
         self.events.push(event);

@@ -1,4 +1,4 @@
-use super::handshake::{Agreed, syn_options};
+use super::handshake::{Agreed, Offer};
 use super::timestamps::{self, Timestamps};
 use super::{Connection, Context, GiveUp, Ports, Setup};
 use crate::endpoint::{DropReason, State, TimerChange, TimerKind};
@@ -21,6 +21,7 @@ pub struct HalfOpen {
     mss: u16,
     shifts: Option<(u8, u8)>,
     ts: Option<Timestamps>,
+    sack: bool,
     retries: u8,
     due: Due,
     state: State,
@@ -56,7 +57,7 @@ impl HalfOpen {
     pub fn new(cx: &mut Context<'_>, ports: Ports, syn: &Segment, iss: Seq, setup: &Setup) -> HalfOpen {
         let agreed = Agreed::from_syn(syn, setup, cx.knobs);
         let wait = cx.knobs.synack_give_up.bound(cx.knobs.rto_init, Span::ZERO);
-        cx.timer(TimerKind::SynAck, TimerChange::Set(cx.now + wait));
+        cx.timer(TimerKind::SynAck, TimerChange::Set(cx.after(wait)));
         HalfOpen {
             ports,
             iss,
@@ -67,11 +68,12 @@ impl HalfOpen {
             mss: agreed.mss,
             shifts: agreed.shifts,
             ts: agreed.ts,
+            sack: agreed.sack,
             retries: 0,
             due: Due::SynAck,
             state: State::SynReceived,
             started: cx.now,
-            fires: cx.now + wait,
+            fires: cx.after(wait),
         }
     }
 
@@ -123,7 +125,8 @@ impl HalfOpen {
             Due::SynAck => {
                 let ts = self.ts.map(|ts| (ts.val(cx.now), ts.recent));
                 (seg.seq, seg.flags) = (self.iss, Flags::SYN | Flags::ACK);
-                seg.options = syn_options(self.our_mss, ts, self.shifts.map(|(ours, _)| ours));
+                let offer = Offer { mss: self.our_mss, ts, shift: self.shifts.map(|(ours, _)| ours), sack: self.sack };
+                seg.options = offer.options(cx.knobs.syn_layout);
             }
             Due::Reset(seq) => {
                 (seg.seq, seg.ack, seg.flags, seg.window) = (seq, Seq(0), Flags::RST, 0);
@@ -193,14 +196,14 @@ impl HalfOpen {
             return HalfOpenStep::Stay;
         }
         let elapsed = cx.now.since(self.started);
-        if cx.knobs.synack_give_up.reached(self.retries, elapsed) {
+        if cx.knobs.synack_give_up.reached(self.retries, elapsed, cx.knobs.rto_init, cx.knobs) {
             cx.timer(TimerKind::SynAck, fired(self.last_wait(cx), self.retries.saturating_add(1), None));
             return self.gone(cx);
         }
         let last = self.last_wait(cx);
         self.retries = self.retries.saturating_add(1);
         let next = cx.knobs.synack_give_up.bound(self.last_wait(cx), elapsed);
-        self.fires = cx.now + next;
+        self.fires = cx.after(next);
         self.due = Due::SynAck;
         cx.timer(TimerKind::SynAck, fired(last, self.retries, Some(next)));
         HalfOpenStep::Stay
@@ -239,7 +242,7 @@ impl HalfOpen {
     }
 
     fn connection(self, cx: &mut Context<'_>, setup: &Setup) -> Connection {
-        let agreed = Agreed { mss: self.mss, shifts: self.shifts, ts: self.ts };
+        let agreed = Agreed { mss: self.mss, shifts: self.shifts, ts: self.ts, sack: self.sack };
         let mut connection = Connection::passive(cx, self.ports, (self.iss, self.irs), agreed, setup);
         let windows = (self.snd_wnd, self.rcv_wnd);
         connection.synchronized_by(cx, windows, self.started, self.retries, self.due == Due::SynAck);
@@ -267,6 +270,7 @@ impl HalfOpen {
             mss: mss.min(setup.mss).max(1),
             shifts: None,
             ts: ts.map(|(recent, ecr)| Timestamps { offset: ecr.wrapping_sub(timestamps::clock(cx.now)), recent }),
+            sack: false,
             retries: 0,
             due: Due::Nothing,
             state: State::SynReceived,

@@ -1,7 +1,7 @@
 //! What two SYNs agree on: MSS, window scale, timestamps.
 
 use super::timestamps::{self, Timestamps};
-use super::{Knobs, Setup};
+use super::{Knobs, Setup, SynLayout};
 use crate::wire::{Options, Segment, TcpOption};
 
 /// The largest shift (RFC 7323 2.3).
@@ -16,6 +16,8 @@ pub(super) struct Agreed {
     pub(super) shifts: Option<(u8, u8)>,
     /// Where both offer timestamps.
     pub(super) ts: Option<Timestamps>,
+    /// Whether both permit selective acknowledgments.
+    pub(super) sack: bool,
 }
 
 impl Agreed {
@@ -28,7 +30,8 @@ impl Agreed {
         let shifts = shifts.map(|theirs| (setup.window_shift.min(MAX_SHIFT), theirs.min(MAX_SHIFT)));
         let ts = syn.options.timestamps().filter(|_| knobs.timestamps);
         let ts = ts.map(|(recent, _)| Timestamps { offset: setup.ts_offset, recent });
-        Agreed { mss, shifts, ts }
+        let sack = knobs.sack && syn.options.iter().any(|option| option == TcpOption::SackPermitted);
+        Agreed { mss, shifts, ts, sack }
     }
 
     /// Eff.snd.MSS: options in every segment take their part of the MSS (RFC 6691).
@@ -42,19 +45,40 @@ pub(super) fn effective_mss(mss: u16, ts: Option<Timestamps>) -> u16 {
     mss.saturating_sub(if ts.is_some() { timestamps::OPTION_LEN } else { 0 }).max(1)
 }
 
-/// The options of a SYN or SYN-ACK: `ts` is TSval and TSecr, `shift` our window scale, where they are offered.
-pub(super) fn syn_options(mss: u16, ts: Option<(u32, u32)>, shift: Option<u8>) -> Options {
-    let mut options = Options::NONE;
-    let mut push = |option| options.push(option).expect("20 bytes of options fit into 40");
-    push(TcpOption::Mss(mss));
-    if let Some((val, ecr)) = ts {
-        push(TcpOption::Nop);
-        push(TcpOption::Nop);
-        push(TcpOption::Timestamps { val, ecr });
+/// What a SYN or SYN-ACK offers.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Offer {
+    /// Our MSS.
+    pub(super) mss: u16,
+    /// TSval and TSecr.
+    pub(super) ts: Option<(u32, u32)>,
+    /// Our window scale.
+    pub(super) shift: Option<u8>,
+    /// Selective acknowledgments.
+    pub(super) sack: bool,
+}
+
+impl Offer {
+    /// The options of the SYN, in the order that `layout` has them.
+    pub(super) fn options(self, layout: SynLayout) -> Options {
+        use TcpOption::{Mss, Nop, SackPermitted, Timestamps, WindowScale};
+        let Offer { mss, ts, shift, sack } = self;
+        let ts = ts.map(|(val, ecr)| Timestamps { val, ecr });
+        let shift = shift.map(WindowScale);
+        let mut options = Options::NONE;
+        let mut push = |list: &[TcpOption<'_>]| {
+            list.iter().for_each(|option| options.push(*option).expect("24 bytes of options fit into 40"));
+        };
+        push(&[Mss(mss)]);
+        match (layout, sack, ts) {
+            (SynLayout::Linux, true, Some(ts)) => push(&[SackPermitted, ts]),
+            (SynLayout::Linux, true, None) => push(&[Nop, Nop, SackPermitted]),
+            (_, _, ts) => ts.into_iter().for_each(|ts| push(&[Nop, Nop, ts])),
+        }
+        shift.into_iter().for_each(|shift| push(&[Nop, shift]));
+        if sack && layout == SynLayout::Rfc {
+            push(&[Nop, Nop, SackPermitted]);
+        }
+        options
     }
-    if let Some(shift) = shift {
-        push(TcpOption::Nop);
-        push(TcpOption::WindowScale(shift));
-    }
-    options
 }

@@ -67,8 +67,82 @@ pub struct Knobs {
     pub timestamps: bool,
     /// Whether closing with unread data, and data after that, is answered by RST (RFC 9293 3.6.1).
     pub reset_unread: bool,
+    /// Whether selective acknowledgments are offered and accepted (RFC 2018), and duplicates reported (RFC 2883).
+    pub sack: bool,
+    /// In which order a SYN's options stand.
+    pub syn_layout: SynLayout,
+    /// The kernel's clock tick, in which it counts its timers; none: nanoseconds.
+    pub tick: Option<Span>,
+    /// Where in the kernel's timer wheel a timer fires; means something only with a tick.
+    pub timers: TimerRule,
+    /// How the RTO follows from measurements.
+    pub rtt: RttRule,
+    /// When acknowledgments are delayed.
+    pub acks: AckRule,
+    /// How large the offered window is.
+    pub window: WindowRule,
+    /// Which segments are pushed.
+    pub push: PushRule,
+    /// Whether the last segment in flight is sent again before the RTO (RFC 8985 7).
+    pub loss_probe: bool,
     /// Teaching: how a passive open is established.
     pub handshake: Handshake,
+}
+
+/// In which order the options of a SYN stand, and how they are padded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SynLayout {
+    /// MSS, window scale, SACK permitted, timestamps, each padded to four bytes in front (RFC 7323 appendix A).
+    Rfc,
+    /// As `tcp_options_write()` does: MSS, SACK permitted with timestamps, window scale.
+    Linux,
+}
+
+/// When a timer of a kernel that counts in ticks fires.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum TimerRule {
+    /// At its tick.
+    #[default]
+    Exact,
+    /// At the end of its bucket of Linux's timer wheel: the next tick up to 63 ticks, then ever coarser steps of 8, 64,
+    /// 512 … ticks (`calc_index()` in kernel/time/timer.c).
+    Wheel,
+}
+
+/// How the RTO follows from measurements.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RttRule {
+    /// RFC 6298 2.
+    Rfc6298,
+    /// `tcp_rtt_estimator()`: microseconds, the variation is the greatest of each round trip.
+    Linux,
+}
+
+/// When acknowledgments are delayed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AckRule {
+    /// By [`Knobs::delayed_ack`], and every second full segment at once (RFC 9293 3.8.6.3).
+    Delay,
+    /// Not for the first segments of a connection, and then by the pace of arrivals (`tcp_event_data_recv()`).
+    Linux,
+}
+
+/// How large the offered window is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WindowRule {
+    /// The free part of the receive buffer.
+    Buffer,
+    /// Half of the buffer at most, and no more than what has arrived justifies (`tcp_grow_window()`).
+    Linux,
+}
+
+/// Which segments are pushed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PushRule {
+    /// The last one of what is queued (RFC 9293 3.9.1.2).
+    Last,
+    /// The last one of a write, what exceeds half of the greatest window, and each unit of segmentation offload.
+    Linux,
 }
 
 /// When to stop trying.
@@ -78,6 +152,9 @@ pub enum GiveUp {
     Retries(u8),
     /// This long after the first transmission.
     After(Span),
+    /// When so many retransmissions with doubling timeouts would have taken as long as these (Linux,
+    /// `retransmits_timed_out()`); of a SYN, also after that many beyond the linear ones.
+    Backoffs(u8),
 }
 
 /// Keepalive (RFC 9293 3.8.4).
@@ -166,6 +243,15 @@ impl Default for Knobs {
             window_scale: false,
             timestamps: false,
             reset_unread: true,
+            sack: false,
+            syn_layout: SynLayout::Rfc,
+            tick: None,
+            timers: TimerRule::Exact,
+            rtt: RttRule::Rfc6298,
+            acks: AckRule::Delay,
+            window: WindowRule::Buffer,
+            push: PushRule::Last,
+            loss_probe: false,
             handshake: Handshake::ThreeWay,
         }
     }
@@ -195,18 +281,27 @@ impl Default for Setup {
 
 impl GiveUp {
     /// Whether to stop at a timeout that follows `retries` retransmissions and comes `elapsed` after the first try.
-    pub(super) fn reached(self, retries: u8, elapsed: Span) -> bool {
+    pub(super) fn reached(self, retries: u8, elapsed: Span, base: Span, knobs: &Knobs) -> bool {
         match self {
             GiveUp::Retries(most) => retries >= most,
             GiveUp::After(span) => elapsed >= span,
+            GiveUp::Backoffs(most) => retries > 0 && elapsed >= modelled(most, base, knobs.rto_max),
         }
     }
 
     /// `wait`, cut short where it would reach past the end of all tries.
     pub(super) fn bound(self, wait: Span, elapsed: Span) -> Span {
         match self {
-            GiveUp::Retries(_) => wait,
+            GiveUp::Retries(_) | GiveUp::Backoffs(_) => wait,
             GiveUp::After(span) => wait.min(span.saturating_sub(elapsed)),
         }
     }
+}
+
+/// How long `retries` retransmissions take whose first comes after `base`, doubling up to `most`
+/// (`tcp_model_timeout()` in tcp_timer.c).
+fn modelled(retries: u8, base: Span, most: Span) -> Span {
+    let doublings = u8::try_from((most.as_nanos() / base.as_nanos().max(1)).max(1).ilog2()).unwrap_or(u8::MAX);
+    let sum = |n: u8| base * ((2u64 << n.min(62)) - 1);
+    if retries <= doublings { sum(retries) } else { sum(doublings) + most * u64::from(retries - doublings) }
 }

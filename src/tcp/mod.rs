@@ -38,5 +38,7 @@ pub use closing::{Closing, ClosingStep};
 pub use connection::{ConnEvent, Connection};
 pub use context::{Context, Limits, Ports, TcpEvent};
 pub use half_open::{HalfOpen, HalfOpenStep};
-pub use knobs::{GiveUp, Handshake, KeepAlive, Knobs, Setup};
+pub use knobs::{
+    AckRule, GiveUp, Handshake, KeepAlive, Knobs, PushRule, RttRule, Setup, SynLayout, TimerRule, WindowRule,
+};
 pub use reset::reset_for;

@@ -1,7 +1,7 @@
 //! Retransmission timeout (RFC 6298).
 
-use super::Knobs;
-use crate::time::{HostTime, Span, ns};
+use super::{Knobs, RttRule};
+use crate::time::{HostTime, Span, ns, us};
 use crate::wire::Seq;
 
 /// The estimator and the state of the timer's backoff.
@@ -18,18 +18,24 @@ pub(super) struct Rto {
     pub(super) tries: u8,
     /// When the first of these tries was made; while something is unacknowledged.
     pub(super) since: Option<HostTime>,
+    /// When the first of them was repeated.
+    pub(super) resent: Option<HostTime>,
 }
 
 /// Smoothed round-trip time and its variation.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Estimate {
     srtt: u64,
     rttvar: u64,
+    /// [`RttRule::Linux`]: the mean deviation, the greatest of it in this round trip, and where the round trip ends.
+    mdev: u64,
+    mdev_max: u64,
+    round: Seq,
 }
 
 impl Rto {
     pub(super) fn new(knobs: &Knobs) -> Rto {
-        Rto { estimate: None, base: knobs.rto_init, timed: None, backoff: 0, tries: 0, since: None }
+        Rto { estimate: None, base: knobs.rto_init, timed: None, backoff: 0, tries: 0, since: None, resent: None }
     }
 
     /// The RTO as it stands, backed off.
@@ -37,11 +43,6 @@ impl Rto {
         // RFC 6298 5.5: "The host MUST set RTO <- RTO * 2"; 2.5: a maximum MAY bound it.
         let doubled = self.base * 1u64.checked_shl(u32::from(self.backoff)).unwrap_or(u64::MAX);
         doubled.min(knobs.rto_max)
-    }
-
-    /// How long the tries so far have lasted.
-    pub(super) fn elapsed(&self, now: HostTime) -> Span {
-        self.since.map_or(Span::ZERO, |since| now.since(since))
     }
 
     /// A segment that ends before `end` leaves for the first time.
@@ -56,7 +57,7 @@ impl Rto {
     }
 
     /// `ack` acknowledges new data; `echo` is the round trip its timestamp shows, where there is one.
-    pub(super) fn acked(&mut self, ack: Seq, echo: Option<Span>, all: bool, now: HostTime, knobs: &Knobs) {
+    pub(super) fn acked(&mut self, ack: Seq, echo: Option<Span>, nxt: Seq, now: HostTime, knobs: &Knobs) {
         let measured = match self.timed {
             Some((end, sent)) if ack.ge(end) => {
                 self.timed = None;
@@ -64,13 +65,21 @@ impl Rto {
             }
             _ => None,
         };
-        if let Some(rtt) = echo.or(measured) {
+        let rtt = match knobs.rtt {
+            RttRule::Rfc6298 => echo.or(measured),
+            // Its own clock is finer than that of timestamps.
+            RttRule::Linux => measured.or(echo),
+        };
+        if let Some(rtt) = rtt {
             // RFC 6298 5: only a new measurement collapses a backed-off RTO; the count of tries starts anew anyway.
-            self.measure(rtt, knobs);
+            match knobs.rtt {
+                RttRule::Rfc6298 => self.measure(rtt, knobs),
+                RttRule::Linux => self.measure_as_linux(rtt, (ack, nxt), knobs),
+            }
             self.backoff = 0;
         }
         self.alive(now);
-        if all {
+        if ack == nxt {
             self.since = None;
         }
     }
@@ -79,11 +88,13 @@ impl Rto {
     pub(super) fn alive(&mut self, now: HostTime) {
         self.tries = 0;
         self.since = Some(now);
+        self.resent = None;
     }
 
     /// The timer fired.
-    pub(super) fn timed_out(&mut self, backs_off: bool) {
+    pub(super) fn timed_out(&mut self, backs_off: bool, now: HostTime) {
         self.tries = self.tries.saturating_add(1);
+        self.resent.get_or_insert(now);
         if backs_off {
             self.backoff = self.backoff.saturating_add(1);
         }
@@ -101,10 +112,11 @@ impl Rto {
     fn measure(&mut self, rtt: Span, knobs: &Knobs) {
         let r = rtt.as_nanos();
         let new = match self.estimate {
-            None => Estimate { srtt: r, rttvar: r / 2 },
-            Some(Estimate { srtt, rttvar }) => {
+            None => Estimate { srtt: r, rttvar: r / 2, ..Estimate::default() },
+            Some(Estimate { srtt, rttvar, .. }) => {
                 // RTTVAR <- 3/4 RTTVAR + 1/4 |SRTT - R'|; SRTT <- 7/8 SRTT + 1/8 R'
-                Estimate { rttvar: rttvar - rttvar / 4 + srtt.abs_diff(r) / 4, srtt: srtt - srtt / 8 + r / 8 }
+                let (rttvar, srtt) = (rttvar - rttvar / 4 + srtt.abs_diff(r) / 4, srtt - srtt / 8 + r / 8);
+                Estimate { srtt, rttvar, ..Estimate::default() }
             }
         };
         self.estimate = Some(new);
@@ -112,9 +124,46 @@ impl Rto {
         self.base = (ns(new.srtt) + margin).max(knobs.rto_min).min(knobs.rto_max);
     }
 
+    /// `tcp_rtt_estimator()` in tcp_input.c: eighths of microseconds, quarters for the deviation. The variation follows
+    /// the greatest deviation of a round trip at once, and falls a quarter of the way a round trip. `una` and `nxt` are
+    /// SND.UNA and SND.NXT.
+    fn measure_as_linux(&mut self, rtt: Span, (una, nxt): (Seq, Seq), knobs: &Knobs) {
+        let r = (rtt.as_nanos() / 1_000).max(1);
+        let least = knobs.rto_min.as_nanos() / 1_000;
+        let new = match self.estimate {
+            None => {
+                let rttvar = (2 * r).max(least);
+                Estimate { srtt: 8 * r, rttvar, mdev: 2 * r, mdev_max: rttvar, round: nxt }
+            }
+            Some(mut e) => {
+                let mean = e.srtt / 8;
+                e.srtt = (e.srtt + r).saturating_sub(mean).max(1);
+                let (error, quarter) = (r.abs_diff(mean), e.mdev / 4);
+                // A deviation downwards counts an eighth where it would raise the mean deviation.
+                e.mdev = match error.checked_sub(quarter) {
+                    Some(more) if r < mean => e.mdev + more / 8,
+                    Some(more) => e.mdev + more,
+                    None => e.mdev - (quarter - error),
+                };
+                e.mdev_max = e.mdev_max.max(e.mdev);
+                e.rttvar = e.rttvar.max(e.mdev_max);
+                if una.gt(e.round) {
+                    e.rttvar -= e.rttvar.saturating_sub(e.mdev_max) / 4;
+                    (e.round, e.mdev_max) = (nxt, least);
+                }
+                e
+            }
+        };
+        self.estimate = Some(new);
+        self.base = us(new.srtt / 8 + new.rttvar).min(knobs.rto_max);
+    }
+
     /// Smoothed round-trip time, once there is a measurement.
     pub(super) fn srtt(&self) -> Option<Span> {
-        self.estimate.map(|e| ns(e.srtt))
+        self.estimate.map(|e| match e.mdev {
+            0 => ns(e.srtt),
+            _ => us(e.srtt / 8),
+        })
     }
 }
 
@@ -130,11 +179,11 @@ mod tests {
         assert_eq!(rto.current(&knobs), secs(1));
         let at = |n| HostTime::ZERO + ms(n);
         rto.sent(Seq(10), at(0));
-        rto.acked(Seq(10), None, true, at(80), &knobs);
+        rto.acked(Seq(10), None, Seq(10), at(80), &knobs);
         // SRTT = 80, RTTVAR = 40, RTO = 80 + 160.
         assert_eq!((rto.srtt(), rto.current(&knobs)), (Some(ms(80)), ms(240)));
         rto.sent(Seq(20), at(100));
-        rto.acked(Seq(20), None, true, at(260), &knobs);
+        rto.acked(Seq(20), None, Seq(20), at(260), &knobs);
         // RTTVAR = 30 + 20, SRTT = 70 + 20, RTO = 90 + 200.
         assert_eq!((rto.srtt(), rto.current(&knobs)), (Some(ms(90)), ms(290)));
     }
@@ -146,17 +195,17 @@ mod tests {
         rto.sent(Seq(10), HostTime::ZERO);
         let spans: Vec<_> = (0..8)
             .map(|_| {
-                rto.timed_out(true);
+                rto.timed_out(true, HostTime::ZERO);
                 rto.current(&knobs)
             })
             .collect();
         assert_eq!(spans, [2, 4, 8, 16, 32, 60, 60, 60].map(secs));
         assert_eq!(rto.tries, 8);
         // No measurement comes from a segment that was sent twice.
-        rto.acked(Seq(10), None, true, HostTime::ZERO + secs(200), &knobs);
+        rto.acked(Seq(10), None, Seq(10), HostTime::ZERO + secs(200), &knobs);
         assert_eq!((rto.srtt(), rto.tries, rto.current(&knobs)), (None, 0, secs(60)));
         rto.sent(Seq(20), HostTime::ZERO + secs(201));
-        rto.acked(Seq(20), None, true, HostTime::ZERO + secs(202), &knobs);
+        rto.acked(Seq(20), None, Seq(20), HostTime::ZERO + secs(202), &knobs);
         assert_eq!(rto.current(&knobs), secs(3));
     }
 }

@@ -50,7 +50,7 @@ impl Timers {
 
     /// Arms `timer` to fire `span` from now.
     pub(super) fn set(&mut self, cx: &mut Context<'_>, timer: Timer, span: Span) {
-        let at = cx.now + span;
+        let at = cx.after(span);
         self.armed[timer as usize] = Some(Armed { at, span });
         cx.timer(timer.kind(), TimerChange::Set(at));
     }

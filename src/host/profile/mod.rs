@@ -1,8 +1,11 @@
 //! Profiles: what one system does, as data. A profile is a table of sysctls with their defaults, and a table of named
 //! behaviours; each line says where it comes from and how sure that is.
 
+mod linux;
 mod rfc9293;
+mod table;
 
+use super::config::Settings;
 use super::sysctl::Sysctl;
 use std::fmt;
 
@@ -12,6 +15,8 @@ pub enum Profile {
     /// RFC 9293 and the RFCs that it requires, with their numbers; sysctls under their Linux names.
     #[default]
     Rfc9293,
+    /// Linux 6.18.
+    Linux,
 }
 
 /// How sure a value is.
@@ -19,12 +24,18 @@ pub enum Profile {
 pub enum Confidence {
     /// Read in the specification or the source.
     Specified,
+    /// Seen in a recording of the system itself.
+    Recorded,
+    /// Said by documentation, or by an issue's text.
+    Documented,
+    /// From memory: not to be relied on.
+    Unverified,
     /// Our own choice, where the specification leaves one.
     Chosen,
 }
 
 /// One behaviour that is no sysctl.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub struct Behaviour {
     /// Its name.
     pub name: &'static str,
@@ -34,6 +45,7 @@ pub struct Behaviour {
     pub source: &'static str,
     /// How sure it is.
     pub confidence: Confidence,
+    pub(super) set: fn(&mut Settings),
 }
 
 /// There is no such profile.
@@ -42,12 +54,13 @@ pub struct UnknownProfile(pub String);
 
 impl Profile {
     /// Every profile there is.
-    pub const ALL: [Profile; 1] = [Profile::Rfc9293];
+    pub const ALL: [Profile; 2] = [Profile::Rfc9293, Profile::Linux];
 
     /// As files and traces write it.
     pub const fn name(self) -> &'static str {
         match self {
             Profile::Rfc9293 => "rfc9293",
+            Profile::Linux => "linux",
         }
     }
 
@@ -61,6 +74,7 @@ impl Profile {
     pub const fn sysctls(self) -> &'static [Sysctl] {
         match self {
             Profile::Rfc9293 => rfc9293::SYSCTLS,
+            Profile::Linux => linux::SYSCTLS,
         }
     }
 
@@ -68,6 +82,7 @@ impl Profile {
     pub const fn behaviours(self) -> &'static [Behaviour] {
         match self {
             Profile::Rfc9293 => rfc9293::BEHAVIOURS,
+            Profile::Linux => linux::BEHAVIOURS,
         }
     }
 }
@@ -81,7 +96,7 @@ impl fmt::Display for Profile {
 impl fmt::Display for UnknownProfile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<String> = Profile::ALL.iter().map(|profile| format!("`{profile}`")).collect();
-        write!(f, "there is no profile `{}`; there is {}", self.0, names.join(", "))
+        write!(f, "there is no profile `{}`; there are {}", self.0, names.join(", "))
     }
 }
 
@@ -96,8 +111,8 @@ mod tests {
         for profile in Profile::ALL {
             assert_eq!(Profile::from_name(profile.name()), Ok(profile));
         }
-        let error = Profile::from_name("linux").unwrap_err();
-        assert_eq!(error.to_string(), "there is no profile `linux`; there is `rfc9293`");
+        let error = Profile::from_name("minix").unwrap_err();
+        assert_eq!(error.to_string(), "there is no profile `minix`; there are `rfc9293`, `linux`");
     }
 
     #[test]

@@ -1,61 +1,13 @@
 use super::Confidence::{Chosen, Specified};
+use super::table::{buffer, does, int, off, one, port, small};
 use super::{Behaviour, Confidence};
-use crate::host::config::Settings;
-use crate::host::sysctl::{Sysctl, Unit, Values};
+use crate::host::sysctl::{Sysctl, Unit};
 use crate::tcp::GiveUp;
 use crate::time::{ms, secs, us};
 
-/// A sysctl with one value.
-const fn one(
-    name: &'static str,
-    unit: Unit,
-    default: u64,
-    (min, max): (u64, u64),
-    (source, confidence): (&'static str, Confidence),
-    set: fn(&mut Settings, Values),
-) -> Sysctl {
-    Sysctl { name, unit, count: 1, default: [default, 0, 0], min, max, source, confidence, lacks: None, set }
-}
-
-/// A sysctl that stays off, since this profile lacks what it would turn on.
-const fn off(name: &'static str, lacks: &'static str) -> Sysctl {
-    Sysctl {
-        name,
-        unit: Unit::Number,
-        count: 1,
-        default: [0; 3],
-        min: 0,
-        max: 0,
-        source: "optional in RFC 9293",
-        confidence: Specified,
-        lacks: Some(lacks),
-        set: |_, _| {},
-    }
-}
-
-/// A buffer's least, default and greatest size.
-const fn buffer(name: &'static str, default: [u64; 3], set: fn(&mut Settings, Values)) -> Sysctl {
-    let source = ("the default is the largest window without scaling, RFC 9293 3.1", Chosen);
-    let one = one(name, Unit::Bytes, 0, (256, 1 << 30), source, set);
-    Sysctl { count: 3, default, ..one }
-}
-
-/// An integer that its range keeps within 32 bits.
-fn int(value: u64) -> u32 {
-    u32::try_from(value).unwrap_or(u32::MAX)
-}
-
-/// An integer that its range keeps within 8 bits.
-fn small(value: u64) -> u8 {
-    u8::try_from(value).unwrap_or(u8::MAX)
-}
-
-fn port(value: u64) -> u16 {
-    u16::try_from(value).unwrap_or(u16::MAX)
-}
-
 /// Beyond what `listen` asks for there is none.
 const NO_LIMIT: (&str, Confidence) = ("RFC 9293 knows no limit", Chosen);
+const LARGEST: (&str, Confidence) = ("the default is the largest window without scaling, RFC 9293 3.1", Chosen);
 const OURS: (&str, Confidence) = ("left open by RFC 9293; Linux's value", Chosen);
 
 pub(super) const SYSCTLS: &[Sysctl] = &[
@@ -130,7 +82,7 @@ pub(super) const SYSCTLS: &[Sysctl] = &[
         ("RFC 9293 3.8.3: R2 is at least 100 seconds", Chosen),
         |s, [n, ..]| s.knobs.r2 = GiveUp::Retries(small(n)),
     ),
-    buffer("net.ipv4.tcp_rmem", [4_096, 65_535, 6_291_456], |s, values| s.receive_buffer = values.map(int)),
+    buffer("net.ipv4.tcp_rmem", [4_096, 65_535, 6_291_456], LARGEST, |s, values| s.receive_buffer = values.map(int)),
     one(
         "net.ipv4.tcp_rto_max_ms",
         Unit::Milliseconds,
@@ -182,76 +134,62 @@ pub(super) const SYSCTLS: &[Sysctl] = &[
         ("RFC 7323 2: optional in RFC 9293", Specified),
         |s, [n, ..]| s.knobs.window_scale = n == 1,
     ),
-    buffer("net.ipv4.tcp_wmem", [4_096, 65_536, 4_194_304], |s, values| s.send_buffer = values.map(int)),
+    buffer("net.ipv4.tcp_wmem", [4_096, 65_536, 4_194_304], LARGEST, |s, values| s.send_buffer = values.map(int)),
 ];
 
+/// What [`crate::tcp::Knobs`] does by default, in words.
 pub(super) const BEHAVIOURS: &[Behaviour] = &[
-    Behaviour {
-        name: "TIME-WAIT",
-        value: "240 s: twice an MSL of 2 minutes",
-        source: "RFC 9293 3.4.2, MUST-13",
-        confidence: Specified,
-    },
-    Behaviour { name: "initial RTO", value: "1 s", source: "RFC 6298 2.1", confidence: Specified },
-    Behaviour {
-        name: "delayed ACK",
-        value: "200 ms, and at least every second full-sized segment",
-        source: "RFC 9293 3.8.6.3, MUST-40",
-        confidence: Chosen,
-    },
-    Behaviour {
-        name: "initial sequence number",
-        value: "4 us clock plus a keyed hash of the 4-tuple",
-        source: "RFC 9293 3.4.1, RFC 6528 3",
-        confidence: Specified,
-    },
-    Behaviour {
-        name: "challenge ACKs",
-        value: "10 in 5 s for the whole host",
-        source: "RFC 5961 7",
-        confidence: Specified,
-    },
-    Behaviour {
-        name: "answers to empty segments outside the window",
-        value: "one in 500 ms for each connection; segments with data, SYN or FIN are always answered",
-        source: "RFC 9293 3.10.7.4, first; RFC 5961 7",
-        confidence: Chosen,
-    },
-    Behaviour {
-        name: "congestion control",
-        value: "NewReno, initial window 2 to 4 segments",
-        source: "RFC 5681 3.1, RFC 6582",
-        confidence: Specified,
-    },
-    Behaviour {
-        name: "close with unread data",
-        value: "resets the connection",
-        source: "RFC 9293 3.6.1, SHLD-3; RFC 2525 2.17",
-        confidence: Specified,
-    },
-    Behaviour {
-        name: "ephemeral port",
-        value: "random start, then the next free port",
-        source: "RFC 6056 3.3",
-        confidence: Chosen,
-    },
-    Behaviour {
-        name: "queue sizes of a listener",
-        value: "both are the backlog, within 1..somaxconn; the SYN queue also within tcp_max_syn_backlog",
-        source: "left open by RFC 9293",
-        confidence: Chosen,
-    },
-    Behaviour {
-        name: "accept queue full",
-        value: "a SYN is dropped; the third segment is dropped, or answered with RST by tcp_abort_on_overflow",
-        source: "left open by RFC 9293; as Linux",
-        confidence: Chosen,
-    },
-    Behaviour {
-        name: "bind to a port in use",
-        value: "EADDRINUSE unless both sockets have SO_REUSEADDR and none listens there; TIME-WAIT asks for it on the new \
+    does("TIME-WAIT", "240 s: twice an MSL of 2 minutes", ("RFC 9293 3.4.2, MUST-13", Specified), |_| {}),
+    does("initial RTO", "1 s", ("RFC 6298 2.1", Specified), |_| {}),
+    does(
+        "delayed ACK",
+        "200 ms, and at least every second full-sized segment",
+        ("RFC 9293 3.8.6.3, MUST-40", Chosen),
+        |_| {},
+    ),
+    does(
+        "initial sequence number",
+        "4 us clock plus a keyed hash of the 4-tuple",
+        ("RFC 9293 3.4.1, RFC 6528 3", Specified),
+        |_| {},
+    ),
+    does("challenge ACKs", "10 in 5 s for the whole host", ("RFC 5961 7", Specified), |_| {}),
+    does(
+        "answers to empty segments outside the window",
+        "one in 500 ms for each connection; segments with data, SYN or FIN are always answered",
+        ("RFC 9293 3.10.7.4, first; RFC 5961 7", Chosen),
+        |_| {},
+    ),
+    does(
+        "congestion control",
+        "NewReno, initial window 2 to 4 segments",
+        ("RFC 5681 3.1, RFC 6582", Specified),
+        |_| {},
+    ),
+    does(
+        "close with unread data",
+        "resets the connection",
+        ("RFC 9293 3.6.1, SHLD-3; RFC 2525 2.17", Specified),
+        |_| {},
+    ),
+    does("ephemeral port", "random start, then the next free port", ("RFC 6056 3.3", Chosen), |_| {}),
+    does(
+        "queue sizes of a listener",
+        "both are the backlog, within 1..somaxconn; the SYN queue also within tcp_max_syn_backlog",
+        ("left open by RFC 9293", Chosen),
+        |_| {},
+    ),
+    does(
+        "accept queue full",
+        "a SYN is dropped; the third segment is dropped, or answered with RST by tcp_abort_on_overflow",
+        ("left open by RFC 9293; as Linux", Chosen),
+        |_| {},
+    ),
+    does(
+        "bind to a port in use",
+        "EADDRINUSE unless both sockets have SO_REUSEADDR and none listens there; TIME-WAIT asks for it on the new \
                 socket only",
-        source: "left open by RFC 9293; as BSD",
-        confidence: Chosen,
-    },
+        ("left open by RFC 9293; as BSD", Chosen),
+        |_| {},
+    ),
 ];

@@ -61,7 +61,7 @@ impl Connection {
         let syn_resent = self.rto.tries > 0;
         self.snd.advance(seg.ack);
         let echo = self.echo(cx, seg);
-        self.rto.acked(seg.ack, echo, true, cx.now, cx.knobs);
+        self.rto.acked(seg.ack, echo, self.snd.nxt, cx.now, cx.knobs);
         self.timers.stop(Timer::Retransmit);
         self.established(cx, syn_resent);
         // "and set: SND.WND <- SEG.WND, SND.WL1 <- SEG.SEQ, SND.WL2 <- SEG.ACK"; the window of a SYN is not scaled.
@@ -80,7 +80,7 @@ impl Connection {
         let acked = self.snd.advance(seg.ack);
         self.snd.update_window(seg, acked);
         let all = self.snd.una == self.snd.nxt;
-        self.rto.acked(seg.ack, echo, all, cx.now, cx.knobs);
+        self.rto.acked(seg.ack, echo, self.snd.nxt, cx.now, cx.knobs);
         let before = self.recovery.phase;
         let restart = self.recovery.on_ack(self.snd.una, acked, self.snd.flight(), self.snd.mss);
         self.note_recovery(cx, before);

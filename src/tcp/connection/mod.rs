@@ -37,6 +37,8 @@ pub struct Connection {
     recovery: NewReno,
     timers: Timers,
     ts: Option<Timestamps>,
+    /// Whether both ends permit selective acknowledgments.
+    sack: bool,
     persist: Persist,
     ack: Ack,
     throttle: Throttle,

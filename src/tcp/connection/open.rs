@@ -68,7 +68,7 @@ impl Connection {
     /// Takes over what the SYNs agreed on.
     pub(super) fn agree(&mut self, agreed: Agreed) {
         self.snd.mss = agreed.effective_mss();
-        self.ts = agreed.ts;
+        (self.ts, self.sack) = (agreed.ts, agreed.sack);
         (self.rcv.shift, self.snd.shift) = agreed.shifts.unwrap_or((0, 0));
     }
 
@@ -98,6 +98,7 @@ impl Connection {
             recovery: NewReno::new(setup.default_mss.min(setup.mss), false, cx.knobs),
             timers: Timers::default(),
             ts: None,
+            sack: false,
             persist: Persist::Idle,
             ack: Ack::None,
             throttle: Throttle::NEW,

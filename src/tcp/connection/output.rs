@@ -2,7 +2,7 @@
 
 use super::{Ack, Connection, Persist, Urgently};
 use crate::endpoint::State;
-use crate::tcp::handshake::syn_options;
+use crate::tcp::handshake;
 use crate::tcp::nagle::Offer;
 use crate::tcp::newreno::Phase;
 use crate::tcp::snd::{End, Syn};
@@ -28,7 +28,7 @@ impl Connection {
                     self.snd.advance(self.snd.iss + 1);
                     self.timers.stop(Timer::Retransmit);
                     self.rto.resent();
-                    self.rto.acked(self.snd.una, None, true, cx.now, cx.knobs);
+                    self.rto.acked(self.snd.una, None, self.snd.una, cx.now, cx.knobs);
                 }
                 self.check();
                 return Some(seg);
@@ -197,7 +197,9 @@ impl Connection {
             let scaled = self.rcv.shift > 0 || self.snd.shift > 0;
             (self.ts.map(|ts| (ts.val(cx.now), ts.recent)), scaled.then_some(self.rcv.shift))
         };
-        seg.options = syn_options(self.setup.mss, ts, shift);
+        let sack = if alone { cx.knobs.sack } else { self.sack };
+        let offer = handshake::Offer { mss: self.setup.mss, ts, shift, sack };
+        seg.options = offer.options(cx.knobs.syn_layout);
         // RFC 7323 2.2: the window of a SYN is never scaled.
         seg.window = u16::try_from(self.setup.rcv_buf.min(u32::from(u16::MAX))).unwrap_or(u16::MAX);
         seg

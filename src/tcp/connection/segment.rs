@@ -94,7 +94,7 @@ impl Connection {
         }
         self.snd.advance(seg.ack);
         let echo = self.echo(cx, seg);
-        self.rto.acked(seg.ack, echo, true, cx.now, cx.knobs);
+        self.rto.acked(seg.ack, echo, self.snd.nxt, cx.now, cx.knobs);
         self.timers.stop(Timer::Retransmit);
         self.established(cx, syn_resent);
         self.ack = Ack::Now;

@@ -34,14 +34,13 @@ impl Connection {
         if self.snd.nxt == self.snd.una {
             return;
         }
-        let elapsed = self.rto.elapsed(cx.now);
-        if !self.holds_out(cx, self.rto.tries) && self.patience(cx).reached(self.rto.tries, elapsed) {
+        if !self.holds_out(cx, self.rto.tries) && self.has_tried_enough(cx) {
             self.note_fired(cx, Timer::Retransmit, last, self.rto.tries.saturating_add(1), None);
             return self.time_out(cx);
         }
         let linear = self.state == State::SynSent && self.rto.tries < cx.knobs.syn_linear_timeouts;
         let first = self.rto.tries == 0;
-        self.rto.timed_out(!linear);
+        self.rto.timed_out(!linear, cx.now);
         if self.snd.syn == Syn::Acked {
             self.recovery.on_timeout(self.snd.una, self.snd.nxt, self.snd.mss, first);
             cx.note(TcpEvent::Cwnd { cwnd: self.recovery.cwnd, ssthresh: self.recovery.ssthresh });
@@ -65,9 +64,10 @@ impl Connection {
         let elapsed = cx.now.since(since);
         let over = match (self.setup.user_timeout, self.patience(cx)) {
             (Some(timeout), _) => elapsed >= timeout,
-            (None, GiveUp::Retries(most)) => unanswered >= most,
+            (None, GiveUp::Retries(most) | GiveUp::Backoffs(most)) => unanswered >= most,
             (None, patience) => {
-                !self.holds_out(cx, unanswered) && patience.reached(unanswered, cx.now.since(self.keep.heard))
+                !self.holds_out(cx, unanswered)
+                    && patience.reached(unanswered, cx.now.since(self.keep.heard), cx.knobs.rto_min, cx.knobs)
             }
         };
         if over {
@@ -121,17 +121,42 @@ impl Connection {
         let connecting = self.state == State::SynSent || (self.state == State::SynReceived);
         match (self.setup.user_timeout, self.setup.syn_count) {
             (Some(timeout), _) => GiveUp::After(timeout),
-            (None, Some(count)) if connecting => GiveUp::Retries(count),
+            (None, Some(count)) if connecting => match cx.knobs.syn_give_up {
+                GiveUp::Backoffs(_) => GiveUp::Backoffs(count),
+                GiveUp::Retries(_) | GiveUp::After(_) => GiveUp::Retries(count),
+            },
             (None, None) if connecting => cx.knobs.syn_give_up,
             _ if self.is_orphan() => cx.knobs.orphan_give_up.unwrap_or(cx.knobs.r2),
             _ => cx.knobs.r2,
         }
     }
 
+    /// Whether the timeout at hand is the last one.
+    fn has_tried_enough(&self, cx: &Context<'_>) -> bool {
+        let (patience, tries) = (self.patience(cx), self.rto.tries);
+        let connecting = self.snd.syn == Syn::Unacked;
+        if let (GiveUp::Backoffs(most), true) = (patience, connecting) {
+            // tcp_write_timeout(): the linear timeouts of a SYN count beside its retries.
+            let linear = if self.state == State::SynSent { cx.knobs.syn_linear_timeouts } else { 0 };
+            if tries >= most.saturating_add(linear) {
+                return true;
+            }
+        }
+        let base = if connecting { cx.knobs.rto_init } else { cx.knobs.rto_min };
+        patience.reached(tries, self.tried_for(cx), base, cx.knobs)
+    }
+
+    /// How long it has been trying, as the profile counts: Linux from the first time that data is sent again.
+    fn tried_for(&self, cx: &Context<'_>) -> Span {
+        let from_resending = matches!(cx.knobs.r2, GiveUp::Backoffs(_)) && self.snd.syn == Syn::Acked;
+        let since = if from_resending { self.rto.resent } else { self.rto.since };
+        since.map_or(Span::ZERO, |since| cx.now.since(since))
+    }
+
     /// The RTO, cut short where it would reach past the end of all tries.
     pub(super) fn bounded_rto(&self, cx: &Context<'_>) -> Span {
         let rto = self.rto.current(cx.knobs);
-        let bound = self.patience(cx).bound(rto, self.rto.elapsed(cx.now));
+        let bound = self.patience(cx).bound(rto, self.tried_for(cx));
         if self.holds_out(cx, self.rto.tries) || bound == Span::ZERO { rto } else { bound }
     }
 

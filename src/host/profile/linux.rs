@@ -1,0 +1,143 @@
+//! Linux 6.18: `Documentation/networking/ip-sysctl.rst`, `net/ipv4/tcp*.c`, and recordings of 6.18.44.
+
+use super::Behaviour;
+use super::Confidence::{Recorded, Specified};
+use super::table::{buffer, does, int, off, one, port, small};
+use crate::host::sysctl::{Sysctl, Unit};
+use crate::tcp::{AckRule, GiveUp, PushRule, RttRule, SynLayout, WindowRule};
+use crate::time::{Span, ms, secs, us};
+
+const RST: (&str, super::Confidence) = ("ip-sysctl.rst", Specified);
+const SOURCE: (&str, super::Confidence) = ("tcp.h, tcp_*.c", Specified);
+
+pub(super) const SYSCTLS: &[Sysctl] = &[
+    one("fs.nr_open", Unit::Number, 1 << 20, (1, 1 << 26), ("fs/file.c", Specified), |s, [n, ..]| {
+        s.descriptors = int(n);
+    }),
+    one("net.core.somaxconn", Unit::Connections, 4_096, (1, 1 << 20), RST, |s, [n, ..]| s.somaxconn = int(n)),
+    one("net.ipv4.ip_default_ttl", Unit::Hops, 64, (1, 255), RST, |s, [n, ..]| s.ttl = small(n)),
+    Sysctl {
+        count: 2,
+        default: [32_768, 60_999, 0],
+        ..one("net.ipv4.ip_local_port_range", Unit::Port, 0, (1, 65_535), RST, |s, [low, high, _]| {
+            s.ports = (port(low), port(high));
+        })
+    },
+    one("net.ipv4.tcp_abort_on_overflow", Unit::Switch, 0, (0, 1), RST, |s, [n, ..]| s.abort_on_overflow = n == 1),
+    one("net.ipv4.tcp_challenge_ack_limit", Unit::Number, 0x7fff_ffff, (0, 0x7fff_ffff), RST, |s, [n, ..]| {
+        s.knobs.challenge_acks = (n < 0x7fff_ffff).then_some((int(n), secs(1)));
+    }),
+    one("net.ipv4.tcp_early_retrans", Unit::Number, 3, (0, 4), RST, |s, [n, ..]| s.knobs.loss_probe = n >= 3),
+    off("net.ipv4.tcp_ecn", "explicit congestion notification (RFC 3168)"),
+    off("net.ipv4.tcp_fastopen", "Fast Open (RFC 7413)"),
+    one("net.ipv4.tcp_fin_timeout", Unit::Seconds, 60, (1, 120), RST, |s, [n, ..]| s.knobs.fin_wait2 = Some(secs(n))),
+    one("net.ipv4.tcp_invalid_ratelimit", Unit::Milliseconds, 500, (0, 3_600_000), RST, |s, [n, ..]| {
+        s.knobs.empty_answers = ms(n);
+    }),
+    one("net.ipv4.tcp_keepalive_intvl", Unit::Seconds, 75, (1, 32_767), RST, |s, [n, ..]| {
+        s.knobs.keepalive.interval = secs(n);
+    }),
+    one("net.ipv4.tcp_keepalive_probes", Unit::Number, 9, (1, 127), RST, |s, [n, ..]| {
+        s.knobs.keepalive.count = small(n);
+    }),
+    one("net.ipv4.tcp_keepalive_time", Unit::Seconds, 7_200, (1, 32_767), RST, |s, [n, ..]| {
+        s.knobs.keepalive.idle = secs(n);
+    }),
+    one("net.ipv4.tcp_max_syn_backlog", Unit::Connections, 1_024, (1, 1 << 20), RST, |s, [n, ..]| {
+        s.syn_backlog = int(n);
+    }),
+    one("net.ipv4.tcp_max_tw_buckets", Unit::Connections, 131_072, (0, 1 << 26), RST, |s, [n, ..]| {
+        s.time_waits = int(n);
+    }),
+    // 0 stands for 8 (tcp_orphan_retries() in tcp_timer.c).
+    one("net.ipv4.tcp_orphan_retries", Unit::Number, 0, (0, 255), RST, |s, [n, ..]| {
+        s.knobs.orphan_give_up = Some(GiveUp::Backoffs(if n == 0 { 8 } else { small(n) }));
+    }),
+    one("net.ipv4.tcp_retries1", Unit::Number, 3, (1, 255), RST, |s, [n, ..]| s.knobs.r1 = small(n)),
+    one("net.ipv4.tcp_retries2", Unit::Number, 15, (1, 255), RST, |s, [n, ..]| {
+        s.knobs.r2 = GiveUp::Backoffs(small(n));
+    }),
+    one("net.ipv4.tcp_rfc1337", Unit::Switch, 0, (0, 1), SOURCE, |s, [n, ..]| s.knobs.time_wait_ignores_rst = n == 1),
+    buffer("net.ipv4.tcp_rmem", [4_096, 131_072, 6_291_456], RST, |s, values| s.receive_buffer = values.map(int)),
+    one("net.ipv4.tcp_rto_max_ms", Unit::Milliseconds, 120_000, (1_000, 120_000), RST, |s, [n, ..]| {
+        s.knobs.rto_max = ms(n);
+    }),
+    one("net.ipv4.tcp_rto_min_us", Unit::Microseconds, 200_000, (1, 120_000_000), RST, |s, [n, ..]| {
+        s.knobs.rto_min = us(n);
+    }),
+    one("net.ipv4.tcp_sack", Unit::Switch, 1, (0, 1), RST, |s, [n, ..]| s.knobs.sack = n == 1),
+    one("net.ipv4.tcp_syn_linear_timeouts", Unit::Number, 4, (0, 127), RST, |s, [n, ..]| {
+        s.knobs.syn_linear_timeouts = small(n);
+    }),
+    one("net.ipv4.tcp_syn_retries", Unit::Number, 6, (1, 127), RST, |s, [n, ..]| {
+        s.knobs.syn_give_up = GiveUp::Backoffs(small(n));
+    }),
+    one("net.ipv4.tcp_synack_retries", Unit::Number, 5, (0, 255), RST, |s, [n, ..]| {
+        s.knobs.synack_give_up = GiveUp::Retries(small(n));
+    }),
+    one("net.ipv4.tcp_timestamps", Unit::Number, 1, (0, 2), RST, |s, [n, ..]| s.knobs.timestamps = n > 0),
+    one("net.ipv4.tcp_window_scaling", Unit::Switch, 1, (0, 1), RST, |s, [n, ..]| s.knobs.window_scale = n == 1),
+    buffer("net.ipv4.tcp_wmem", [4_096, 16_384, 4_194_304], RST, |s, values| s.send_buffer = values.map(int)),
+];
+
+pub(super) const BEHAVIOURS: &[Behaviour] = &[
+    does("clock", "timers are counted in ticks, 1000 a second unless built otherwise", ("CONFIG_HZ", Specified), |s| {
+        s.knobs.tick = Some(ms(1));
+    }),
+    does("TIME-WAIT", "60 s, whatever the sysctls say", ("TCP_TIMEWAIT_LEN in tcp.h", Specified), |s| {
+        s.knobs.time_wait = secs(60);
+    }),
+    does(
+        "initial RTO",
+        "1 s; 3 s for data after a SYN that was sent twice",
+        ("TCP_TIMEOUT_INIT, TCP_TIMEOUT_FALLBACK", Specified),
+        |s| {
+            (s.knobs.rto_init, s.knobs.rto_after_syn_loss) = (secs(1), secs(3));
+        },
+    ),
+    does(
+        "RTO",
+        "SRTT + max(200 ms, 4 RTTVAR), the variation by its own rule, in jiffies",
+        ("tcp_rtt_estimator()", Specified),
+        |s| {
+            s.knobs.rtt = RttRule::Linux;
+        },
+    ),
+    does(
+        "delayed ACK",
+        "40 ms to 200 ms by the pace of arrivals; the first 16 segments at once",
+        ("tcp_delack, tcp_enter_quickack_mode()", Recorded),
+        |s| {
+            (s.knobs.acks, s.knobs.delayed_ack) = (AckRule::Linux, ms(40));
+        },
+    ),
+    does(
+        "window",
+        "grows with what arrives, from 64 KB of a 128 KB buffer",
+        ("tcp_select_initial_window(), __tcp_select_window()", Recorded),
+        |s| {
+            s.knobs.window = WindowRule::Linux;
+        },
+    ),
+    does(
+        "SYN options",
+        "MSS, SACK permitted and timestamps in one word pair, NOP, window scale",
+        ("tcp_options_write()", Recorded),
+        |s| {
+            s.knobs.syn_layout = SynLayout::Linux;
+        },
+    ),
+    does(
+        "PSH",
+        "on the last segment of a write, and on every second one of a burst",
+        ("tcp_push(), GSO", Recorded),
+        |s| {
+            s.knobs.push = PushRule::Linux;
+        },
+    ),
+    does("initial window", "10 segments", ("TCP_INIT_CWND in tcp.h", Specified), |s| s.knobs.initial_window = Some(10)),
+    does("zero-window probes", "after the RTO, doubling", ("tcp_probe0_when()", Recorded), |s| {
+        s.knobs.persist = (Span::ZERO, secs(120));
+    }),
+    does("cork", "200 ms", ("tcp_check_space(), TCP_RTO_MIN", Recorded), |s| s.knobs.sws_override = ms(200)),
+];
