@@ -115,6 +115,19 @@ impl Teaching {
     }
 }
 
+/// What `SO_RCVBUF` and `SO_SNDBUF` do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum BufferRule {
+    /// The buffer becomes as large as asked, within the bounds of the sysctl.
+    #[default]
+    AsAsked,
+    /// Twice as large, since the kernel counts what is around the data too (socket(7)).
+    Doubled {
+        /// The least that it becomes.
+        least: u32,
+    },
+}
+
 /// What profile, sysctls and teaching settings amount to, typed.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Settings {
@@ -129,6 +142,10 @@ pub(super) struct Settings {
     pub(super) ttl: u8,
     /// First and last ephemeral port.
     pub(super) ports: (u16, u16),
+    /// What `SO_RCVBUF` and `SO_SNDBUF` do.
+    pub(super) buffers: BufferRule,
+    /// The most that an application may ask for, to receive and to send.
+    pub(super) buffer_most: [u32; 2],
     /// Least, default, greatest.
     pub(super) receive_buffer: [u32; 3],
     /// Least, default, greatest.

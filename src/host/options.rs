@@ -1,8 +1,8 @@
 use super::Host;
-use super::config::Settings;
+use super::config::{BufferRule, Settings};
 use super::sockets::{Role, Socket};
 use crate::endpoint::{Cx, Errno, Family, SockOpt, SocketId};
-use crate::tcp::{KeepAlive, Setup};
+use crate::tcp::{KeepAlive, Setup, WindowRule};
 use crate::time::Span;
 
 /// The options of one socket; what is unset follows the sysctls.
@@ -12,6 +12,8 @@ pub(super) struct Options {
     pub(super) v6_only: bool,
     pub(super) linger: Option<Span>,
     pub(super) receive_buffer: u32,
+    /// Whether the application has chosen it.
+    is_receive_buffer_set: bool,
     pub(super) send_buffer: u32,
     keepalive: bool,
     keepalive_times: KeepAlive,
@@ -34,6 +36,7 @@ impl Options {
             v6_only: false,
             linger: None,
             receive_buffer: settings.receive_buffer[1],
+            is_receive_buffer_set: false,
             send_buffer: settings.send_buffer[1],
             keepalive: false,
             keepalive_times: settings.knobs.keepalive,
@@ -56,18 +59,24 @@ impl Options {
     }
 
     /// What a connection over a path with this MTU is born with.
-    pub(super) fn setup(&self, mtu: u32, v6: bool, scale: bool, ts_offset: u32) -> Setup {
+    pub(super) fn setup(&self, mtu: u32, v6: bool, settings: &Settings, ts_offset: u32) -> Setup {
         let overhead: u16 = if v6 { 60 } else { 40 };
         // RFC 9293 3.7.1, RFC 6691: the MSS counts neither IP nor TCP options.
         let fits = u16::try_from(mtu.saturating_sub(overhead.into())).unwrap_or(u16::MAX).max(1);
-        let shift = self.receive_buffer.checked_ilog2().unwrap_or(0).saturating_sub(15);
+        let largest = match settings.knobs.window {
+            WindowRule::Buffer => self.receive_buffer,
+            // tcp_select_initial_window(): for what autotuning may make of the buffer, unless the application has set it.
+            WindowRule::Linux if self.is_receive_buffer_set => self.receive_buffer / 2,
+            WindowRule::Linux => settings.receive_buffer[2].max(settings.buffer_most[0]),
+        };
+        let shift = largest.checked_ilog2().unwrap_or(0).saturating_sub(15).min(14);
         Setup {
             mss: self.max_seg.unwrap_or(fits).min(fits),
             default_mss: if v6 { 1_220 } else { 536 },
             overhead,
             rcv_buf: self.receive_buffer,
             snd_buf: self.send_buffer,
-            window_shift: if scale { u8::try_from(shift).unwrap_or(0) } else { 0 },
+            window_shift: if settings.knobs.window_scale { u8::try_from(shift).unwrap_or(0) } else { 0 },
             ts_offset,
             nodelay: self.nodelay,
             cork: self.cork,
@@ -85,8 +94,13 @@ impl Options {
             SockOpt::ReuseAddr(on) => self.reuse = on,
             SockOpt::KeepAlive(on) => self.keepalive = on,
             SockOpt::Linger(linger) => self.linger = linger,
-            SockOpt::SendBuffer(n) => self.send_buffer = within(n, settings.send_buffer),
-            SockOpt::ReceiveBuffer(n) => self.receive_buffer = within(n, settings.receive_buffer),
+            SockOpt::SendBuffer(n) => {
+                self.send_buffer = settings.buffers.size(n, settings.send_buffer, settings.buffer_most[1])
+            }
+            SockOpt::ReceiveBuffer(n) => {
+                self.receive_buffer = settings.buffers.size(n, settings.receive_buffer, settings.buffer_most[0]);
+                self.is_receive_buffer_set = true;
+            }
             SockOpt::OobInline(on) => self.oob_inline = on,
             SockOpt::NoDelay(on) => self.nodelay = on,
             SockOpt::Cork(on) => self.cork = on,
@@ -185,7 +199,12 @@ fn applies(socket: &Socket, option: SockOpt) -> Result<(), Errno> {
     if has { Ok(()) } else { Err(Errno::ENOPROTOOPT) }
 }
 
-/// `n` bytes within the least and the greatest size.
-fn within(n: u32, [min, _, max]: [u32; 3]) -> u32 {
-    n.clamp(min, max)
+impl BufferRule {
+    /// What becomes of `n` bytes; `most` is the sysctl for applications that ask.
+    fn size(self, n: u32, [min, _, max]: [u32; 3], most: u32) -> u32 {
+        match self {
+            BufferRule::AsAsked => n.clamp(min, max),
+            BufferRule::Doubled { least } => (2 * n.min(most)).max(least),
+        }
+    }
 }

@@ -82,7 +82,7 @@ impl Host {
     pub(super) fn setup(&self, options: &Options, tuple: Tuple, path: Path) -> Setup {
         let knobs = &self.settings.knobs;
         let offset = if knobs.timestamps { self.isn.ts_offset(tuple) } else { 0 };
-        options.setup(path.mtu, tuple.local.is_ipv6(), knobs.window_scale, offset)
+        options.setup(path.mtu, tuple.local.is_ipv6(), &self.settings, offset)
     }
 
     /// Makes the index point to `slot`; a new 4-tuple takes its ephemeral port.

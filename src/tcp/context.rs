@@ -91,13 +91,13 @@ impl Limits {
 }
 
 impl Context<'_> {
-    /// The instant `span` from now. A kernel counts in ticks: `span` is rounded up to whole ones, and counted from the
-    /// tick that it is in (`mod_timer(jiffies + n)`).
+    /// The instant `span` from now. A kernel counts in ticks: `span` is rounded up to whole ones, at least one,
+    /// and counted from the tick that it is in (`mod_timer(jiffies + n)`).
     pub(super) fn after(&self, span: Span) -> HostTime {
         let Some(tick) = self.knobs.tick.filter(|tick| *tick > Span::ZERO) else { return self.now + span };
         let begun = self.now.since(HostTime::ZERO).as_nanos() / tick.as_nanos();
         let ticks = span.as_nanos().div_ceil(tick.as_nanos());
-        let due = begun + ticks;
+        let due = begun + ticks.max(1);
         let due = match self.knobs.timers {
             TimerRule::Exact => due,
             TimerRule::Wheel => {

@@ -1,6 +1,6 @@
 use super::handshake::{Agreed, Offer};
 use super::timestamps::{self, Timestamps};
-use super::{Connection, Context, GiveUp, Ports, Setup};
+use super::{Connection, Context, GiveUp, Ports, Setup, window};
 use crate::endpoint::{DropReason, State, TimerChange, TimerKind};
 use crate::time::{HostTime, Span};
 use crate::wire::{Flags, Segment, Seq};
@@ -63,7 +63,7 @@ impl HalfOpen {
             iss,
             irs: syn.seq,
             snd_wnd: syn.window,
-            rcv_wnd: u16::try_from(setup.rcv_buf).unwrap_or(u16::MAX),
+            rcv_wnd: window::initial(setup, cx.knobs, agreed.ts.is_some()),
             our_mss: setup.mss,
             mss: agreed.mss,
             shifts: agreed.shifts,
@@ -265,7 +265,7 @@ impl HalfOpen {
             iss: seg.ack - 1,
             irs: seg.seq - 1,
             snd_wnd: seg.window,
-            rcv_wnd: u16::try_from(setup.rcv_buf).unwrap_or(u16::MAX),
+            rcv_wnd: window::initial(setup, cx.knobs, ts.is_some()),
             our_mss: setup.mss,
             mss: mss.min(setup.mss).max(1),
             shifts: None,

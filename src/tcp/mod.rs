@@ -17,6 +17,7 @@
 //! besides is noted there as a [`TcpEvent`]. Nothing here fails or panics on what the network brings: the answer is a
 //! segment, a change of state, or a named reason for a drop.
 
+mod acks;
 mod closing;
 mod connection;
 mod context;
@@ -33,6 +34,7 @@ mod throttle;
 mod timers;
 mod timestamps;
 mod urgent;
+mod window;
 
 pub use closing::{Closing, ClosingStep};
 pub use connection::{ConnEvent, Connection};

@@ -1,6 +1,7 @@
 //! The receive side: sequence variables, reassembly, and the window we offer.
 
 use super::urgent::Urgent;
+use super::window::Window;
 use crate::wire::{Payload, Rope, Seq};
 use std::collections::VecDeque;
 
@@ -31,6 +32,8 @@ pub(super) struct Rcv {
     ahead: VecDeque<(Seq, Payload)>,
     /// Size of the receive buffer in bytes.
     pub(super) buf: u32,
+    /// How the window grows, where it is not just the free part of the buffer.
+    pub(super) window: Option<Window>,
 }
 
 /// Who takes what arrives.
@@ -72,6 +75,7 @@ impl Rcv {
             queue: Rope::new(),
             ahead: VecDeque::new(),
             buf,
+            window: None,
         }
     }
 
@@ -102,6 +106,9 @@ impl Rcv {
     /// Where the window's right edge may move to: silly-window avoidance lets it move by a full segment or half of
     /// the buffer, not by less (RFC 9293 3.8.6.2.2).
     pub(super) fn next_edge(&self, mss: u16) -> Seq {
+        if let Some(window) = &self.window {
+            return self.nxt + window.select(self.wnd(), self.shift, self.buf);
+        }
         let used = u32::try_from(self.queue.len()).unwrap_or(u32::MAX);
         let most = u32::from(u16::MAX) << self.shift;
         let free = self.buf.saturating_sub(used).min(most);
@@ -135,6 +142,9 @@ impl Rcv {
             return Taken::Nothing;
         }
         let new = data.slice(from.since(seq)..to.since(seq));
+        if let Some(window) = &mut self.window {
+            window.arrived(to, new.len(), self.edge.since(self.last_ack), self.buf);
+        }
         if from == self.nxt && self.ahead.is_empty() {
             self.deliver(new);
             return Taken::InOrder { filled: false };
@@ -146,6 +156,14 @@ impl Rcv {
             (true, _) => Taken::InOrder { filled },
             (false, true) => Taken::Ahead,
             (false, false) => Taken::Nothing,
+        }
+    }
+
+    /// The application has read.
+    pub(super) fn note_read(&mut self) {
+        let read = self.read_seq();
+        if let Some(window) = &mut self.window {
+            window.read(read);
         }
     }
 

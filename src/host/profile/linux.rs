@@ -3,6 +3,7 @@
 use super::Behaviour;
 use super::Confidence::{Recorded, Specified};
 use super::table::{buffer, does, int, off, one, port, small};
+use crate::host::config::BufferRule;
 use crate::host::sysctl::{Sysctl, Unit};
 use crate::tcp::{AckRule, GiveUp, PushRule, RttRule, SynLayout, WindowRule};
 use crate::time::{Span, ms, secs, us};
@@ -14,7 +15,9 @@ pub(super) const SYSCTLS: &[Sysctl] = &[
     one("fs.nr_open", Unit::Number, 1 << 20, (1, 1 << 26), ("fs/file.c", Specified), |s, [n, ..]| {
         s.descriptors = int(n);
     }),
+    one("net.core.rmem_max", Unit::Bytes, 212_992, (2_304, 1 << 30), RST, |s, [n, ..]| s.buffer_most[0] = int(n)),
     one("net.core.somaxconn", Unit::Connections, 4_096, (1, 1 << 20), RST, |s, [n, ..]| s.somaxconn = int(n)),
+    one("net.core.wmem_max", Unit::Bytes, 212_992, (4_608, 1 << 30), RST, |s, [n, ..]| s.buffer_most[1] = int(n)),
     one("net.ipv4.ip_default_ttl", Unit::Hops, 64, (1, 255), RST, |s, [n, ..]| s.ttl = small(n)),
     Sysctl {
         count: 2,
@@ -83,6 +86,9 @@ pub(super) const SYSCTLS: &[Sysctl] = &[
 pub(super) const BEHAVIOURS: &[Behaviour] = &[
     does("clock", "timers are counted in ticks, 1000 a second unless built otherwise", ("CONFIG_HZ", Specified), |s| {
         s.knobs.tick = Some(ms(1));
+    }),
+    does("SO_RCVBUF, SO_SNDBUF", "doubled", ("socket(7), sock_setsockopt()", Specified), |s| {
+        s.buffers = BufferRule::Doubled { least: 2_304 };
     }),
     does("TIME-WAIT", "60 s, whatever the sysctls say", ("TCP_TIMEWAIT_LEN in tcp.h", Specified), |s| {
         s.knobs.time_wait = secs(60);

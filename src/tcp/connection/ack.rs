@@ -3,10 +3,11 @@
 use super::segment::Step;
 use super::{Ack, Connection, Pending, Persist, Urgently};
 use crate::endpoint::{DropReason, State};
+use crate::tcp::acks::Reply;
 use crate::tcp::newreno::Phase;
 use crate::tcp::timers::Timer;
 use crate::tcp::timestamps::clock;
-use crate::tcp::{Context, TcpEvent};
+use crate::tcp::{AckRule, Context, TcpEvent};
 use crate::time::{Span, ms};
 use crate::wire::{Flags, Segment};
 
@@ -173,6 +174,9 @@ impl Connection {
     /// An acknowledgment is owed for `len` more bytes: at the second full segment at once (RFC 9293 3.8.6.3), before
     /// that within the delay.
     pub(super) fn delay_ack(&mut self, cx: &mut Context<'_>, len: u32) {
+        if cx.knobs.acks == AckRule::Linux {
+            return self.delay_ack_as_linux(cx);
+        }
         let owed = match self.ack {
             Ack::Now => return,
             Ack::None => len,
@@ -180,5 +184,36 @@ impl Connection {
         };
         let immediate = self.setup.quick_ack || cx.knobs.delayed_ack == Span::ZERO;
         self.ack = if immediate || owed >= 2 * self.rcv.mss { Ack::Now } else { Ack::Delayed(owed) };
+    }
+
+    /// The size of the peer's segments, as far as it is known.
+    pub(super) fn rcv_mss(&self) -> u32 {
+        self.rcv.window.as_ref().map_or(self.rcv.mss, |window| window.rcv_mss)
+    }
+
+    /// Whether more than a full segment waits to be acknowledged.
+    pub(super) fn owes_a_segment(&self) -> bool {
+        self.rcv.nxt.since(self.rcv.last_ack) > self.rcv_mss()
+    }
+
+    /// `__tcp_ack_snd_check()` for what is in order.
+    fn delay_ack_as_linux(&mut self, cx: &mut Context<'_>) {
+        let keeps_window = || {
+            let offered = self.rcv.edge.since(self.rcv.last_ack);
+            self.rcv.next_edge(self.setup.mss).since(self.rcv.nxt) >= offered
+        };
+        if self.ack == Ack::Now {
+            return;
+        }
+        if self.pace.is_quick() || self.setup.quick_ack || (self.owes_a_segment() && keeps_window()) {
+            self.ack = Ack::Now;
+            return;
+        }
+        self.ack = Ack::Delayed(0);
+        match self.pace.delay(cx.now, self.rto.srtt()) {
+            Reply::Now => self.ack = Ack::Now,
+            Reply::After(span) => self.timers.set(cx, Timer::DelayedAck, span),
+            Reply::AsSet => {}
+        }
     }
 }

@@ -10,6 +10,7 @@ mod text;
 mod timeout;
 mod user;
 
+use super::acks::Acks;
 use super::newreno::NewReno;
 use super::rcv::Rcv;
 use super::rto::Rto;
@@ -41,6 +42,7 @@ pub struct Connection {
     sack: bool,
     persist: Persist,
     ack: Ack,
+    pace: Acks,
     throttle: Throttle,
     urgently: Option<Urgently>,
     /// `MSG_MORE` on the last write: a partial segment waits for more.

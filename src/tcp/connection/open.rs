@@ -2,6 +2,7 @@
 
 use super::{Ack, Connection, Keep, Pending, Persist};
 use crate::endpoint::State;
+use crate::tcp::acks::Acks;
 use crate::tcp::handshake::Agreed;
 use crate::tcp::newreno::NewReno;
 use crate::tcp::rcv::Rcv;
@@ -9,7 +10,8 @@ use crate::tcp::rto::Rto;
 use crate::tcp::snd::Snd;
 use crate::tcp::throttle::Throttle;
 use crate::tcp::timers::{Timer, Timers};
-use crate::tcp::{Context, Ports, Setup};
+use crate::tcp::window::Window;
+use crate::tcp::{Context, Ports, Setup, WindowRule};
 use crate::time::HostTime;
 use crate::wire::{Segment, Seq};
 
@@ -45,7 +47,7 @@ impl Connection {
         retries: u8,
         syn_ack_due: bool,
     ) {
-        self.rcv.edge = self.rcv.nxt + u32::from(rcv_wnd);
+        self.open_window(cx, rcv_wnd);
         self.snd.set_window(u32::from(snd_wnd), self.rcv.irs, self.snd.iss);
         self.recovery.start(self.snd.mss, retries > 0, cx.knobs);
         self.rto.handshake_done(retries > 0, cx.knobs);
@@ -70,6 +72,14 @@ impl Connection {
         self.snd.mss = agreed.effective_mss();
         (self.ts, self.sack) = (agreed.ts, agreed.sack);
         (self.rcv.shift, self.snd.shift) = agreed.shifts.unwrap_or((0, 0));
+    }
+
+    /// Our SYN offered this window.
+    pub(super) fn open_window(&mut self, cx: &Context<'_>, offered: u16) {
+        self.rcv.edge = self.rcv.nxt + u32::from(offered);
+        if cx.knobs.window == WindowRule::Linux {
+            self.rcv.window = Some(Window::new(&self.setup, self.ts.is_some(), u32::from(offered)));
+        }
     }
 
     /// The handshake of an active or simultaneous open is over.
@@ -101,6 +111,7 @@ impl Connection {
             sack: false,
             persist: Persist::Idle,
             ack: Ack::None,
+            pace: Acks::NEW,
             throttle: Throttle::NEW,
             urgently: None,
             more: false,

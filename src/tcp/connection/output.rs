@@ -2,12 +2,12 @@
 
 use super::{Ack, Connection, Persist, Urgently};
 use crate::endpoint::State;
-use crate::tcp::handshake;
 use crate::tcp::nagle::Offer;
 use crate::tcp::newreno::Phase;
 use crate::tcp::snd::{End, Syn};
 use crate::tcp::timers::Timer;
 use crate::tcp::{Context, Handshake};
+use crate::tcp::{handshake, window};
 use crate::wire::{Flags, Segment, Seq};
 
 impl Connection {
@@ -156,6 +156,9 @@ impl Connection {
             self.timers.stop(Timer::Persist);
         }
         self.last_sent = cx.now;
+        if !seg.payload.is_empty() {
+            self.pace.data_left(cx.now);
+        }
         seg
     }
 
@@ -201,7 +204,7 @@ impl Connection {
         let offer = handshake::Offer { mss: self.setup.mss, ts, shift, sack };
         seg.options = offer.options(cx.knobs.syn_layout);
         // RFC 7323 2.2: the window of a SYN is never scaled.
-        seg.window = u16::try_from(self.setup.rcv_buf.min(u32::from(u16::MAX))).unwrap_or(u16::MAX);
+        seg.window = window::initial(&self.setup, cx.knobs, !alone && self.ts.is_some());
         seg
     }
 
@@ -216,6 +219,7 @@ impl Connection {
             seg.ack = self.rcv.nxt;
             seg.window = self.rcv.window_field();
             self.rcv.last_ack = self.rcv.nxt;
+            self.pace.sent(self.ack != Ack::None);
             self.ack = Ack::None;
             self.timers.stop(Timer::DelayedAck);
         }

@@ -6,6 +6,7 @@ use crate::tcp::handshake::Agreed;
 use crate::tcp::newreno::Phase;
 use crate::tcp::snd::Syn;
 use crate::tcp::timers::Timer;
+use crate::tcp::window;
 use crate::tcp::{Context, TcpEvent};
 use crate::wire::{Flags, Segment};
 
@@ -84,6 +85,7 @@ impl Connection {
         let agreed = Agreed::from_syn(seg, &self.setup, cx.knobs);
         self.rcv.synchronize(seg.seq);
         self.agree(agreed);
+        self.open_window(cx, window::initial(&self.setup, cx.knobs, false));
         self.snd.set_window(u32::from(seg.window), seg.seq, if acked { seg.ack } else { self.snd.una });
         (self.keep.heard, self.keep.probes) = (cx.now, 0);
         if !acked {

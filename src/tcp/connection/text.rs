@@ -5,7 +5,7 @@ use super::{Ack, Connection, Pending, Urgently};
 use crate::endpoint::{Arrival, DropReason, State};
 use crate::tcp::rcv::{Reader, Taken};
 use crate::tcp::urgent::Urgent;
-use crate::tcp::{Context, TcpEvent};
+use crate::tcp::{AckRule, Context, TcpEvent};
 use crate::wire::{Flags, Segment};
 
 impl Connection {
@@ -53,7 +53,18 @@ impl Connection {
             }
             return Step::Next;
         }
-        match self.rcv.take(seg.seq, &seg.payload) {
+        let offered = self.rcv.edge.since(self.rcv.last_ack);
+        let taken = self.rcv.take(seg.seq, &seg.payload);
+        if cx.knobs.acks == AckRule::Linux {
+            let rto = self.rto.current(cx.knobs);
+            match taken {
+                Taken::Nothing => self.pace.alarm(offered, self.rcv_mss()),
+                Taken::InOrder { .. } | Taken::Ahead => {
+                    self.pace.data_came(cx.now, (len, self.rcv_mss()), offered, rto);
+                }
+            }
+        }
+        match taken {
             Taken::InOrder { filled } => {
                 self.readable_now();
                 // RFC 5681 4.2: at once when a gap is filled in part or whole.
@@ -85,7 +96,13 @@ impl Connection {
         // "advance RCV.NXT over the FIN, and send an acknowledgment for the FIN".
         self.rcv.nxt += 1;
         self.rcv.edge = self.rcv.edge.max(self.rcv.nxt);
-        self.ack = Ack::Now;
+        if cx.knobs.acks == AckRule::Linux && matches!(self.state, State::SynReceived | State::Established) {
+            // tcp_fin(): the application is expected to close too.
+            self.pace.set_interactive(true);
+            self.delay_ack(cx, 0);
+        } else {
+            self.ack = Ack::Now;
+        }
         self.events |= Pending::PEER_CLOSED | Pending::READABLE;
         match self.state {
             State::SynReceived | State::Established => cx.transition(&mut self.state, State::CloseWait, None, None),

@@ -20,6 +20,7 @@ impl Connection {
                 Timer::DelayedAck => {
                     if self.ack != Ack::None {
                         self.note_fired(cx, timer, span, 1u32, None);
+                        self.pace.missed(self.rto.current(cx.knobs));
                         self.ack = Ack::Now;
                     }
                 }

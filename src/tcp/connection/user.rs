@@ -5,7 +5,8 @@ use crate::endpoint::{MsgFlags, State};
 use crate::tcp::knobs::KeepAlive;
 use crate::tcp::rcv::Reader;
 use crate::tcp::snd::End;
-use crate::tcp::{Context, Setup};
+use crate::tcp::window::Window;
+use crate::tcp::{AckRule, Context, Setup};
 use crate::time::Span;
 use crate::wire::{Payload, Rope};
 
@@ -32,7 +33,7 @@ impl Connection {
 
     /// Moves up to `max` bytes to the end of `into`; how many. With `MSG_OOB` it gives the urgent byte instead; without
     /// it a read stops in front of that byte, and the next one skips it (or gives it, with `SO_OOBINLINE`).
-    pub fn receive(&mut self, _cx: &mut Context<'_>, max: usize, flags: MsgFlags, into: &mut Rope) -> usize {
+    pub fn receive(&mut self, cx: &mut Context<'_>, max: usize, flags: MsgFlags, into: &mut Rope) -> usize {
         let (read, peek) = (self.rcv.read_seq(), flags.contains(MsgFlags::PEEK));
         if flags.contains(MsgFlags::OOB) {
             let Some(urgent) = &mut self.rcv.urgent else { return 0 };
@@ -64,6 +65,14 @@ impl Connection {
             return len;
         }
         let taken = self.rcv.queue.take_into(max, into);
+        self.rcv.note_read();
+        if cx.knobs.acks == AckRule::Linux && taken > 0 && self.ack != Ack::None {
+            // tcp_cleanup_rbuf()
+            let is_empty = self.rcv.window.as_ref().map_or(self.rcv.queue.is_empty(), Window::is_empty);
+            if self.owes_a_segment() || (is_empty && self.pace.goes_with_read()) {
+                self.ack = Ack::Now;
+            }
+        }
         self.offer_window();
         taken
     }
@@ -75,6 +84,9 @@ impl Connection {
             return;
         }
         // A window that has doubled is news; a smaller step travels with the next acknowledgment.
+        if self.rcv.window.as_ref().is_some_and(|window| !window.is_narrow(self.rcv.wnd())) {
+            return;
+        }
         let opened = self.rcv.next_edge(self.setup.mss).since(self.rcv.nxt);
         if opened > 0 && opened / 2 >= self.rcv.wnd() {
             self.ack = Ack::Now;
@@ -98,8 +110,13 @@ impl Connection {
     }
 
     /// `TCP_QUICKACK`.
-    pub fn set_quick_ack(&mut self, _cx: &mut Context<'_>, on: bool) {
-        self.setup.quick_ack = on;
+    pub fn set_quick_ack(&mut self, cx: &mut Context<'_>, on: bool) {
+        if cx.knobs.acks == AckRule::Linux {
+            // tcp_sock_set_quickack(): a hint for now, not a setting.
+            self.pace.set_interactive(!on);
+        } else {
+            self.setup.quick_ack = on;
+        }
         if on && self.ack != Ack::None {
             self.ack = Ack::Now;
         }
