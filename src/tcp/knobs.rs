@@ -83,6 +83,12 @@ pub struct Knobs {
     pub window: WindowRule,
     /// Which segments are pushed.
     pub push: PushRule,
+    /// Whether a reset that ends a connection carries window and options as any acknowledgment does.
+    pub full_resets: bool,
+    /// Whether the end of keepalive resets the peer too (RFC 9293 3.8.4 leaves it open).
+    pub keepalive_resets: bool,
+    /// What a zero-window probe is.
+    pub window_probe: WindowProbe,
     /// Whether the last segment in flight is sent again before the RTO (RFC 8985 7).
     pub loss_probe: bool,
     /// Teaching: how a passive open is established.
@@ -134,6 +140,15 @@ pub enum WindowRule {
     Buffer,
     /// Half of the buffer at most, and no more than what has arrived justifies (`tcp_grow_window()`).
     Linux,
+}
+
+/// What a zero-window probe is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WindowProbe {
+    /// One byte of what waits (RFC 9293 3.8.6.1).
+    Byte,
+    /// No data, before the window: the peer must answer (`tcp_xmit_probe_skb()`).
+    Empty,
 }
 
 /// Which segments are pushed.
@@ -251,6 +266,9 @@ impl Default for Knobs {
             acks: AckRule::Delay,
             window: WindowRule::Buffer,
             push: PushRule::Last,
+            full_resets: false,
+            keepalive_resets: false,
+            window_probe: WindowProbe::Byte,
             loss_probe: false,
             handshake: Handshake::ThreeWay,
         }

@@ -29,6 +29,7 @@ mod newreno;
 mod rcv;
 mod reset;
 mod rto;
+mod sack;
 mod snd;
 mod throttle;
 mod timers;
@@ -41,6 +42,7 @@ pub use connection::{ConnEvent, Connection};
 pub use context::{Context, Limits, Ports, TcpEvent};
 pub use half_open::{HalfOpen, HalfOpenStep};
 pub use knobs::{
-    AckRule, GiveUp, Handshake, KeepAlive, Knobs, PushRule, RttRule, Setup, SynLayout, TimerRule, WindowRule,
+    AckRule, GiveUp, Handshake, KeepAlive, Knobs, PushRule, RttRule, Setup, SynLayout, TimerRule, WindowProbe,
+    WindowRule,
 };
 pub use reset::reset_for;

@@ -159,6 +159,21 @@ impl Rcv {
         }
     }
 
+    /// The run of what waits ahead that `seq` lies in.
+    pub(super) fn run(&self, seq: Seq) -> Option<(Seq, Seq)> {
+        let fin = self.fin.filter(|fin| self.nxt.lt(*fin)).map(|fin| (fin, fin + 1));
+        let pieces = self.ahead.iter().map(|(start, piece)| (*start, *start + piece.len()));
+        let mut run: Option<(Seq, Seq)> = None;
+        for (start, end) in pieces.chain(fin) {
+            run = match run {
+                Some((left, right)) if right == start => Some((left, end)),
+                Some((left, right)) if seq.ge(left) && seq.lt(right) => return Some((left, right)),
+                _ => Some((start, end)),
+            };
+        }
+        run.filter(|(left, right)| seq.ge(*left) && seq.lt(*right))
+    }
+
     /// The application has read.
     pub(super) fn note_read(&mut self) {
         let read = self.read_seq();

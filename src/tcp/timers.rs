@@ -5,8 +5,10 @@ use crate::time::{HostTime, Span};
 /// The timers of a [`super::Connection`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Timer {
-    /// Retransmission; never armed together with `Persist`.
+    /// Retransmission; never armed together with `Persist` or `LossProbe`.
     Retransmit,
+    /// Tail loss probe.
+    LossProbe,
     /// Zero-window probe, or the override of silly-window avoidance.
     Persist,
     /// Delayed acknowledgment.
@@ -17,11 +19,13 @@ pub(super) enum Timer {
 
 impl Timer {
     /// All, in the order in which equal instants are served.
-    pub(super) const ALL: [Timer; 4] = [Timer::Retransmit, Timer::Persist, Timer::DelayedAck, Timer::KeepAlive];
+    pub(super) const ALL: [Timer; 5] =
+        [Timer::Retransmit, Timer::LossProbe, Timer::Persist, Timer::DelayedAck, Timer::KeepAlive];
 
     pub(super) const fn kind(self) -> TimerKind {
         match self {
             Timer::Retransmit => TimerKind::Retransmit,
+            Timer::LossProbe => TimerKind::LossProbe,
             Timer::Persist => TimerKind::Persist,
             Timer::DelayedAck => TimerKind::DelayedAck,
             Timer::KeepAlive => TimerKind::KeepAlive,

@@ -5,7 +5,7 @@ use super::Confidence::{Recorded, Specified};
 use super::table::{buffer, does, int, off, one, port, small};
 use crate::host::config::BufferRule;
 use crate::host::sysctl::{Sysctl, Unit};
-use crate::tcp::{AckRule, GiveUp, PushRule, RttRule, SynLayout, WindowRule};
+use crate::tcp::{AckRule, GiveUp, PushRule, RttRule, SynLayout, WindowProbe, WindowRule};
 use crate::time::{Span, ms, secs, us};
 
 const RST: (&str, super::Confidence) = ("ip-sysctl.rst", Specified);
@@ -15,9 +15,9 @@ pub(super) const SYSCTLS: &[Sysctl] = &[
     one("fs.nr_open", Unit::Number, 1 << 20, (1, 1 << 26), ("fs/file.c", Specified), |s, [n, ..]| {
         s.descriptors = int(n);
     }),
-    one("net.core.rmem_max", Unit::Bytes, 212_992, (2_304, 1 << 30), RST, |s, [n, ..]| s.buffer_most[0] = int(n)),
+    one("net.core.rmem_max", Unit::Bytes, 4 << 20, (2_304, 1 << 30), RST, |s, [n, ..]| s.buffer_most[0] = int(n)),
     one("net.core.somaxconn", Unit::Connections, 4_096, (1, 1 << 20), RST, |s, [n, ..]| s.somaxconn = int(n)),
-    one("net.core.wmem_max", Unit::Bytes, 212_992, (4_608, 1 << 30), RST, |s, [n, ..]| s.buffer_most[1] = int(n)),
+    one("net.core.wmem_max", Unit::Bytes, 4 << 20, (4_608, 1 << 30), RST, |s, [n, ..]| s.buffer_most[1] = int(n)),
     one("net.ipv4.ip_default_ttl", Unit::Hops, 64, (1, 255), RST, |s, [n, ..]| s.ttl = small(n)),
     Sysctl {
         count: 2,
@@ -145,5 +145,15 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
     does("zero-window probes", "after the RTO, doubling", ("tcp_probe0_when()", Recorded), |s| {
         s.knobs.persist = (Span::ZERO, secs(120));
     }),
+    does("tail loss probe", "after two round trips, or the RTO", ("tcp_schedule_loss_probe()", Recorded), |_| {}),
+    does(
+        "resets",
+        "a reset that ends a connection has window and timestamps; keepalive ends with one",
+        ("tcp_send_active_reset()", Recorded),
+        |s| {
+            (s.knobs.full_resets, s.knobs.keepalive_resets) = (true, true);
+            s.knobs.window_probe = WindowProbe::Empty;
+        },
+    ),
     does("cork", "200 ms", ("tcp_check_space(), TCP_RTO_MIN", Recorded), |s| s.knobs.sws_override = ms(200)),
 ];

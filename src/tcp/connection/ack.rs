@@ -86,9 +86,11 @@ impl Connection {
         let restart = self.recovery.on_ack(self.snd.una, acked, self.snd.flight(), self.snd.mss);
         self.note_recovery(cx, before);
         // RFC 6298 5.2 and 5.3.
+        self.tail.probed = self.tail.probed.filter(|probed| self.snd.una.lt(*probed));
         if all {
             self.timers.stop(Timer::Retransmit);
-        } else if restart {
+            self.timers.stop(Timer::LossProbe);
+        } else if restart && !self.schedule_loss_probe(cx) {
             let rto = self.rto.current(cx.knobs);
             self.timers.set(cx, Timer::Retransmit, rto);
         }
@@ -202,7 +204,8 @@ impl Connection {
             let offered = self.rcv.edge.since(self.rcv.last_ack);
             self.rcv.next_edge(self.setup.mss).since(self.rcv.nxt) >= offered
         };
-        if self.ack == Ack::Now {
+        // What ends with the FIN is acknowledged with it.
+        if self.ack == Ack::Now || self.rcv.fin_is_next() {
             return;
         }
         if self.pace.is_quick() || self.setup.quick_ack || (self.owes_a_segment() && keeps_window()) {

@@ -6,14 +6,17 @@ mod icmp;
 mod open;
 mod output;
 mod segment;
+mod tail;
 mod text;
 mod timeout;
 mod user;
 
+use self::tail::Tail;
 use super::acks::Acks;
 use super::newreno::NewReno;
 use super::rcv::Rcv;
 use super::rto::Rto;
+use super::sack::Sacks;
 use super::snd::{End, Snd, Syn};
 use super::throttle::Throttle;
 use super::timers::Timers;
@@ -40,6 +43,10 @@ pub struct Connection {
     ts: Option<Timestamps>,
     /// Whether both ends permit selective acknowledgments.
     sack: bool,
+    sacks: Sacks,
+    tail: Tail,
+    /// Where a burst ends that leaves as one unit of segmentation offload.
+    burst: Option<Seq>,
     persist: Persist,
     ack: Ack,
     pace: Acks,
@@ -100,6 +107,8 @@ enum Urgently {
     WindowProbe,
     /// A keepalive probe.
     KeepAlive,
+    /// A tail loss probe.
+    LossProbe,
 }
 
 /// Keepalive.

@@ -1,5 +1,6 @@
 //! Birth: by the user's active open, or out of a half-open connection.
 
+use super::tail::Tail;
 use super::{Ack, Connection, Keep, Pending, Persist};
 use crate::endpoint::State;
 use crate::tcp::acks::Acks;
@@ -7,6 +8,7 @@ use crate::tcp::handshake::Agreed;
 use crate::tcp::newreno::NewReno;
 use crate::tcp::rcv::Rcv;
 use crate::tcp::rto::Rto;
+use crate::tcp::sack::Sacks;
 use crate::tcp::snd::Snd;
 use crate::tcp::throttle::Throttle;
 use crate::tcp::timers::{Timer, Timers};
@@ -109,6 +111,9 @@ impl Connection {
             timers: Timers::default(),
             ts: None,
             sack: false,
+            sacks: Sacks::default(),
+            tail: Tail { last: iss, probed: None },
+            burst: None,
             persist: Persist::Idle,
             ack: Ack::None,
             pace: Acks::NEW,

@@ -6,7 +6,7 @@ use crate::tcp::nagle::Offer;
 use crate::tcp::newreno::Phase;
 use crate::tcp::snd::{End, Syn};
 use crate::tcp::timers::Timer;
-use crate::tcp::{Context, Handshake};
+use crate::tcp::{Context, Handshake, PushRule, WindowProbe};
 use crate::tcp::{handshake, window};
 use crate::wire::{Flags, Segment, Seq};
 
@@ -51,6 +51,10 @@ impl Connection {
 
     fn send_urgently(&mut self, cx: &mut Context<'_>, urgently: Urgently) -> Option<Segment> {
         match urgently {
+            // tcp_send_active_reset(): all that an acknowledgment has.
+            Urgently::Reset(seq, Some(_)) if cx.knobs.full_resets => {
+                Some(self.header(cx, seq, Flags::RST | Flags::ACK))
+            }
             Urgently::Reset(seq, ack) => {
                 let flags = if ack.is_some() { Flags::RST | Flags::ACK } else { Flags::RST };
                 Some(Segment {
@@ -63,6 +67,9 @@ impl Connection {
                 })
             }
             // 3.8.6.1: at least one octet of what waits, past the window. SND.NXT stays: the peer need not take it.
+            Urgently::WindowProbe if cx.knobs.window_probe == WindowProbe::Empty => {
+                Some(self.header(cx, self.snd.una - 1, Flags::ACK))
+            }
             Urgently::WindowProbe => {
                 let seq = self.snd.nxt;
                 let seg = self.fill(cx, seq, 1);
@@ -70,6 +77,7 @@ impl Connection {
                 Some(seg)
             }
             // 3.8.4: <SEQ=SND.NXT-1><ACK=RCV.NXT>, no data; outside the peer's window, so that it must answer.
+            Urgently::LossProbe => self.loss_probe(cx),
             Urgently::KeepAlive => Some(self.header(cx, self.snd.nxt - 1, Flags::ACK)),
         }
     }
@@ -144,13 +152,41 @@ impl Connection {
 
     /// Sends `len` bytes from SND.NXT on, for the first time.
     fn send_next(&mut self, cx: &mut Context<'_>, len: u32) -> Segment {
+        self.begin_burst(cx, len);
         let seg = self.fill(cx, self.snd.nxt, len);
+        self.note_sent(cx, &seg);
+        if !self.schedule_loss_probe(cx) {
+            self.arm_retransmit(cx, seg.end());
+        }
+        seg
+    }
+
+    /// Full segments that may leave together are one unit of segmentation offload, pushed at its end
+    /// (`tcp_tso_autosize()`, `__tcp_transmit_skb()`): as many as go in a millisecond at the pace of the connection,
+    /// and at least two.
+    fn begin_burst(&mut self, cx: &Context<'_>, len: u32) {
+        let (nxt, mss) = (self.snd.nxt, u32::from(self.snd.mss));
+        if cx.knobs.push != PushRule::Linux || len < mss || self.burst.is_some_and(|end| nxt.lt(end)) {
+            return;
+        }
+        let pace = self.rto.srtt().map_or(0, |srtt| {
+            let rate = u64::from(self.recovery.cwnd) * 2 * 1_000_000_000 / srtt.as_nanos().max(1);
+            u32::try_from(rate >> 10).unwrap_or(u32::MAX) / mss
+        });
+        let queued = u32::try_from(self.snd.data_end().diff(nxt)).unwrap_or(0);
+        let room = self.recovery.cwnd.saturating_sub(self.snd.flight()) / mss * mss;
+        let most = (pace.clamp(2, 44) * mss).min(self.snd.usable(nxt)).min(room).min(queued);
+        self.burst = (most > mss).then_some(nxt + most);
+    }
+
+    /// New data leaves, or the SYN, or the FIN.
+    pub(super) fn note_sent(&mut self, cx: &mut Context<'_>, seg: &Segment) {
+        self.tail.last = seg.seq;
         self.snd.nxt = seg.end();
         if self.snd.nxt.gt(self.snd.max) {
             self.snd.max = self.snd.nxt;
             self.rto.sent(self.snd.nxt, cx.now);
         }
-        self.arm_retransmit(cx, seg.end());
         if self.persist != Persist::Idle {
             self.persist = Persist::Idle;
             self.timers.stop(Timer::Persist);
@@ -159,11 +195,10 @@ impl Connection {
         if !seg.payload.is_empty() {
             self.pace.data_left(cx.now);
         }
-        seg
     }
 
     /// The segment with up to `len` bytes from `seq` on; SYN and FIN where they lie.
-    fn fill(&mut self, cx: &mut Context<'_>, seq: Seq, len: u32) -> Segment {
+    pub(super) fn fill(&mut self, cx: &mut Context<'_>, seq: Seq, len: u32) -> Segment {
         if seq == self.snd.iss && self.snd.syn == Syn::Unacked {
             return self.syn(cx);
         }
@@ -175,6 +210,9 @@ impl Connection {
             flags.set(Flags::PSH, !payload.is_empty());
             let fits = payload.is_empty() || self.snd.usable(end) > 0 || end.lt(self.snd.nxt);
             flags.set(Flags::FIN, self.snd.end == End::Closed && fits);
+        }
+        if self.burst == Some(end) && !payload.is_empty() {
+            flags |= Flags::PSH;
         }
         let mut seg = self.header(cx, seq, flags);
         // 3.8.5 and RFC 6093: the pointer names the byte after the urgent data.
@@ -225,6 +263,9 @@ impl Connection {
         }
         if let Some(ts) = self.ts {
             ts.write(cx.now, &mut seg.options);
+        }
+        if self.sack && !self.sacks.is_empty() && !flags.contains(Flags::SYN) && flags.contains(Flags::ACK) {
+            self.sacks.write(&mut seg.options);
         }
         seg
     }

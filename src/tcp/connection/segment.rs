@@ -149,6 +149,9 @@ impl Connection {
             cx.dropped(DropReason::OutOfWindowUnanswered);
             return Step::Done;
         }
+        if len > 0 && seg.seq.lt(self.rcv.nxt) {
+            self.sacks.came_twice(seg.seq, seg.end().min(self.rcv.nxt));
+        }
         // What lies before the peer's SYN was never received: it is of another incarnation.
         let old = len > 0 && self.rcv.irs.le(seg.seq) && seg.end().le(self.rcv.nxt);
         cx.note(TcpEvent::Arrival(match old {

@@ -6,7 +6,7 @@ use crate::endpoint::{Arrival, DropReason, State};
 use crate::tcp::rcv::{Reader, Taken};
 use crate::tcp::urgent::Urgent;
 use crate::tcp::{AckRule, Context, TcpEvent};
-use crate::wire::{Flags, Segment};
+use crate::wire::{Flags, Segment, Seq};
 
 impl Connection {
     /// Sixth: "If the URG bit is set, RCV.UP <- max(RCV.UP,SEG.UP), and signal the user that the remote side has
@@ -48,12 +48,14 @@ impl Connection {
         }
         if len == 0 {
             if self.rcv.has_gap() {
+                self.note_run(fin);
                 cx.note(TcpEvent::Arrival(Arrival::OutOfOrder));
                 self.ack = Ack::Now;
             }
             return Step::Next;
         }
         let offered = self.rcv.edge.since(self.rcv.last_ack);
+        let before = self.rcv.nxt;
         let taken = self.rcv.take(seg.seq, &seg.payload);
         if cx.knobs.acks == AckRule::Linux {
             let rto = self.rto.current(cx.knobs);
@@ -64,8 +66,12 @@ impl Connection {
                 }
             }
         }
+        if seg.seq.lt(before) {
+            self.sacks.came_twice(seg.seq, seg.end().min(before));
+        }
         match taken {
             Taken::InOrder { filled } => {
+                self.sacks.advance(self.rcv.nxt);
                 self.readable_now();
                 // RFC 5681 4.2: at once when a gap is filled in part or whole.
                 if filled || self.rcv.has_gap() {
@@ -78,6 +84,7 @@ impl Connection {
                 // RFC 5681 4.2: "A TCP receiver SHOULD send an immediate duplicate ACK when an out-of-order segment
                 // arrives."
                 cx.note(TcpEvent::Arrival(Arrival::OutOfOrder));
+                self.note_run(seg.seq.max(self.rcv.nxt));
                 self.ack = Ack::Now;
             }
             Taken::Nothing => {
@@ -88,6 +95,13 @@ impl Connection {
         Step::Next
     }
 
+    /// What waits ahead at `seq` has grown.
+    fn note_run(&mut self, seq: Seq) {
+        if let Some(run) = self.rcv.run(seq) {
+            self.sacks.grew(run);
+        }
+    }
+
     /// Eighth: the FIN, once everything before it has come.
     pub(super) fn process_fin(&mut self, cx: &mut Context<'_>) {
         if !self.rcv.fin_is_next() {
@@ -96,6 +110,7 @@ impl Connection {
         // "advance RCV.NXT over the FIN, and send an acknowledgment for the FIN".
         self.rcv.nxt += 1;
         self.rcv.edge = self.rcv.edge.max(self.rcv.nxt);
+        self.sacks.advance(self.rcv.nxt);
         if cx.knobs.acks == AckRule::Linux && matches!(self.state, State::SynReceived | State::Established) {
             // tcp_fin(): the application is expected to close too.
             self.pace.set_interactive(true);

@@ -16,6 +16,10 @@ impl Connection {
             let Some(span) = self.timers.take_due(timer, cx.now) else { continue };
             match timer {
                 Timer::Retransmit => self.on_retransmit_timeout(cx, span),
+                Timer::LossProbe => {
+                    self.note_fired(cx, timer, span, 1u32, None);
+                    self.on_loss_probe_timeout(cx);
+                }
                 Timer::Persist => self.on_persist_timeout(cx, span),
                 Timer::DelayedAck => {
                     if self.ack != Ack::None {
@@ -41,6 +45,7 @@ impl Connection {
         }
         let linear = self.state == State::SynSent && self.rto.tries < cx.knobs.syn_linear_timeouts;
         let first = self.rto.tries == 0;
+        self.tail.probed = None;
         self.rto.timed_out(!linear, cx.now);
         if self.snd.syn == Syn::Acked {
             self.recovery.on_timeout(self.snd.una, self.snd.nxt, self.snd.mss, first);
@@ -99,7 +104,10 @@ impl Connection {
             self.setup.user_timeout.map_or(self.keep.probes >= keep.count, |t| silent >= t && self.keep.probes > 0);
         if over {
             self.note_fired(cx, Timer::KeepAlive, last, self.keep.probes.saturating_add(1), None);
-            return self.time_out(cx);
+            let reset = Urgently::Reset(self.snd.nxt, Some(self.rcv.nxt));
+            self.time_out(cx);
+            self.urgently = cx.knobs.keepalive_resets.then_some(reset);
+            return;
         }
         self.keep.probes = self.keep.probes.saturating_add(1);
         self.urgently = Some(Urgently::KeepAlive);

@@ -1,0 +1,84 @@
+//! What selective acknowledgments tell the peer (RFC 2018 4, RFC 2883 4).
+
+use crate::wire::{Options, Seq, TcpOption};
+
+/// The blocks that the next acknowledgments carry.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Sacks {
+    /// What waits ahead of the next expected number, the run that grew last first.
+    blocks: Vec<(Seq, Seq)>,
+    /// What came twice, told once.
+    twice: Option<(Seq, Seq)>,
+}
+
+impl Sacks {
+    /// The run `block` of what waits ahead has grown.
+    pub(super) fn grew(&mut self, block: (Seq, Seq)) {
+        self.blocks.retain(|&(left, right)| right.lt(block.0) || left.gt(block.1));
+        self.blocks.insert(0, block);
+    }
+
+    /// All before `nxt` is in order now.
+    pub(super) fn advance(&mut self, nxt: Seq) {
+        self.blocks.retain(|&(_, right)| right.gt(nxt));
+    }
+
+    /// `from..to` came although it was there (RFC 2883 4: "the first block ... reports the duplicate").
+    pub(super) fn came_twice(&mut self, from: Seq, to: Seq) {
+        self.twice = Some((from, to));
+    }
+
+    /// Whether there is nothing to tell.
+    pub(super) fn is_empty(&self) -> bool {
+        self.blocks.is_empty() && self.twice.is_none()
+    }
+
+    /// Writes as many blocks as fit behind what is there, padded by two NOPs.
+    pub(super) fn write(&mut self, options: &mut Options) {
+        let room = Options::MAX.saturating_sub(options.as_bytes().len() + 4) / 8;
+        let blocks: Vec<_> = self.twice.take().into_iter().chain(self.blocks.iter().copied()).take(room).collect();
+        let before = *options;
+        let padded = [TcpOption::Nop, TcpOption::Nop].into_iter().try_for_each(|nop| options.push(nop));
+        if blocks.is_empty() || padded.and_then(|()| options.push_sack(blocks)).is_err() {
+            *options = before;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(sacks: &mut Sacks) -> Vec<(u32, u32)> {
+        let mut options = Options::NONE;
+        sacks.write(&mut options);
+        options.sack().map(|blocks| blocks.iter().map(|(a, b)| (a.0, b.0)).collect()).unwrap_or_default()
+    }
+
+    #[test]
+    fn the_run_that_grew_last_comes_first_and_duplicates_before_it() {
+        let mut sacks = Sacks::default();
+        sacks.grew((Seq(10), Seq(20)));
+        sacks.grew((Seq(40), Seq(50)));
+        sacks.grew((Seq(10), Seq(25)));
+        assert_eq!(told(&mut sacks), [(10, 25), (40, 50)]);
+        sacks.came_twice(Seq(1), Seq(5));
+        assert_eq!(told(&mut sacks), [(1, 5), (10, 25), (40, 50)]);
+        assert_eq!(told(&mut sacks), [(10, 25), (40, 50)], "a duplicate is told once");
+        sacks.grew((Seq(10), Seq(50)));
+        assert_eq!(told(&mut sacks), [(10, 50)]);
+        sacks.advance(Seq(50));
+        assert!(sacks.is_empty());
+    }
+
+    #[test]
+    fn timestamps_leave_room_for_three() {
+        let mut sacks = Sacks::default();
+        (0..5).for_each(|n| sacks.grew((Seq(n * 10), Seq(n * 10 + 5))));
+        assert_eq!(told(&mut sacks).len(), 4);
+        let mut options = Options::NONE;
+        crate::tcp::timestamps::write(1, 2, &mut options);
+        sacks.write(&mut options);
+        assert_eq!(options.sack().map(|blocks| blocks.iter().count()), Some(3));
+    }
+}
