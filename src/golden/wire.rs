@@ -27,6 +27,8 @@ pub(super) struct Wire {
     /// What is under way, by its arrival and a number.
     flying: BTreeMap<(HostTime, u64), (IfaceId, Packet)>,
     launched: u64,
+    /// When the last packet arrives that is only forwarded, by flow and direction.
+    forwarded: BTreeMap<(Flow, Dir), HostTime>,
     injected: usize,
     log: Vec<Seg>,
     spoofed: BTreeMap<String, u64>,
@@ -61,6 +63,7 @@ impl Wire {
             counts: BTreeMap::new(),
             flying: BTreeMap::new(),
             launched: 0,
+            forwarded: BTreeMap::new(),
             injected: 0,
             log: Vec::new(),
             spoofed: BTreeMap::new(),
@@ -130,10 +133,17 @@ impl Wire {
             }
         }
         debug_assert!(self.counts.contains_key(&(flow, dir)), "it was counted");
-        if fate.act == Act::Duplicate {
-            self.launch(now + delay, dir, packet.clone());
+        let mut at = now + delay;
+        if fate.act == Act::Forward {
+            // What is only forwarded stays in order, though the recorded delays differ by the forwarder's pace.
+            let last = self.forwarded.entry((flow, dir)).or_insert(at);
+            at = at.max(*last);
+            *last = at;
         }
-        self.launch(now + delay, dir, packet);
+        if fate.act == Act::Duplicate {
+            self.launch(at, dir, packet.clone());
+        }
+        self.launch(at, dir, packet);
     }
 
     fn launch(&mut self, at: HostTime, dir: Dir, packet: Packet) {

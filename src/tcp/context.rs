@@ -91,22 +91,21 @@ impl Limits {
 }
 
 impl Context<'_> {
-    /// The instant `span` from now. A kernel counts in ticks: `span` is rounded up to whole ones, at least one,
-    /// and counted from the tick that it is in (`mod_timer(jiffies + n)`).
+    /// The instant `span` from now. A kernel counts in ticks: `span` is rounded up to whole ones, and the timer fires
+    /// at the first tick that is no earlier (`mod_timer(jiffies + n)`, and one more for what has passed of this one).
     pub(super) fn after(&self, span: Span) -> HostTime {
-        let Some(tick) = self.knobs.tick.filter(|tick| *tick > Span::ZERO) else { return self.now + span };
-        let begun = self.now.since(HostTime::ZERO).as_nanos() / tick.as_nanos();
-        let ticks = span.as_nanos().div_ceil(tick.as_nanos());
-        let due = begun + ticks.max(1);
+        let Some(tick) = self.knobs.tick.map(Span::as_nanos).filter(|&tick| tick > 0) else { return self.now + span };
+        let now = self.now.since(HostTime::ZERO).as_nanos();
+        let ticks = span.as_nanos().div_ceil(tick);
         let due = match self.knobs.timers {
-            TimerRule::Exact => due,
+            TimerRule::Exact => now.div_ceil(tick) + ticks,
             TimerRule::Wheel => {
                 // Level n holds what is due in 63 * 8^(n-1) ticks or more, in buckets of 8^n.
                 let level = (ticks / 63).checked_ilog2().map_or(0, |log| log / 3 + 1).min(8);
-                ((due >> (3 * level)) + 1) << (3 * level)
+                ((now / tick + ticks) >> (3 * level)).saturating_add(1) << (3 * level)
             }
         };
-        HostTime::ZERO + tick * due
+        HostTime::from_nanos(tick * due)
     }
 
     /// Tells that something happened.

@@ -155,7 +155,9 @@ impl Rto {
             }
         };
         self.estimate = Some(new);
-        self.base = us(new.srtt / 8 + new.rttvar).min(knobs.rto_max);
+        // icsk_rto is in ticks, and so are its doubles.
+        let tick = knobs.tick.map_or(1, Span::as_nanos).max(1);
+        self.base = ns(us(new.srtt / 8 + new.rttvar).as_nanos().next_multiple_of(tick)).min(knobs.rto_max);
     }
 
     /// Smoothed round-trip time, once there is a measurement.

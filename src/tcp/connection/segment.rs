@@ -149,7 +149,7 @@ impl Connection {
             cx.dropped(DropReason::OutOfWindowUnanswered);
             return Step::Done;
         }
-        if len > 0 && seg.seq.lt(self.rcv.nxt) {
+        if len > 0 && seg.seq.lt(self.rcv.nxt) && !seg.has(Flags::SYN) {
             self.sacks.came_twice(seg.seq, seg.end().min(self.rcv.nxt));
         }
         // What lies before the peer's SYN was never received: it is of another incarnation.
