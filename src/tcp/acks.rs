@@ -66,7 +66,10 @@ impl Acks {
 
     /// `tcp_incr_quickack()`.
     fn hurry(&mut self, window: u32, rcv_mss: u32) {
-        let quick = (window / (2 * rcv_mss.max(1))).max(2).min(QUICK);
+        let quick = match window / (2 * rcv_mss.max(1)) {
+            0 => 2,
+            n => n.min(QUICK),
+        };
         self.quick = self.quick.max(quick);
     }
 

@@ -29,8 +29,9 @@ pub struct Knobs {
     pub orphan_give_up: Option<GiveUp>,
     /// Least and greatest interval of zero-window probes (RFC 9293 3.8.6.1).
     pub persist: (Span, Span),
-    /// Override timeout of the sender's silly-window avoidance (RFC 9293 3.8.6.2.1: 0.1 s to 1 s); also ends a cork.
-    pub sws_override: Span,
+    /// Override timeout of the sender's silly-window avoidance (RFC 9293 3.8.6.2.1: 0.1 s to 1 s), which also
+    /// ends a cork; none: the RTO.
+    pub sws_override: Option<Span>,
     /// Greatest delay of an ACK (RFC 9293 3.8.6.3: below 0.5 s); zero: none is delayed.
     pub delayed_ack: Span,
     /// Keepalive of connections that set nothing of their own.
@@ -87,6 +88,8 @@ pub struct Knobs {
     pub full_resets: bool,
     /// Whether the end of keepalive resets the peer too (RFC 9293 3.8.4 leaves it open).
     pub keepalive_resets: bool,
+    /// Whether an ICMP error about a retransmission takes its doubling of the RTO back (RFC 6069).
+    pub unreachable_undoes_backoff: bool,
     /// What a zero-window probe is.
     pub window_probe: WindowProbe,
     /// Whether the last segment in flight is sent again before the RTO (RFC 8985 7).
@@ -240,7 +243,8 @@ impl Default for Knobs {
             r2: GiveUp::After(secs(100)),
             orphan_give_up: None,
             persist: (secs(1), secs(60)),
-            sws_override: ms(500),
+            sws_override: Some(ms(500)),
+            unreachable_undoes_backoff: false,
             delayed_ack: ms(200),
             keepalive: KeepAlive { idle: secs(7200), interval: secs(75), count: 9 },
             always_keepalive: false,

@@ -155,5 +155,8 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
             s.knobs.window_probe = WindowProbe::Empty;
         },
     ),
-    does("cork", "200 ms", ("tcp_check_space(), TCP_RTO_MIN", Recorded), |s| s.knobs.sws_override = ms(200)),
+    does("cork", "an RTO", ("tcp_check_probe_timer()", Recorded), |s| s.knobs.sws_override = None),
+    does("unreachable", "an ICMP error takes the doubling of the RTO back", ("tcp_ld_RTO_revert()", Recorded), |s| {
+        s.knobs.unreachable_undoes_backoff = true;
+    }),
 ];

@@ -4,6 +4,7 @@ use super::Connection;
 use crate::endpoint::{DropReason, Errno, State};
 use crate::tcp::Context;
 use crate::tcp::handshake::effective_mss;
+use crate::tcp::timers::Timer;
 use crate::wire::{IcmpKind, Seq};
 
 impl Connection {
@@ -29,6 +30,19 @@ impl Connection {
             self.die(cx, Some(error));
         } else {
             self.soft_error = Some(error);
+            if cx.knobs.unreachable_undoes_backoff && !hard {
+                self.undo_backoff(cx, seq);
+            }
+        }
+    }
+
+    /// RFC 6069: a retransmission that found no way says nothing of congestion; its doubling is taken back
+    /// (`tcp_ld_RTO_revert()`).
+    fn undo_backoff(&mut self, cx: &mut Context<'_>, seq: Seq) {
+        if seq == self.snd.una && self.rto.backoff > 0 && self.timers.is_armed(Timer::Retransmit) {
+            self.rto.backoff -= 1;
+            let rto = self.bounded_rto(cx);
+            self.timers.set(cx, Timer::Retransmit, rto);
         }
     }
 

@@ -305,7 +305,7 @@ impl Connection {
             self.timers.set(cx, Timer::Persist, wait);
         } else if self.persist != Persist::Overridden {
             self.persist = Persist::Override;
-            let wait = cx.knobs.sws_override;
+            let wait = cx.knobs.sws_override.unwrap_or_else(|| self.rto.current(cx.knobs));
             self.timers.set(cx, Timer::Persist, wait);
         }
     }

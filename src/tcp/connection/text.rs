@@ -43,6 +43,7 @@ impl Connection {
             return Step::Done;
         }
         let fin = seg.seq + len;
+        let had_gap = self.rcv.has_gap();
         if seg.has(Flags::FIN) && fin.ge(self.rcv.nxt) && fin.le(self.rcv.edge) {
             self.rcv.fin.get_or_insert(fin);
         }
@@ -74,7 +75,7 @@ impl Connection {
                 self.sacks.advance(self.rcv.nxt);
                 self.readable_now();
                 // RFC 5681 4.2: at once when a gap is filled in part or whole.
-                if filled || self.rcv.has_gap() {
+                if filled || had_gap || self.rcv.has_gap() {
                     self.ack = Ack::Now;
                 } else {
                     self.delay_ack(cx, len);
@@ -88,6 +89,10 @@ impl Connection {
                 self.ack = Ack::Now;
             }
             Taken::Nothing => {
+                if seg.seq.ge(self.rcv.nxt) {
+                    self.sacks.came_twice(seg.seq, seg.seq + len);
+                    self.note_run(seg.seq);
+                }
                 cx.note(TcpEvent::Arrival(Arrival::Duplicate));
                 self.ack = Ack::Now;
             }
@@ -111,7 +116,8 @@ impl Connection {
         self.rcv.nxt += 1;
         self.rcv.edge = self.rcv.edge.max(self.rcv.nxt);
         self.sacks.advance(self.rcv.nxt);
-        if cx.knobs.acks == AckRule::Linux && matches!(self.state, State::SynReceived | State::Established) {
+        let closes_first = matches!(self.state, State::SynReceived | State::Established);
+        if cx.knobs.acks == AckRule::Linux && closes_first && self.ack != Ack::Now {
             // tcp_fin(): the application is expected to close too.
             self.pace.set_interactive(true);
             self.delay_ack(cx, 0);
