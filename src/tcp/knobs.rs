@@ -82,6 +82,8 @@ pub struct Knobs {
     pub acks: AckRule,
     /// How large the offered window is.
     pub window: WindowRule,
+    /// What a partial segment waits for.
+    pub nagle: NagleRule,
     /// Which segments are pushed.
     pub push: PushRule,
     /// Whether a reset that ends a connection carries window and options as any acknowledgment does.
@@ -143,6 +145,15 @@ pub enum WindowRule {
     Buffer,
     /// Half of the buffer at most, and no more than what has arrived justifies (`tcp_grow_window()`).
     Linux,
+}
+
+/// What a partial segment waits for without `TCP_NODELAY`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NagleRule {
+    /// That all in flight is acknowledged (RFC 9293 3.7.4).
+    All,
+    /// That the last partial segment in flight is acknowledged (Minshall's variant, `tcp_minshall_check()`).
+    Partial,
 }
 
 /// What a zero-window probe is.
@@ -269,6 +280,7 @@ impl Default for Knobs {
             rtt: RttRule::Rfc6298,
             acks: AckRule::Delay,
             window: WindowRule::Buffer,
+            nagle: NagleRule::All,
             push: PushRule::Last,
             full_resets: false,
             keepalive_resets: false,

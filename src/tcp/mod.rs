@@ -42,7 +42,7 @@ pub use connection::{ConnEvent, Connection};
 pub use context::{Context, Limits, Ports, TcpEvent};
 pub use half_open::{HalfOpen, HalfOpenStep};
 pub use knobs::{
-    AckRule, GiveUp, Handshake, KeepAlive, Knobs, PushRule, RttRule, Setup, SynLayout, TimerRule, WindowProbe,
-    WindowRule,
+    AckRule, GiveUp, Handshake, KeepAlive, Knobs, NagleRule, PushRule, RttRule, Setup, SynLayout, TimerRule,
+    WindowProbe, WindowRule,
 };
 pub use reset::reset_for;

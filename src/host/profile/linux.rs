@@ -5,7 +5,7 @@ use super::Confidence::{Recorded, Specified};
 use super::table::{buffer, does, int, off, one, port, small};
 use crate::host::config::BufferRule;
 use crate::host::sysctl::{Sysctl, Unit};
-use crate::tcp::{AckRule, GiveUp, PushRule, RttRule, SynLayout, WindowProbe, WindowRule};
+use crate::tcp::{AckRule, GiveUp, NagleRule, PushRule, RttRule, SynLayout, WindowProbe, WindowRule};
 use crate::time::{Span, ms, secs, us};
 
 const RST: (&str, super::Confidence) = ("ip-sysctl.rst", Specified);
@@ -141,6 +141,9 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
             s.knobs.push = PushRule::Linux;
         },
     ),
+    does("Nagle", "a partial segment waits for the last partial one only", ("tcp_minshall_check()", Specified), |s| {
+        s.knobs.nagle = NagleRule::Partial;
+    }),
     does("initial window", "10 segments", ("TCP_INIT_CWND in tcp.h", Specified), |s| s.knobs.initial_window = Some(10)),
     does("zero-window probes", "after the RTO, doubling", ("tcp_probe0_when()", Recorded), |s| {
         s.knobs.persist = (Span::ZERO, secs(120));

@@ -5,6 +5,7 @@ use crate::endpoint::{DropReason, Errno, State};
 use crate::tcp::Context;
 use crate::tcp::handshake::effective_mss;
 use crate::tcp::timers::Timer;
+use crate::time::Span;
 use crate::wire::{IcmpKind, Seq};
 
 impl Connection {
@@ -41,8 +42,10 @@ impl Connection {
     fn undo_backoff(&mut self, cx: &mut Context<'_>, seq: Seq) {
         if seq == self.snd.una && self.rto.backoff > 0 && self.timers.is_armed(Timer::Retransmit) {
             self.rto.backoff -= 1;
-            let rto = self.bounded_rto(cx);
-            self.timers.set(cx, Timer::Retransmit, rto);
+            // What has passed since the retransmission counts, rounded up to a tick.
+            let passed = cx.knobs.tick.unwrap_or(Span::ZERO);
+            let rest = self.bounded_rto(cx).saturating_sub(passed);
+            self.timers.set(cx, Timer::Retransmit, rest);
         }
     }
 

@@ -112,7 +112,7 @@ impl Connection {
             ts: None,
             sack: false,
             sacks: Sacks::default(),
-            tail: Tail { last: iss, probed: None },
+            tail: Tail { last: iss, partial: None, probed: None },
             burst: None,
             persist: Persist::Idle,
             ack: Ack::None,

@@ -6,7 +6,7 @@ use crate::tcp::nagle::Offer;
 use crate::tcp::newreno::Phase;
 use crate::tcp::snd::{End, Syn};
 use crate::tcp::timers::Timer;
-use crate::tcp::{Context, Handshake, PushRule, WindowProbe};
+use crate::tcp::{Context, Handshake, NagleRule, PushRule, WindowProbe};
 use crate::tcp::{handshake, window};
 use crate::wire::{Flags, Segment, Seq};
 
@@ -136,7 +136,10 @@ impl Connection {
             usable,
             mss,
             max_window: self.snd.max_wnd,
-            idle: self.snd.nxt == self.snd.una,
+            idle: match cx.knobs.nagle {
+                NagleRule::All => self.snd.nxt == self.snd.una,
+                NagleRule::Partial => self.tail.partial.is_none_or(|end| end.le(self.snd.una)),
+            },
             nodelay: self.setup.nodelay,
             corked: self.setup.cork || self.more,
             ends,
@@ -182,6 +185,9 @@ impl Connection {
     /// New data leaves, or the SYN, or the FIN.
     pub(super) fn note_sent(&mut self, cx: &mut Context<'_>, seg: &Segment) {
         self.tail.last = seg.seq;
+        if (1..u32::from(self.snd.mss)).contains(&seg.payload.len()) {
+            self.tail.partial = Some(seg.end());
+        }
         self.snd.nxt = seg.end();
         if self.snd.nxt.gt(self.snd.max) {
             self.snd.max = self.snd.nxt;

@@ -5,14 +5,19 @@ use crate::tcp::Context;
 use crate::tcp::newreno::Phase;
 use crate::tcp::snd::Syn;
 use crate::tcp::timers::Timer;
-use crate::time::Span;
+use crate::time::{Span, ms};
 use crate::wire::{Segment, Seq};
+
+/// `TCP_TIMEOUT_MIN_US`: what is added to two round trips.
+const LEAST: Span = ms(2);
 
 /// The end of what is in flight.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Tail {
     /// Where the last segment that was sent begins.
     pub(super) last: Seq,
+    /// Where the last segment ends that was not full.
+    pub(super) partial: Option<Seq>,
     /// SND.NXT when a probe was sent, until all of that is acknowledged: one probe at a time.
     pub(super) probed: Option<Seq>,
 }
@@ -30,7 +35,7 @@ impl Connection {
         let wait = match self.rto.srtt() {
             // "If there is one segment outstanding, the receiver may delay its acknowledgment" (RFC 8985 7.2).
             Some(srtt) if self.tail.last.le(self.snd.una) => srtt * 2 + cx.knobs.rto_min,
-            Some(srtt) => srtt * 2 + cx.knobs.tick.unwrap_or(Span::ZERO) * 2,
+            Some(srtt) => srtt * 2 + LEAST,
             None => cx.knobs.rto_init,
         };
         self.rto.since.get_or_insert(cx.now);

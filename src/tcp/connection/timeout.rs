@@ -70,6 +70,8 @@ impl Connection {
         let elapsed = cx.now.since(since);
         let over = match (self.setup.user_timeout, self.patience(cx)) {
             (Some(timeout), _) => elapsed >= timeout,
+            // tcp_probe_timer(): nobody is left to wait once the interval has reached its bound, answered or not.
+            (None, GiveUp::Backoffs(_)) if self.is_orphan() && last >= cx.knobs.rto_max => true,
             (None, GiveUp::Retries(most) | GiveUp::Backoffs(most)) => unanswered >= most,
             (None, patience) => {
                 !self.holds_out(cx, unanswered)
@@ -180,7 +182,7 @@ impl Connection {
     pub(super) fn persist_interval(&self, cx: &Context<'_>, sent: u8) -> Span {
         let factor = 1u64.checked_shl(u32::from(sent)).unwrap_or(u64::MAX);
         let (least, most) = cx.knobs.persist;
-        (self.rto.current(cx.knobs).max(least) * factor).min(most)
+        (self.rto.current(cx.knobs).max(least) * factor).min(most).min(cx.knobs.rto_max.max(least))
     }
 
     pub(super) fn keepalive(&self, cx: &Context<'_>) -> Option<KeepAlive> {
