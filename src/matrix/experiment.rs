@@ -1,4 +1,5 @@
 use super::cell::{Cell, Kind, Outcome, Reply, SegAck, SegSeq, View};
+use super::moves::{Move, moves};
 use super::reach::reach;
 use super::stage::{NO_ISS, NotReached, PEER_ISS, Stage};
 use crate::endpoint::{Endpoint, MsgFlags, State};
@@ -24,6 +25,8 @@ pub struct Block {
     pub start: Result<Start, NotReached>,
     /// Every experiment: kinds, then places of SEG.SEQ, then places of SEG.ACK.
     pub cells: Vec<Cell>,
+    /// The ways out that are no segments: the user's calls, and timers.
+    pub moves: Vec<Move>,
 }
 
 /// An endpoint in a state, before the experiment.
@@ -74,7 +77,7 @@ fn block(make: &dyn Fn() -> Box<dyn Endpoint>, state: State) -> Block {
         }
         Ok(control.start)
     });
-    Block { state, start, cells }
+    Block { state, start, cells, moves: moves(make, state) }
 }
 
 /// What happens where nothing comes: retransmissions are no answers.
@@ -179,7 +182,7 @@ fn has_irs(state: State) -> bool {
 }
 
 /// What the subject sent, relative to the connection that `segment` was for.
-fn notation(sent: &Segment, segment: &Segment, iss: Option<Seq>, state: State) -> String {
+pub(super) fn notation(sent: &Segment, segment: &Segment, iss: Option<Seq>, state: State) -> String {
     if sent.has(Flags::RST) && !sent.has(Flags::ACK) && segment.has(Flags::ACK) && sent.seq == segment.ack {
         return "R seg.ack".to_owned();
     }

@@ -24,13 +24,21 @@
 //! [`Endpoint`]: crate::endpoint::Endpoint
 
 mod cell;
+mod diagram;
+mod diff;
 mod experiment;
 mod fold;
+mod moves;
 mod reach;
+mod source;
 mod stage;
 mod text;
 
 pub use cell::{Cell, Kind, Outcome, Reply, SegAck, SegSeq, View};
+pub use diagram::{Diagram, Edge};
+pub use diff::{Diff, Difference};
 pub use experiment::{Block, Matrix, Numbers, Start};
 pub use fold::Row;
+pub use moves::Move;
+pub use source::Source;
 pub use stage::NotReached;

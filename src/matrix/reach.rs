@@ -28,7 +28,7 @@ pub(super) fn reach(make: &dyn Fn() -> Box<dyn Endpoint>, state: State) -> Resul
 
 impl Stage {
     /// The active open.
-    fn connect(&mut self) -> Result<(), NotReached> {
+    pub(super) fn connect(&mut self) -> Result<(), NotReached> {
         let to = self.service();
         let socket = self.must("socket", |s, cx| s.socket(cx, Family::V4, SocketKind::Stream))?;
         match self.must("connect", |s, cx| s.connect(cx, socket, to)) {
@@ -78,7 +78,7 @@ impl Stage {
         Ok(())
     }
 
-    fn listen(&mut self) -> Result<(), NotReached> {
+    pub(super) fn listen(&mut self) -> Result<(), NotReached> {
         let at = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), SERVICE);
         let listener = self.must("socket", |s, cx| s.socket(cx, Family::V4, SocketKind::Stream))?;
         self.must("bind", |s, cx| s.bind(cx, listener, at))?;
