@@ -93,7 +93,7 @@ impl Diagram {
     pub fn dot(&self, title: &str) -> String {
         let mut text = String::from("digraph states {\n");
         let _ = writeln!(text, "  label={};", quoted(title));
-        text += "  labelloc=t; rankdir=TB; nodesep=0.4; ranksep=0.9;\n";
+        text += "  labelloc=t; rankdir=TB; nodesep=0.6; ranksep=0.9;\n";
         text += "  node [shape=box, style=\"rounded,filled\", fillcolor=white, fontname=\"Helvetica\"];\n";
         text += "  edge [fontname=\"Helvetica\", fontsize=9];\n";
         let visited = |state| self.edges.iter().any(|edge| edge.taken > 0 && (edge.from == state || edge.to == state));

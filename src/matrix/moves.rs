@@ -22,7 +22,7 @@ pub struct Move {
     pub to: State,
 }
 
-const EVENTS: [&str; 5] = ["listen", "connect", "close", "abort", "timeout"];
+const EVENTS: [&str; 6] = ["listen", "connect", "close", "close of the listener", "abort", "timeout"];
 
 /// The moves out of `state`; those that lead nowhere else are left out, and those that the endpoint cannot make.
 pub(super) fn moves(make: &dyn Fn() -> Box<dyn Endpoint>, state: State) -> Vec<Move> {
@@ -35,7 +35,8 @@ fn one(make: &dyn Fn() -> Box<dyn Endpoint>, state: State, event: &'static str) 
     match event {
         "listen" if state == State::Closed => stage.listen()?,
         "connect" if state == State::Closed => stage.connect()?,
-        "close" => stage.leave(state)?,
+        "close" if state != State::SynReceived => stage.leave(state)?,
+        "close of the listener" if state == State::SynReceived => stage.leave(state)?,
         "abort" if !matches!(state, State::Listen | State::SynReceived) => stage.abort()?,
         "timeout" => {
             if stage.wait_for_change(LONG)? {
