@@ -2,13 +2,13 @@
 
 #[cfg(feature = "cli")]
 use std::process::Command;
-use wirefate::Sim;
 use wirefate::endpoint::{Attach, ConnView, Cx, Endpoint, Errno, IfaceId, ListenView, Readiness, Sockets, State};
 use wirefate::host::{Host, HostConfig, Profile, Teaching};
 use wirefate::matrix::{Diagram, Diff, Kind, Matrix, NotReached, Outcome, SegAck, SegSeq};
 use wirefate::tcp::Handshake;
 use wirefate::time::HostTime;
 use wirefate::wire::{Body, Flags, Packet, Segment};
+use wirefate::{Link, Sim, ms};
 
 const SYNCHRONIZED: [State; 7] = [
     State::Established,
@@ -223,7 +223,7 @@ fn acknowledgments_and_fins_lead_on() {
     assert_eq!(data.view.unwrap().result, Ok(5));
     // RFC 9293 3.8.6.3, MUST-40: delayed by less than half a second.
     assert_eq!(data.replies[0].text, ". 100:100(0) ack 105");
-    assert!(data.replies[0].after < wirefate::ms(500));
+    assert!(data.replies[0].after < ms(500));
 }
 
 #[test]
@@ -407,6 +407,7 @@ fn the_diagram_has_the_ways_of_rfc_9293() {
 fn the_ways_of_a_run_are_marked() {
     let mut sim = Sim::new(1);
     let [client, server] = sim.hosts(["client", "server"]);
+    sim.link(client, server, Link::new().delay(ms(20)));
     sim.listen(server, 80);
     let conn = sim.connect(client, server, 80);
     sim.close(conn);

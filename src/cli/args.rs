@@ -172,7 +172,7 @@ pub(super) struct MatrixArgs {
 Examples:
   wirefate states                                          a line a way from one state to another
   wirefate states --dot | dot -Tsvg > states.svg           the diagram; `dot` comes with graphviz
-  wirefate states --dot --run port-reuse | dot -Tpng > run.png
+  wirefate states --dot --run last-ack-lost | dot -Tpng > run.png
                                                            the ways that a run took are bold and blue
 
 Every way was seen: the host was brought into a state, and a segment, a call or a timeout led out of it. A label is the

@@ -13,8 +13,8 @@
 //! use wirefate::host::{Host, HostConfig};
 //! use wirefate::matrix::{Kind, Matrix, SegAck, SegSeq};
 //!
-//! let host = || Box::new(Host::new(HostConfig::named("subject"), 1).expect("it has no sysctls of its own")) as _;
-//! let matrix = Matrix::of(host);
+//! let config = HostConfig::named("subject");
+//! let matrix = Matrix::of(|| Box::new(Host::new(config.clone(), 1).expect("it has no sysctls of its own")));
 //! let outcome = matrix.outcome(State::Established, Kind::Rst, SegSeq::Inside, SegAck::Old).expect("it was reached");
 //! // RFC 5961 3.2: a reset in the window that is not exact is challenged.
 //! assert_eq!(outcome.state, Some(State::Established));
