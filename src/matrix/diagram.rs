@@ -4,6 +4,7 @@ use crate::endpoint::{Event, State};
 use crate::sim::Sim;
 use crate::trace::What;
 use crate::wire::flags_text;
+use std::collections::BTreeSet;
 use std::fmt::{self, Write as _};
 
 /// The states of TCP and how an endpoint left them: the segments of its [`Matrix`], the calls of its user, its timers.
@@ -33,42 +34,43 @@ impl Diagram {
         let mut diagram = Diagram { edges: Vec::new(), marked: false };
         for block in &matrix.blocks {
             for step in &block.moves {
-                diagram.edge(block.state, step.to).labels.push(format!("{} / {}", step.event, letters(&step.replies)));
+                let label = format!("{} / {}", step.event, letters(&step.replies));
+                let labels = &mut diagram.edge(block.state, step.to).labels;
+                if !labels.contains(&label) {
+                    labels.push(label);
+                }
             }
-            for to in State::ALL.into_iter().filter(|to| *to != block.state) {
-                let mut seen: Vec<(String, Vec<Kind>)> = Vec::new();
-                for cell in block.cells.iter().filter(|cell| cell.outcome.state == Some(to)) {
-                    let letters = letters(&cell.outcome.replies);
-                    match seen.iter_mut().find(|(known, _)| *known == letters) {
-                        Some((_, kinds)) if kinds.contains(&cell.kind) => {}
-                        Some((_, kinds)) => kinds.push(cell.kind),
-                        None => seen.push((letters, vec![cell.kind])),
-                    }
-                }
-                for (letters, kinds) in seen {
-                    let kinds: Vec<&str> = kinds.into_iter().map(Kind::name).collect();
-                    diagram.edge(block.state, to).labels.push(format!("rcv {} / {letters}", kinds.join(", ")));
-                }
+        }
+        for (from, to) in State::ALL.into_iter().flat_map(|from| State::ALL.map(|to| (from, to))) {
+            for label in received(matrix, from, to) {
+                diagram.edge(from, to).labels.push(label);
             }
         }
         diagram
     }
 
     /// Marks the ways that the connections of a run took, on all its hosts, as far as its records were kept.
+    ///
+    /// A passive open that fails is drawn as RFC 9293 3.3.2 draws it, back to LISTEN: the connection is gone, and its
+    /// listener is where it was.
     pub fn mark(&mut self, sim: &Sim) {
+        let mut passive = BTreeSet::new();
         for record in sim.records() {
-            if let What::Noted { event: Event::Transition { from, to, .. }, .. } = record.what {
-                self.take(from, to);
+            let What::Noted { event: Event::Transition { tuple, from, to, .. }, .. } = record.what else { continue };
+            let end = (record.node, tuple);
+            if from == State::Listen {
+                passive.insert(end);
+            }
+            let failed = passive.contains(&end) && from == State::SynReceived && to == State::Closed;
+            self.take(from, if failed { State::Listen } else { to });
+            if to == State::Closed {
+                passive.remove(&end);
             }
         }
         self.marked = true;
     }
 
     fn take(&mut self, from: State, to: State) {
-        let drawn = |from, to| self.edges.iter().any(|edge| (edge.from, edge.to) == (from, to));
-        // A passive open that fails is CLOSED; what the diagram shows is that its listener is where it was.
-        let back = from == State::SynReceived && to == State::Closed && !drawn(from, to);
-        let to = if back && drawn(from, State::Listen) { State::Listen } else { to };
         let edge = self.edge(from, to);
         edge.taken += 1;
         if edge.labels.is_empty() {
@@ -117,6 +119,26 @@ impl Diagram {
         text += "}\n";
         text
     }
+}
+
+/// The segments that lead from one state into another, those with the same answer in one label.
+fn received(matrix: &Matrix, from: State, to: State) -> Vec<String> {
+    let mut seen: Vec<(String, Vec<Kind>)> = Vec::new();
+    let cells = matrix.blocks.iter().filter(|block| block.state == from && from != to).flat_map(|block| &block.cells);
+    for cell in cells.filter(|cell| cell.outcome.state == Some(to)) {
+        let letters = letters(&cell.outcome.replies);
+        match seen.iter_mut().find(|(known, _)| *known == letters) {
+            Some((_, kinds)) if kinds.contains(&cell.kind) => {}
+            Some((_, kinds)) => kinds.push(cell.kind),
+            None => seen.push((letters, vec![cell.kind])),
+        }
+    }
+    let label = |(letters, mut kinds): (String, Vec<Kind>)| {
+        kinds.sort_unstable();
+        let kinds: Vec<&str> = kinds.into_iter().map(Kind::name).collect();
+        format!("rcv {} / {letters}", kinds.join(", "))
+    };
+    seen.into_iter().map(label).collect()
 }
 
 /// A string of the language: quotes and newlines are what needs care.

@@ -24,6 +24,8 @@ pub struct Diff {
 pub struct Difference {
     /// In which state.
     pub state: State,
+    /// The state as the table calls it: `SYN-RECEIVED after SYN-SENT`.
+    pub title: String,
     /// Which segments, and what either makes of them.
     pub row: Row<(Outcome, Outcome)>,
     /// The passage that says what is to happen.
@@ -62,7 +64,7 @@ impl Diff {
             (Ok(ours), Ok(theirs)) => (ours.view, theirs.view),
             (ours, theirs) => {
                 for (name, start) in [(&self.names.0, ours), (&self.names.1, theirs)] {
-                    self.missing.extend(start.as_ref().err().map(|error| format!("{state}: {name}: {error}")));
+                    self.missing.extend(start.as_ref().err().map(|error| format!("{}: {name}: {error}", left.title())));
                 }
                 return;
             }
@@ -80,7 +82,7 @@ impl Diff {
         for row in fold(at) {
             self.counts.0 += row.kinds.len() * row.seqs.len() * row.acks.len();
             let rule = rule(state, &row.kinds, &row.seqs);
-            self.differences.push(Difference { state, row, rule, sources: Vec::new(), before });
+            self.differences.push(Difference { state, title: left.title(), row, rule, sources: Vec::new(), before });
         }
     }
 }
@@ -105,9 +107,9 @@ impl fmt::Display for Diff {
         }
         let wide = left.len().max(right.len()).max("source".len());
         for difference in &self.differences {
-            let Difference { state, row, rule, sources, before } = difference;
+            let Difference { state, title, row, rule, sources, before } = difference;
             let (kinds, seqs, acks) = (row.kinds_text(), row.seqs_text(), row.acks_text());
-            writeln!(f, "\n{state}  {kinds}  SEG.SEQ {seqs}  SEG.ACK {acks}")?;
+            writeln!(f, "\n{title}  {kinds}  SEG.SEQ {seqs}  SEG.ACK {acks}")?;
             for (name, outcome, before) in [(left, &row.value.0, before.0), (right, &row.value.1, before.1)] {
                 let (replies, view) = (outcome.replies_text(), outcome.view_text(before));
                 let view = if view == "-" { String::new() } else { format!("; {view}") };

@@ -1,6 +1,6 @@
 use super::cell::{Cell, Kind, Outcome, Reply, SegAck, SegSeq, View};
 use super::moves::{Move, moves};
-use super::reach::reach;
+use super::reach::{Place, reach};
 use super::stage::{NO_ISS, NotReached, PEER_ISS, Stage};
 use crate::endpoint::{Endpoint, MsgFlags, State};
 use crate::time::{Span, ms};
@@ -12,7 +12,7 @@ const PATIENCE: Span = ms(500);
 /// What one endpoint does with every kind of segment in every state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Matrix {
-    /// One for each state, in the order of their lives.
+    /// One for each state, in the order of their lives; SYN-RECEIVED has a second one.
     pub blocks: Vec<Block>,
 }
 
@@ -21,6 +21,8 @@ pub struct Matrix {
 pub struct Block {
     /// Which.
     pub state: State,
+    /// Whether this is SYN-RECEIVED after SYN-SENT: both ends connected at once. The other one comes of LISTEN.
+    pub crossed: bool,
     /// What it was like there before anything came, or why it could not be brought there.
     pub start: Result<Start, NotReached>,
     /// Every experiment: kinds, then places of SEG.SEQ, then places of SEG.ACK.
@@ -50,10 +52,10 @@ pub struct Numbers {
 impl Matrix {
     /// The matrix of the endpoints that `make` makes, a fresh one for each experiment.
     pub fn of(make: impl Fn() -> Box<dyn Endpoint>) -> Matrix {
-        Matrix { blocks: State::ALL.into_iter().map(|state| block(&make, state)).collect() }
+        Matrix { blocks: Place::all().into_iter().map(|place| block(&make, place)).collect() }
     }
 
-    /// What it does in `state`.
+    /// What it does in `state`; in SYN-RECEIVED, after a passive open.
     pub fn block(&self, state: State) -> Option<&Block> {
         self.blocks.iter().find(|block| block.state == state)
     }
@@ -65,19 +67,20 @@ impl Matrix {
     }
 }
 
-fn block(make: &dyn Fn() -> Box<dyn Endpoint>, state: State) -> Block {
+fn block(make: &dyn Fn() -> Box<dyn Endpoint>, place: Place) -> Block {
     let mut cells = Vec::new();
-    let start = control(make, state).and_then(|control| {
+    let start = control(make, place).and_then(|control| {
         for kind in Kind::ALL {
             for seq in SegSeq::ALL {
                 for ack in SegAck::ALL {
-                    cells.push(experiment(make, state, &control, (kind, seq, ack))?);
+                    cells.push(experiment(make, place, &control, (kind, seq, ack))?);
                 }
             }
         }
         Ok(control.start)
     });
-    Block { state, start, cells, moves: moves(make, state) }
+    let Place { state, crossed } = place;
+    Block { state, crossed, start, cells, moves: moves(make, place) }
 }
 
 /// What happens where nothing comes: retransmissions are no answers.
@@ -86,22 +89,23 @@ struct Control {
     sent: Vec<Segment>,
 }
 
-fn control(make: &dyn Fn() -> Box<dyn Endpoint>, state: State) -> Result<Control, NotReached> {
-    let mut stage = reach(make, state)?;
-    let numbers = Places::of(&stage, state).numbers(&stage, state);
+fn control(make: &dyn Fn() -> Box<dyn Endpoint>, place: Place) -> Result<Control, NotReached> {
+    let mut stage = reach(make, place)?;
+    let numbers = Places::of(&stage, place.state).numbers(&stage, place.state);
     stage.sent.clear();
     stage.wait(PATIENCE)?;
     let sent = stage.sent.iter().map(|(_, segment)| segment.clone()).collect();
-    Ok(Control { start: Start { numbers, view: view(&mut stage, state) }, sent })
+    Ok(Control { start: Start { numbers, view: view(&mut stage, place.state) }, sent })
 }
 
 fn experiment(
     make: &dyn Fn() -> Box<dyn Endpoint>,
-    state: State,
+    place: Place,
     control: &Control,
     (kind, seq, ack): (Kind, SegSeq, SegAck),
 ) -> Result<Cell, NotReached> {
-    let mut stage = reach(make, state)?;
+    let mut stage = reach(make, place)?;
+    let state = place.state;
     let segment = Places::of(&stage, state).segment(kind, seq, ack);
     let (began, iss) = (stage.now(), stage.iss);
     stage.sent.clear();
@@ -201,12 +205,13 @@ pub(super) fn notation(sent: &Segment, segment: &Segment, iss: Option<Seq>, stat
 
 /// What the application sees when it makes its next call.
 fn view(stage: &mut Stage, state: State) -> Option<View> {
-    let listens = matches!(state, State::Listen | State::SynReceived);
-    let socket = if listens { stage.listener? } else { stage.socket? };
+    // Before `accept` there is nothing but the listener.
+    let listens = stage.socket.is_none();
+    let socket = stage.socket.or(stage.listener)?;
     let readiness = stage.call(|s, _| Ok(s.readiness(socket)))?.ok()?;
     let (call, result) = if listens {
         ("accept", stage.call(|s, cx| s.accept(cx, socket).map(|_| 0))?)
-    } else if state == State::SynSent {
+    } else if matches!(state, State::SynSent | State::SynReceived) {
         let to = stage.service();
         ("connect", stage.call(|s, cx| s.connect(cx, socket, to).map(|()| 0))?)
     } else {

@@ -2,7 +2,7 @@
 
 use super::cell::Reply;
 use super::experiment::notation;
-use super::reach::reach;
+use super::reach::{Place, reach};
 use super::stage::{NotReached, Stage};
 use crate::endpoint::{Endpoint, Shutdown, State};
 use crate::time::{Span, secs};
@@ -24,20 +24,21 @@ pub struct Move {
 
 const EVENTS: [&str; 6] = ["listen", "connect", "close", "close of the listener", "abort", "timeout"];
 
-/// The moves out of `state`; those that lead nowhere else are left out, and those that the endpoint cannot make.
-pub(super) fn moves(make: &dyn Fn() -> Box<dyn Endpoint>, state: State) -> Vec<Move> {
-    EVENTS.into_iter().filter_map(|event| one(make, state, event).ok().flatten()).collect()
+/// The moves out of `place`; those that lead nowhere else are left out, and those that the endpoint cannot make.
+pub(super) fn moves(make: &dyn Fn() -> Box<dyn Endpoint>, place: Place) -> Vec<Move> {
+    EVENTS.into_iter().filter_map(|event| one(make, place, event).ok().flatten()).collect()
 }
 
-fn one(make: &dyn Fn() -> Box<dyn Endpoint>, state: State, event: &'static str) -> Result<Option<Move>, NotReached> {
-    let mut stage = reach(make, state)?;
+fn one(make: &dyn Fn() -> Box<dyn Endpoint>, place: Place, event: &'static str) -> Result<Option<Move>, NotReached> {
+    let state = place.state;
+    let mut stage = reach(make, place)?;
     stage.sent.clear();
     match event {
         "listen" if state == State::Closed => stage.listen()?,
         "connect" if state == State::Closed => stage.connect()?,
-        "close" if state != State::SynReceived => stage.leave(state)?,
-        "close of the listener" if state == State::SynReceived => stage.leave(state)?,
-        "abort" if !matches!(state, State::Listen | State::SynReceived) => stage.abort()?,
+        "close" if state == State::Listen || stage.socket.is_some() => stage.leave(state)?,
+        "close of the listener" if state == State::SynReceived && !place.crossed => stage.leave(state)?,
+        "abort" if stage.socket.is_some() => stage.abort()?,
         "timeout" => {
             if stage.wait_for_change(LONG)? {
                 // What it sent on the way were retransmissions; the last word is what belongs to the move.
@@ -58,11 +59,10 @@ fn one(make: &dyn Fn() -> Box<dyn Endpoint>, state: State, event: &'static str) 
 impl Stage {
     /// The user wants no more: `close` of what is not open yet, else `shutdown(SHUT_WR)`, the CLOSE of RFC 9293.
     fn leave(&mut self, state: State) -> Result<(), NotReached> {
-        if state == State::Listen || state == State::SynReceived {
+        let Some(socket) = self.socket else {
             let Some(listener) = self.listener.take() else { return Ok(()) };
             return self.must("close", |s, cx| s.close(cx, listener));
-        }
-        let Some(socket) = self.socket else { return Ok(()) };
+        };
         if state == State::SynSent {
             return self.must("close", |s, cx| s.close(cx, socket));
         }

@@ -9,15 +9,38 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 /// What each end has sent and the other has read before the experiment: with the SYN the next number is 100.
 const EXCHANGED: usize = 99;
 
-/// Brings a fresh endpoint into `state`.
+/// A state, and which of two ways leads there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) state: State,
+    /// SYN-RECEIVED, reached from SYN-SENT: both ends connected at once.
+    pub(super) crossed: bool,
+}
+
+impl Place {
+    /// Every state, SYN-RECEIVED in both ways.
+    pub(super) fn all() -> Vec<Place> {
+        let ways = |state| [false, true].into_iter().map(move |crossed| Place { state, crossed });
+        let is_there = |place: &Place| place.state == State::SynReceived || !place.crossed;
+        State::ALL.into_iter().flat_map(ways).filter(is_there).collect()
+    }
+}
+
+/// Brings a fresh endpoint to `place`.
 ///
 /// SYN-SENT comes of `connect`; every later state of a passive open, whose listener goes on listening: a SYN in
 /// TIME-WAIT finds one. The subject closes by `shutdown(SHUT_WR)`, so that its socket stays and shows what comes.
-pub(super) fn reach(make: &dyn Fn() -> Box<dyn Endpoint>, state: State) -> Result<Stage, NotReached> {
+pub(super) fn reach(make: &dyn Fn() -> Box<dyn Endpoint>, place: Place) -> Result<Stage, NotReached> {
+    let state = place.state;
     let mut stage = Stage::new(make());
     match state {
         State::Closed => {}
         State::SynSent => stage.connect()?,
+        _ if place.crossed => {
+            stage.connect()?;
+            stage.peer(Flags::SYN, Seq(0), "");
+            stage.must_have_sent(Flags::SYN | Flags::ACK, "a SYN-ACK")?;
+        }
         _ => stage.lead_to(state)?,
     }
     match stage.state() {

@@ -7,6 +7,12 @@ use crate::endpoint::State;
 use std::fmt;
 
 impl Block {
+    /// The state, and which of two where there are two.
+    pub fn title(&self) -> String {
+        let way = if self.crossed { " after SYN-SENT" } else { "" };
+        format!("{}{way}", self.state)
+    }
+
     /// Its experiments, those of the same outcome in one row.
     pub fn rows(&self) -> Vec<Row<Outcome>> {
         fold(|kind, seq, ack| {
@@ -58,10 +64,10 @@ impl Outcome {
 impl fmt::Display for Block {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let start = match &self.start {
-            Err(error) => return writeln!(f, "{}: not reached: {error}", self.state),
+            Err(error) => return writeln!(f, "{}: not reached: {error}", self.title()),
             Ok(start) => start,
         };
-        writeln!(f, "{}{start}", self.state)?;
+        writeln!(f, "{}{start}", self.title())?;
         let mut columns = Columns::default();
         let heads = ["segment", "SEG.SEQ", "SEG.ACK", "reply", "state", "application", ""];
         columns.line(heads.map(str::to_owned).to_vec());
