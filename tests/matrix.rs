@@ -1,5 +1,7 @@
 //! The table of states and segments: what our host does, held against RFC 9293 3.10.7 and RFC 5961.
 
+#![allow(clippy::unwrap_used, reason = "a test that fails says where")]
+
 #[cfg(feature = "cli")]
 use std::process::Command;
 use wirefate::endpoint::{Attach, ConnView, Cx, Endpoint, Errno, IfaceId, ListenView, Readiness, Sockets, State};
