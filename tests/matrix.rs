@@ -268,6 +268,35 @@ fn a_handshake_of_two_segments_differs_where_a_syn_arrives() {
     insta::assert_snapshot!(Diff::of(("three-way", &plain()), ("two-way", &other)));
 }
 
+#[test]
+fn every_difference_between_two_profiles_has_its_rule() {
+    let of = |profile| Matrix::of(host(HostConfig { profile, ..HostConfig::named("subject") }));
+    let all = Profile::ALL.map(|profile| (profile, of(profile)));
+    for (left, ours) in &all {
+        for (right, theirs) in &all {
+            let diff = Diff::of_profiles((*left, ours), (*right, theirs));
+            assert_eq!(diff.differences.is_empty(), left == right, "{left} and {right}");
+            for difference in &diff.differences {
+                assert!(difference.rule.starts_with("RFC 9293 "), "{difference:?}");
+                let sources = difference.sources.iter();
+                assert!(sources.clone().all(|source| [*left, *right].contains(&source.profile)), "{difference:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_later_acknowledgment_is_cited() {
+    let of = |profile| Matrix::of(host(HostConfig { profile, ..HostConfig::named("subject") }));
+    let (ours, linux) = (of(Profile::Rfc9293), of(Profile::Linux));
+    let diff = Diff::of_profiles((Profile::Rfc9293, &ours), (Profile::Linux, &linux));
+    let data = diff.differences.iter().find(|it| it.state == State::Established && it.row.kinds == [Kind::Data]);
+    let data = data.expect("the two delay differently");
+    assert_eq!(data.rule, "RFC 9293 3.8.6.3 (SHLD-18, MUST-40)");
+    let cited: Vec<_> = data.sources.iter().map(|source| (source.profile, source.behaviour.name)).collect();
+    assert_eq!(cited, [(Profile::Rfc9293, "delayed ACK"), (Profile::Linux, "delayed ACK")]);
+}
+
 /// A TCP as it was before RFC 5961: a reset anywhere in the window ends the connection. Whether it shows its state is
 /// a matter of taste.
 struct Old {

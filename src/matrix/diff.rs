@@ -1,7 +1,7 @@
 use super::cell::{Kind, Outcome, SegAck, SegSeq, View};
 use super::experiment::{Block, Matrix};
 use super::fold::{Row, fold};
-use super::source::{Source, rule, sources};
+use super::source::{DELAYED_ACK, Source, named, rule, sources};
 use crate::endpoint::State;
 use crate::host::Profile;
 use std::fmt;
@@ -53,7 +53,11 @@ impl Diff {
     pub fn of_profiles(left: (Profile, &Matrix), right: (Profile, &Matrix)) -> Diff {
         let mut diff = Diff::of((left.0.name(), left.1), (right.0.name(), right.1));
         for difference in &mut diff.differences {
-            difference.sources = sources((left.0, right.0), difference.state, &difference.row.kinds);
+            let (row, pair) = (&difference.row, (left.0, right.0));
+            difference.sources = match is_delay(&row.value.0, &row.value.1) {
+                true => named(pair, DELAYED_ACK),
+                false => sources(pair, difference.state, &row.kinds),
+            };
         }
         diff
     }
@@ -81,7 +85,10 @@ impl Diff {
         };
         for row in fold(at) {
             self.counts.0 += row.kinds.len() * row.seqs.len() * row.acks.len();
-            let rule = rule(state, &row.kinds, &row.seqs);
+            let rule = match is_delay(&row.value.0, &row.value.1) {
+                true => "RFC 9293 3.8.6.3 (SHLD-18, MUST-40)".to_owned(),
+                false => rule(state, &row.kinds, &row.seqs),
+            };
             self.differences.push(Difference { state, title: left.title(), row, rule, sources: Vec::new(), before });
         }
     }
@@ -95,6 +102,12 @@ fn same(left: &Outcome, right: &Outcome, before: (Option<View>, Option<View>)) -
         && left.replies == right.replies
         && left.restarts == right.restarts
         && news(left, before.0) == news(right, before.1)
+}
+
+/// Whether both give the same answers, and one of them later.
+fn is_delay(left: &Outcome, right: &Outcome) -> bool {
+    let texts = |outcome: &Outcome| outcome.replies.iter().map(|reply| reply.text.clone()).collect::<Vec<_>>();
+    left.replies != right.replies && texts(left) == texts(right) && left.state == right.state
 }
 
 impl fmt::Display for Diff {

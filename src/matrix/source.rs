@@ -26,15 +26,28 @@ impl fmt::Display for Source {
 /// A behaviour is about them where its name says so: `RST in TIME-WAIT`, `SYN, data in SYN-RECEIVED, ESTABLISHED`,
 /// `URG in any state`, `any segment in CLOSED`. A kind named by its control bit stands for all that have it: `RST` is
 /// RST and RST-ACK, `SYN` is SYN, SYN-ACK and SYN-FIN.
-pub(super) fn sources((left, right): (Profile, Profile), state: State, kinds: &[Kind]) -> Vec<Source> {
-    let says = |profile: Profile, other: Profile| {
-        let new = move |behaviour: &&Behaviour| {
-            !other.behaviours().iter().any(|line| (line.name, line.value) == (behaviour.name, behaviour.value))
+pub(super) fn sources(pair: (Profile, Profile), state: State, kinds: &[Kind]) -> Vec<Source> {
+    lines(pair, |name| is_about(name, state, kinds))
+}
+
+/// The behaviour that says when an acknowledgment leaves, under the name that every profile gives it.
+pub(super) const DELAYED_ACK: &str = "delayed ACK";
+
+/// What the two profiles say under this name, where they do not say the same.
+pub(super) fn named(pair: (Profile, Profile), name: &str) -> Vec<Source> {
+    lines(pair, |other| other == name)
+}
+
+fn lines((left, right): (Profile, Profile), is_wanted: impl Fn(&str) -> bool) -> Vec<Source> {
+    let mut found = Vec::new();
+    for (profile, other) in [(left, right), (right, left)] {
+        let is_shared = |line: &Behaviour| {
+            other.behaviours().iter().any(|known| (known.name, known.value) == (line.name, line.value))
         };
-        let about = profile.behaviours().iter().filter(move |line| is_about(line.name, state, kinds));
-        about.filter(new).map(move |&behaviour| Source { profile, behaviour })
-    };
-    says(left, right).chain(says(right, left).filter(|_| left != right)).collect()
+        let wanted = profile.behaviours().iter().filter(|line| is_wanted(line.name) && !is_shared(line));
+        found.extend(wanted.map(|&behaviour| Source { profile, behaviour }));
+    }
+    found
 }
 
 fn is_about(name: &str, state: State, kinds: &[Kind]) -> bool {
@@ -96,6 +109,13 @@ mod tests {
             ("TIME-WAIT", State::TimeWait, Kind::Rst, false),
         ] {
             assert_eq!(is_about(name, state, &[kind]), is, "{name}, {state}, {kind}");
+        }
+    }
+
+    #[test]
+    fn every_profile_says_when_it_acknowledges() {
+        for profile in Profile::ALL {
+            assert!(profile.behaviours().iter().any(|line| line.name == DELAYED_ACK), "{profile}");
         }
     }
 
