@@ -9,6 +9,7 @@ pub mod explore;
 pub mod golden;
 pub mod host;
 pub mod map;
+pub mod matrix;
 pub mod middlebox;
 pub mod net;
 pub mod oracle;

@@ -18,6 +18,10 @@ pub(super) enum Command {
     Test(TestArgs),
     /// Play recordings of a real kernel on our own hosts and compare
     Golden(GoldenArgs),
+    /// Show what a profile does with every kind of segment in every state of TCP
+    Matrix(MatrixArgs),
+    /// Draw the states of TCP and the ways between them
+    States(StatesArgs),
     /// List the sims that come with wirefate
     List(ListArgs),
     /// Show one sim: its story, parameters, variants and file
@@ -130,6 +134,65 @@ pub(super) struct GoldenArgs {
     /// Show every difference, and both sides of each case line by line
     #[arg(short, long)]
     pub(super) verbose: bool,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  wirefate matrix                            the profile rfc9293, all eleven states
+  wirefate matrix --state time-wait          one of them
+  wirefate matrix --diff rfc9293 linux       where two profiles differ, and who says so
+
+How to read it: a host is brought into the state by socket calls and a peer that keeps to the rules; then one segment
+comes. Each row is a set of such experiments that came to the same.
+  ESTABLISHED: snd.una 100, snd.nxt 100, rcv.nxt 100, window to 65536, application: out, recv = EAGAIN
+      the numbers to point at, from the initial ones, and what the application sees before the segment comes
+  segment      SYN-FIN is both bits in one segment; FIN lacks the ACK bit, FIN-ACK has it; data and URG carry 5 bytes
+  SEG.SEQ      `outside left` ends at rcv.nxt, `left edge` is rcv.nxt, `inside` is 10 past it, `right edge` is the last
+               octet of the window, `outside right` the first beyond it
+  SEG.ACK      `old` is snd.una - 1, `acceptable` is snd.nxt, `beyond` is snd.nxt + 1
+  reply        what came back within half a second; `R seg.ack` is a reset numbered by what it answers
+  state        where the connection went
+  application  what poll says, and the next call; `-` where nothing changed for it
+  (...)        what the host calls such a segment")]
+pub(super) struct MatrixArgs {
+    /// Whose behaviour
+    #[arg(long, value_name = "P", default_value = "rfc9293")]
+    pub(super) profile: String,
+    /// Show only where these two profiles differ
+    #[arg(long, value_names = ["P", "Q"], num_args = 2, conflicts_with = "profile")]
+    pub(super) diff: Vec<String>,
+    /// Only this state, by its name in RFC 9293
+    #[arg(long, value_name = "S")]
+    pub(super) state: Option<String>,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  wirefate states                                          a line a way from one state to another
+  wirefate states --dot | dot -Tsvg > states.svg           the diagram; `dot` comes with graphviz
+  wirefate states --dot --run last-ack-lost | dot -Tpng > run.png
+                                                           the ways that a run took are bold and blue
+
+Every way was seen: the host was brought into a state, and a segment, a call or a timeout led out of it. A label is the
+event and what is sent for it, as in RFC 9293 3.3.2: `rcv FIN-ACK / .`.")]
+pub(super) struct StatesArgs {
+    /// Whose behaviour
+    #[arg(long, value_name = "P", default_value = "rfc9293")]
+    pub(super) profile: String,
+    /// Print the language of graphviz
+    #[arg(long)]
+    pub(super) dot: bool,
+    /// Mark the ways that a run of this sim takes, on all its hosts
+    #[arg(long, value_name = "NAME|FILE")]
+    pub(super) run: Option<String>,
+    /// Seed of that run
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "run")]
+    pub(super) seed: u64,
+    /// Play this variant of the sim
+    #[arg(long, value_name = "V", requires = "run")]
+    pub(super) variant: Option<String>,
 }
 
 #[derive(Debug, clap::Args)]

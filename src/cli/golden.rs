@@ -1,4 +1,5 @@
 use super::args::GoldenArgs;
+use super::matrix::profile;
 use super::{End, Trouble};
 use crate::golden::{Manifest, Recording, Repeat, Totals, Verdict, judge, side_by_side};
 use crate::host::Profile;
@@ -18,10 +19,7 @@ struct Case {
 
 /// `wirefate golden`.
 pub(super) fn golden(args: &GoldenArgs) -> Result<End, Trouble> {
-    let profile = Profile::from_name(&args.profile).map_err(|error| {
-        let names: Vec<&str> = Profile::ALL.iter().map(|profile| profile.name()).collect();
-        Trouble::usage(error, format!("choose one of: {}", names.join(", ")))
-    })?;
+    let profile = profile(&args.profile)?;
     let mut cases = Vec::new();
     for path in &args.paths {
         collect(path, &mut cases)?;

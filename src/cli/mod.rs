@@ -6,9 +6,11 @@ mod args;
 mod catalogue;
 mod golden;
 mod list;
+mod matrix;
 mod progress;
 mod run;
 mod snapshot;
+mod states;
 mod test;
 
 use args::{Args, Command};
@@ -72,6 +74,8 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Test(args) => test::test(&args),
         Command::Golden(args) => golden::golden(&args),
+        Command::Matrix(args) => matrix::matrix(&args),
+        Command::States(args) => states::states(&args),
         Command::List(args) => list::list(&args),
         Command::Show(args) => list::show(&args),
     };

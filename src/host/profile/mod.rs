@@ -37,7 +37,8 @@ pub enum Confidence {
 /// One behaviour that is no sysctl.
 #[derive(Clone, Copy, Debug)]
 pub struct Behaviour {
-    /// Its name.
+    /// Its name. `RST in TIME-WAIT`, `SYN, data in SYN-RECEIVED, ESTABLISHED`, `URG in any state` is about segments
+    /// in states; a [`matrix::Diff`](crate::matrix::Diff) cites it where two profiles differ there.
     pub name: &'static str,
     /// What the host does.
     pub value: &'static str,
