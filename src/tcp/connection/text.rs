@@ -55,14 +55,20 @@ impl Connection {
             }
             return Step::Next;
         }
+        self.take_text(cx, seg, had_gap);
+        Step::Next
+    }
+
+    /// Takes what is new of the text, and decides how it is acknowledged.
+    fn take_text(&mut self, cx: &mut Context<'_>, seg: &Segment, had_gap: bool) {
+        let (len, before) = (seg.payload.len(), self.rcv.nxt);
         let offered = self.rcv.edge.since(self.rcv.last_ack);
-        let before = self.rcv.nxt;
         let taken = self.rcv.take(seg.seq, &seg.payload);
         if cx.knobs.acks == AckRule::Linux {
-            let rto = self.rto.current(cx.knobs);
             match taken {
                 Taken::Nothing => self.pace.alarm(offered, self.rcv_mss()),
                 Taken::InOrder { .. } | Taken::Ahead => {
+                    let rto = self.rto.current(cx.knobs);
                     self.pace.data_came(cx.now, (len, self.rcv_mss()), offered, rto);
                 }
             }
@@ -97,7 +103,6 @@ impl Connection {
                 self.ack = Ack::Now;
             }
         }
-        Step::Next
     }
 
     /// What waits ahead at `seq` has grown.
