@@ -5,7 +5,7 @@ use crate::endpoint::{DropReason, Errno, State};
 use crate::tcp::Context;
 use crate::tcp::handshake::effective_mss;
 use crate::tcp::timers::Timer;
-use crate::time::Span;
+use crate::time::{Span, ns};
 use crate::wire::{IcmpKind, Seq};
 
 impl Connection {
@@ -43,8 +43,9 @@ impl Connection {
         if seq == self.snd.una && self.rto.backoff > 0 && self.timers.is_armed(Timer::Retransmit) {
             self.rto.backoff -= 1;
             // What has passed since the retransmission counts, rounded up to a tick.
-            let passed = cx.knobs.tick.unwrap_or(Span::ZERO);
-            let rest = self.bounded_rto(cx).saturating_sub(passed);
+            let tick = cx.knobs.tick.map_or(1, Span::as_nanos).max(1);
+            let passed = cx.now.since(self.last_sent).as_nanos().next_multiple_of(tick);
+            let rest = self.bounded_rto(cx).saturating_sub(ns(passed));
             self.timers.set(cx, Timer::Retransmit, rest);
         }
     }

@@ -106,6 +106,7 @@ impl Connection {
             *next = seg.end().max(*next + 1);
         }
         self.rto.resent();
+        self.last_sent = cx.now;
         self.arm_retransmit(cx, seg.end());
         Some(seg)
     }
