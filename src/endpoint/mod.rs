@@ -7,12 +7,14 @@
 mod cx;
 mod errno;
 mod event;
+mod info;
 mod sockets;
 mod state;
 
 pub use cx::{Cx, Effect, IfaceId, Streams};
 pub use errno::Errno;
 pub use event::{Arrival, DropReason, Event, TimerChange, TimerKind, Tuple};
+pub use info::{CaState, TcpInfo};
 pub use sockets::{Family, MsgFlags, Readiness, Shutdown, SockOpt, SocketId, SocketKind, Sockets};
 pub use state::State;
 

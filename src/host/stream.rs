@@ -5,8 +5,8 @@ use super::demux::{Key, Place, Slot};
 use super::options::Options;
 use super::ports::{Destination, Hold, Scope};
 use super::sockets::{Phase, Role};
-use crate::endpoint::{Cx, Errno, Event, IfaceId, Readiness, SocketId, State, Tuple};
-use crate::tcp::{Closing, ClosingStep, ConnEvent, Connection, Context, Ports, Setup, TcpEvent};
+use crate::endpoint::{Cx, Errno, Event, IfaceId, Readiness, SocketId, State, TcpInfo, Tuple};
+use crate::tcp::{Closing, ClosingStep, ConnEvent, Connection, Context, Knobs, Ports, Setup, TcpEvent};
 use crate::time::HostTime;
 use crate::wire::{Body, Packet, Segment, Seq};
 use std::net::SocketAddr;
@@ -28,6 +28,10 @@ pub(super) struct Conn {
     pub(super) indexed: bool,
     /// The end of what was ever sent, to tell retransmissions.
     sent: Seq,
+    /// Segments that were sent again.
+    resent: u32,
+    /// When new data came in order.
+    received: Option<HostTime>,
 }
 
 /// Who has a connection.
@@ -56,6 +60,18 @@ const _: () = assert!(
     size_of::<Option<Leftover>>() + size_of::<(Key, Slot)>() <= 96,
     "TIME-WAIT takes at most 96 bytes with its index entry, over IPv6 too"
 );
+
+impl Conn {
+    /// `TCP_INFO`; of a connection that is over, what it was like at its end.
+    pub(super) fn info(&self, now: HostTime, knobs: &Knobs) -> TcpInfo {
+        TcpInfo {
+            pmtu: self.path.mtu,
+            total_retrans: self.resent,
+            last_data_recv: self.received.map(|at| now.since(at)),
+            ..self.tcp.info(now, knobs)
+        }
+    }
+}
 
 impl Leftover {
     pub(super) fn key(&self) -> Key {
@@ -111,7 +127,21 @@ impl Host {
         let (birth, sent) = (self.birth(), tcp.snd_view().nxt);
         let armed = HostTime::NEVER;
         self.tcp_ports.hold(key.local_port, self.scope_of(key), hold, reuse);
-        let conn = Conn { tcp, tuple, key, path, birth, armed, owner, hold, reuse, indexed: true, sent };
+        let conn = Conn {
+            tcp,
+            tuple,
+            key,
+            path,
+            birth,
+            armed,
+            owner,
+            hold,
+            reuse,
+            indexed: true,
+            sent,
+            resent: 0,
+            received: None,
+        };
         let index = self.conns.insert(conn);
         self.index(key, Place::Conn(index).slot());
         self.touch(cx, index, |_, _| ());
@@ -137,6 +167,7 @@ impl Host {
         while let Some(segment) = conn.tcp.poll_transmit(&mut context) {
             if segment.seq_len() > 0 {
                 if segment.seq.lt(conn.sent) {
+                    conn.resent += 1;
                     out.counters.add(Counter::RetransSegs);
                 }
                 conn.sent = conn.sent.max(segment.end());
@@ -157,7 +188,8 @@ impl Host {
             changed = true;
             match event {
                 ConnEvent::Connected => connected = true,
-                ConnEvent::Readable | ConnEvent::Urgent | ConnEvent::PeerClosed => arrived = true,
+                ConnEvent::Readable => (arrived, conn.received) = (true, Some(cx.now())),
+                ConnEvent::Urgent | ConnEvent::PeerClosed => arrived = true,
                 ConnEvent::Writable | ConnEvent::Failed(_) | ConnEvent::Closed => {}
             }
         }

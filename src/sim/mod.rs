@@ -12,10 +12,12 @@ mod clock;
 mod disturb;
 mod kept;
 mod ledger;
+mod netstat;
 mod node;
 mod observe;
 mod packets;
 mod recorder;
+mod residence;
 mod stats;
 mod task;
 mod topology;
@@ -24,7 +26,9 @@ pub use app::{App, AppCx, AppId, Wake};
 pub use budget::{Budget, Exceeded};
 pub use calls::{Connect, Stream};
 pub use ledger::{Received, Returned};
+pub use netstat::{Netstat, SocketRow};
 pub use observe::{Ended, Outcome};
+pub use residence::Residence;
 pub use stats::{Attempt, AttemptEnd, Stats};
 pub use topology::{Prefix, Void};
 
@@ -50,6 +54,8 @@ pub struct Sim {
     topology: Topology,
     header: Header,
     recorder: Recorder,
+    /// Kept where asked for.
+    residences: Option<residence::Residences>,
     ledger: Ledger,
     scheduled: BTreeMap<(SimTime, u64), Scheduled>,
     next_scheduled: u64,
@@ -77,6 +83,7 @@ impl Sim {
             topology: Topology::default(),
             header: Header { seed, ..Header::default() },
             recorder: Recorder::new(keep, crate::oracle::all()),
+            residences: None,
             ledger: Ledger::default(),
             scheduled: BTreeMap::new(),
             next_scheduled: 0,
@@ -214,7 +221,12 @@ impl Sim {
 
     fn note(&mut self, node: NodeId, event: Event) {
         let conn = match event {
-            Event::Transition { tuple, from, to, .. } => self.recorder.conns.transition(tuple, from, to),
+            Event::Transition { tuple, from, to, .. } => {
+                if let Some(residences) = &mut self.residences {
+                    residences.transition(self.now, node, tuple, to);
+                }
+                self.recorder.conns.transition(tuple, from, to)
+            }
             Event::Timer { tuple: Some(tuple), .. } | Event::Cwnd { tuple, .. } => {
                 self.recorder.conns.of(tuple.local, tuple.remote)
             }
