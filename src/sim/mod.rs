@@ -21,6 +21,7 @@ mod residence;
 mod stats;
 mod task;
 mod topology;
+mod watch;
 
 pub use app::{App, AppCx, AppId, Wake};
 pub use budget::{Budget, Exceeded};
@@ -31,6 +32,7 @@ pub use observe::{Ended, Outcome};
 pub use residence::Residence;
 pub use stats::{Attempt, AttemptEnd, Stats};
 pub use topology::{Prefix, Void};
+pub use watch::{Watch, WatchId, WatchRow};
 
 use crate::endpoint::{Cx, Effect, Endpoint, Event};
 use crate::time::{HostTime, SimTime};
@@ -56,6 +58,9 @@ pub struct Sim {
     recorder: Recorder,
     /// Kept where asked for.
     residences: Option<residence::Residences>,
+    watches: Vec<Watch>,
+    /// When the next of them looks.
+    next_look: Option<SimTime>,
     ledger: Ledger,
     scheduled: BTreeMap<(SimTime, u64), Scheduled>,
     next_scheduled: u64,
@@ -84,6 +89,8 @@ impl Sim {
             header: Header { seed, ..Header::default() },
             recorder: Recorder::new(keep, crate::oracle::all()),
             residences: None,
+            watches: Vec::new(),
+            next_look: None,
             ledger: Ledger::default(),
             scheduled: BTreeMap::new(),
             next_scheduled: 0,
@@ -136,6 +143,7 @@ impl Sim {
         let Some((time, class, source)) = self.agenda.first() else { return false };
         self.used.ties += u64::from(self.agenda.is_tied());
         debug_assert!(time >= self.now, "the agenda is in order");
+        self.look_before(time);
         self.now = time;
         let checked = self.used.event(time, &self.budget).and_then(|()| self.check_network_budget());
         if let Err(exceeded) = checked {
@@ -159,6 +167,7 @@ impl Sim {
                 return;
             }
         }
+        self.look_before(time);
         self.now = self.now.max(time);
     }
 
