@@ -1,13 +1,13 @@
 use super::Host;
 use super::addrs::Path;
-use super::counters::{Counter, Counters};
+use super::counters::{Counter, Counters, Machine};
 use super::demux::{Key, Place, Slot};
 use super::options::Options;
 use super::ports::{Destination, Hold, Scope};
 use super::sockets::{Phase, Role};
 use crate::endpoint::{Cx, Errno, Event, IfaceId, Readiness, SocketId, State, TcpInfo, Tuple};
 use crate::tcp::{Closing, ClosingStep, ConnEvent, Connection, Context, Knobs, Ports, Setup, TcpEvent};
-use crate::time::HostTime;
+use crate::time::{HostTime, secs};
 use crate::wire::{Body, Packet, Segment, Seq};
 use std::net::SocketAddr;
 
@@ -162,17 +162,22 @@ impl Host {
         let mut context = Context { now, knobs: &self.settings.knobs, limits, events, detail };
         let result = f(&mut conn.tcp, &mut context);
         let carrier = self.addrs.has_carrier(conn.path.iface);
-        let mut out = Output { cx, counters: &mut self.counters, ttl: self.settings.ttl, tuple: conn.tuple };
+        let (ttl, tuple, of) = (self.settings.ttl, conn.tuple, Machine::Conn);
+        let mut out = Output { cx, counters: &mut self.counters, ttl, tuple, of };
         out.tell(context.events);
         while let Some(segment) = conn.tcp.poll_transmit(&mut context) {
-            if segment.seq_len() > 0 {
-                if segment.seq.lt(conn.sent) {
-                    conn.resent += 1;
-                    out.counters.add(Counter::RetransSegs);
+            let new = segment.seq_len() > 0;
+            if new && segment.seq.lt(conn.sent) {
+                conn.resent += 1;
+                out.counters.sent_again(&segment);
+            } else {
+                out.counters.sent(&segment);
+                if new {
+                    out.counters.sent_new(&segment);
                 }
-                conn.sent = conn.sent.max(segment.end());
             }
-            out.send(conn.path.iface, carrier, segment);
+            conn.sent = if new { conn.sent.max(segment.end()) } else { conn.sent };
+            out.emit(conn.path.iface, carrier, segment);
             out.tell(context.events);
         }
         self.follow(cx, index);
@@ -222,12 +227,15 @@ impl Host {
             self.counters.add(Counter::TimeWaitOverflow);
             let (from, to) = (closing.state(), State::Closed);
             let event = TcpEvent::Transition { from, to, lasts: None, error: None };
-            self.counters.note(&event);
+            self.counters.note(&event, Machine::Left(from));
             cx.note(event.at(tuple));
             return self.release(key, hold, reuse);
         }
         let hold = self.leave(key, hold, reuse);
         let (wants, birth) = (closing.poll_timeout(), self.birth());
+        // As on Linux: what is to last four seconds at most counts as killed.
+        let long = wants.is_some_and(|due| due > cx.now() + secs(4));
+        self.counters.add(if long { Counter::TimeWaits } else { Counter::TimeWaitsKilled });
         let leftover = Leftover { tcp: closing, remote: key.remote, local: key.local, hold, reuse, birth };
         let slot = Place::Closing(self.leftovers.insert(leftover)).slot();
         self.index(key, slot);
@@ -262,13 +270,14 @@ impl Host {
         let iface = self.addrs.path(tuple.remote.ip()).map_or(IfaceId(0), |path| path.iface);
         let carrier = self.addrs.has_carrier(iface);
         let leftover = self.leftovers.get_mut(index)?;
+        let of = Machine::Left(leftover.tcp.state());
         self.timers.doubt(Place::Closing(index).slot());
         let had = leftover.tcp.poll_timeout();
         let (now, detail) = (cx.now(), cx.detail());
         let (limits, events) = (&mut self.limits, &mut self.events);
         let mut context = Context { now, knobs: &self.settings.knobs, limits, events, detail };
         let step = f(&mut leftover.tcp, &mut context);
-        let mut out = Output { cx, counters: &mut self.counters, ttl: self.settings.ttl, tuple };
+        let mut out = Output { cx, counters: &mut self.counters, ttl: self.settings.ttl, tuple, of };
         out.tell(context.events);
         while let Some(segment) = leftover.tcp.poll_transmit(&mut context) {
             out.send(iface, carrier, segment);
@@ -304,7 +313,7 @@ impl Host {
         };
         let carrier = self.addrs.has_carrier(path.iface);
         let ttl = self.settings.ttl;
-        Output { cx, counters: &mut self.counters, ttl, tuple }.send(path.iface, carrier, segment);
+        Output { cx, counters: &mut self.counters, ttl, tuple, of: Machine::Conn }.send(path.iface, carrier, segment);
     }
 
     /// The socket of `index` gives its connection up; what is left to do is done without it.
@@ -391,6 +400,7 @@ pub(super) struct Output<'a, 'b> {
     pub(super) counters: &'a mut Counters,
     pub(super) ttl: u8,
     pub(super) tuple: Tuple,
+    pub(super) of: Machine,
 }
 
 impl Output<'_, '_> {
@@ -404,7 +414,7 @@ impl Output<'_, '_> {
 
     fn tell_all(&mut self, events: &mut Vec<TcpEvent>) {
         for event in events.drain(..) {
-            self.counters.note(&event);
+            self.counters.note(&event, self.of);
             let event: Event = event.at(self.tuple);
             self.cx.note(event);
         }
@@ -413,6 +423,11 @@ impl Output<'_, '_> {
     /// Sends a segment; without carrier it is lost where it stands.
     pub(super) fn send(&mut self, iface: IfaceId, carrier: bool, segment: Segment) {
         self.counters.sent(&segment);
+        self.emit(iface, carrier, segment);
+    }
+
+    /// Sends a segment that is counted already.
+    fn emit(&mut self, iface: IfaceId, carrier: bool, segment: Segment) {
         if carrier {
             let Tuple { local, remote } = self.tuple;
             let packet = Packet { ttl: self.ttl, ..Packet::new(local.ip(), remote.ip(), Body::Tcp(segment)) };
