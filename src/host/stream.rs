@@ -6,7 +6,7 @@ use super::options::Options;
 use super::ports::{Destination, Hold, Scope};
 use super::sockets::{Phase, Role};
 use crate::endpoint::{Cx, Errno, Event, IfaceId, Readiness, SocketId, State, TcpInfo, Tuple};
-use crate::tcp::{Closing, ClosingStep, ConnEvent, Connection, Context, Knobs, Ports, Setup, TcpEvent};
+use crate::tcp::{Closing, ClosingStep, ConnEvent, Connection, Context, Knobs, Ports, Setup, Tally, TcpEvent};
 use crate::time::{HostTime, secs};
 use crate::wire::{Body, Packet, Segment, Seq};
 use std::net::SocketAddr;
@@ -165,18 +165,21 @@ impl Host {
         let (ttl, tuple, of) = (self.settings.ttl, conn.tuple, Machine::Conn);
         let mut out = Output { cx, counters: &mut self.counters, ttl, tuple, of };
         out.tell(context.events);
+        let mut probes = context.limits.tally(Tally::WinProbe);
         while let Some(segment) = conn.tcp.poll_transmit(&mut context) {
-            let new = segment.seq_len() > 0;
-            if new && segment.seq.lt(conn.sent) {
+            // A window probe asks; the byte in it is sent when it fits.
+            let before = std::mem::replace(&mut probes, context.limits.tally(Tally::WinProbe));
+            let data = segment.seq_len() > 0 && probes == before;
+            if data && segment.seq.lt(conn.sent) {
                 conn.resent += 1;
                 out.counters.sent_again(&segment);
             } else {
                 out.counters.sent(&segment);
-                if new {
+                if data {
                     out.counters.sent_new(&segment);
                 }
             }
-            conn.sent = if new { conn.sent.max(segment.end()) } else { conn.sent };
+            conn.sent = if data { conn.sent.max(segment.end()) } else { conn.sent };
             out.emit(conn.path.iface, carrier, segment);
             out.tell(context.events);
         }
