@@ -122,14 +122,15 @@ Examples:
   wirefate netstat four-way-close --at 1s --format csv one fact a line: host,time_ns,table,name,field,value
 
 What is shown, a host:
-  TIME_WAIT 3                  `netstat -an | awk '{++S[$NF]} END {for(a in S) print a, S[a]}'`, in the order of a
-                               connection's life
-  LISTEN      2       128      `ss -lnt`: Recv-Q connections wait for accept(), Send-Q is the backlog; SYN-RECV rows
-                               are the listener's other queue
-  ESTAB       0       1460     `ss -tan`: Recv-Q bytes not read, Send-Q bytes not acknowledged (SYN and FIN count 1)
-  TcpExtListenOverflows   3    `nstat -a`: counters that are not 0, under the kernel's names
-  Residence                    how long connections have been in each state: those that are in it now, with the oldest,
-                               and the stays that have ended, in virtual time")]
+  TIME_WAIT 3                  netstat -an | awk '{++S[$NF]} END {for(a in S) print a, S[a]}', in the
+                               order of a connection's life
+  LISTEN      2       128      ss -lnt: Recv-Q connections wait for accept(), Send-Q is the backlog;
+                               the rows in SYN-RECV are the listener's other queue
+  ESTAB       0       1460     ss -tan: Recv-Q bytes not read, Send-Q bytes not acknowledged, where a
+                               SYN and a FIN count 1
+  TcpExtListenOverflows   3    nstat -a: counters that are not 0, under the kernel's names
+  Residence                    how long connections have been in each state, in virtual time: those
+                               that are in it now, with the oldest, and the stays that have ended")]
 pub(super) struct NetstatArgs {
     /// A name from `wirefate list`, or a scenario file
     #[arg(value_name = "NAME|FILE")]
