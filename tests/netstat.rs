@@ -14,15 +14,15 @@ fn at(span: Span) -> SimTime {
 }
 
 /// Two hosts 20 ms apart, a script, and whatever else a file may have.
-fn scenario(steps: &str, more: &str) -> Scenario {
+fn scenario(profile: &str, steps: &str, more: &str) -> Scenario {
     let text = format!(
         r#"
         format = 1
         title = "counters"
         [hosts.client]
-        profile = "rfc9293"
+        profile = "{profile}"
         [hosts.server]
-        profile = "rfc9293"
+        profile = "{profile}"
         [links]
         "client <> server" = {{ delay = "20ms" }}
         [script]
@@ -33,8 +33,8 @@ fn scenario(steps: &str, more: &str) -> Scenario {
     Scenario::parse("netstat.toml", &text).unwrap_or_else(|errors| panic!("{errors}\n{text}"))
 }
 
-fn played(steps: &str, more: &str) -> Played {
-    let instance = scenario(steps, more).instance(None, &[], &[]).unwrap_or_else(|errors| panic!("{errors}"));
+fn played(profile: &str, steps: &str, more: &str) -> Played {
+    let instance = scenario(profile, steps, more).instance(None, &[], &[]).unwrap_or_else(|errors| panic!("{errors}"));
     play_prepared("counters", &instance, 1, Keep::Story, Sim::keep_residence).unwrap_or_else(|error| panic!("{error}"))
 }
 
@@ -258,14 +258,51 @@ fn talking() -> Vec<Case> {
     ]
 }
 
+/// What only the profile `linux` does.
+fn on_linux() -> Vec<Case> {
+    vec![
+        case(
+            "a tail lost",
+            r#"{ at = "1s", on = "c1", do = "send", bytes = 4344 }, { at = "1.5s", on = "c1", do = "send", bytes = 2896 },"#,
+            r#"[[fault]]
+            packet = { conn = "c1", link = "client > server", data = true, nth = 5 }
+            do = "drop""#,
+            "TcpActiveOpens 1, TcpCurrEstab 1, TcpRetransSegs 1, TcpExtTCPLossProbes 1",
+            "TcpPassiveOpens 1, TcpCurrEstab 1",
+        ),
+        bare(
+            "a closed window",
+            &format!(
+                r#"{{ at = "0s", on = "server", do = "listen", port = 80 }}, {CONNECT}
+                {{ at = "1s", on = "server", do = "accept", port = 80, as = "s1" }},
+                {{ at = "1s", on = "c1", do = "send", bytes = 20000 }},
+                {{ at = "2s", on = "s1", do = "recv", bytes = 20000 }},"#
+            ),
+            r#"[hosts.server.sysctl]
+            net.ipv4.tcp_rmem = "4096 10000 10000""#,
+            "TcpActiveOpens 1, TcpCurrEstab 1, TcpExtTCPWinProbe 1",
+            "TcpPassiveOpens 1, TcpCurrEstab 1",
+        ),
+        case(
+            "close",
+            r#"{ at = "1s", on = "c1", do = "close" },"#,
+            "",
+            "TcpActiveOpens 1, TcpExtTW 1",
+            "TcpPassiveOpens 1",
+        ),
+    ]
+}
+
 #[test]
 fn every_story_counts_what_the_kernel_counts() {
+    let plain = [opening(), closing(), talking()].into_iter().flatten().map(|case| ("rfc9293", case));
     let mut wrong = String::new();
-    for Case { what, steps, more, client, server } in [opening(), closing(), talking()].into_iter().flatten() {
-        let played = played(&steps, more);
+    for (profile, case) in plain.chain(on_linux().into_iter().map(|case| ("linux", case))) {
+        let Case { what, steps, more, client, server } = case;
+        let played = played(profile, &steps, more);
         let got = (counted(&played, "client"), counted(&played, "server"));
         if got != (client.to_owned(), server.to_owned()) {
-            wrong += &format!("{what}:\n  client {:?}\n  server {:?}\n", got.0, got.1);
+            wrong += &format!("{what} on {profile}:\n  client {:?}\n  server {:?}\n", got.0, got.1);
         }
     }
     assert!(wrong.is_empty(), "{wrong}");
@@ -540,7 +577,8 @@ fn looking_changes_no_digest_and_no_trace() {
 
 #[test]
 fn a_sim_stops_where_it_is_looked_at() {
-    let scenario = scenario(&format!("{SERVE}{CONNECT}{}", r#"{ at = "1s", on = "c1", do = "close" },"#), "");
+    let scenario =
+        scenario("rfc9293", &format!("{SERVE}{CONNECT}{}", r#"{ at = "1s", on = "c1", do = "close" },"#), "");
     let instance = scenario.instance(None, &[], &[]).unwrap_or_else(|errors| panic!("{errors}"));
     let states = |span: Span| {
         let sim = play_until("stop", &instance, 1, Keep::Nothing, at(span), |_| {}).expect("it can be built");

@@ -26,7 +26,10 @@ impl Connection {
                         self.note_fired(cx, timer, span, 1u32, None);
                         self.pace.missed(self.rto.current(cx.knobs));
                         self.ack = Ack::Now;
-                        cx.count(Tally::DelayedAcks);
+                        // After no time it only waited for what else the instant brings.
+                        if span > Span::ZERO {
+                            cx.count(Tally::DelayedAcks);
+                        }
                     }
                 }
                 Timer::KeepAlive => self.on_keepalive_timeout(cx, span),
