@@ -546,7 +546,7 @@ fn a_table_for_programs_has_every_counter_in_every_row() {
     assert_eq!(column("TcpExtListenOverflows"), ["0"; 3]);
 }
 
-/// Every fifth sim keeps the test short; the story is another each time.
+/// Closing, loss, a flood, a middlebox, a crash: every kind of thing that a look could disturb.
 #[test]
 fn looking_changes_no_digest_and_no_trace() {
     let sims = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("sims");
