@@ -16,6 +16,8 @@ pub(super) enum Command {
     Run(RunArgs),
     /// Play sims with all their variants and hold them against their snapshots
     Test(TestArgs),
+    /// Play a sim until some instant and show what netstat, ss and nstat would print on its hosts
+    Netstat(NetstatArgs),
     /// Play recordings of a real kernel on our own hosts and compare
     Golden(GoldenArgs),
     /// Show what a profile does with every kind of segment in every state of TCP
@@ -36,6 +38,8 @@ Examples:
   wirefate run syn-flood --variant all --format none   every variant, verdicts only
   wirefate run syn-lost --set ip=6 --format ladder     over IPv6, as a ladder diagram
   wirefate run nat-forgets --pcap out.pcapng           for Wireshark
+  wirefate run syn-flood --watch server 1s             and a line of vmstat's kind a second, after the trace
+  wirefate run syn-flood --watch server 100ms --watch-format csv --format none > syn.csv
 
 How to read a trace: `wirefate run --legend`.")]
 pub(super) struct RunArgs {
@@ -57,6 +61,13 @@ pub(super) struct RunArgs {
     /// What to print
     #[arg(long, value_enum, default_value_t = Format::Story)]
     pub(super) format: Format,
+    /// After the trace, a table of HOST: every INTERVAL of virtual time its connections by state, its listeners'
+    /// queues, and what its counters have gained; may be given again for another host
+    #[arg(long, num_args = 2, value_names = ["HOST", "INTERVAL"], action = clap::ArgAction::Append)]
+    pub(super) watch: Vec<String>,
+    /// How to print it; with `--format none` nothing else is printed, and a broken run tells on standard error
+    #[arg(long, value_enum, default_value_t = TableFormat::Text, requires = "watch")]
+    pub(super) watch_format: TableFormat,
     /// Print raw sequence numbers
     #[arg(long)]
     pub(super) absolute: bool,
@@ -74,6 +85,13 @@ pub(super) struct RunArgs {
     pub(super) legend: bool,
 }
 
+impl RunArgs {
+    /// Whether more than one run may come of it.
+    pub(super) fn is_several(&self) -> bool {
+        self.sims.len() > 1 || self.variant.as_deref() == Some("all")
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Format {
     /// Sends with fates, transitions, calls, surprising arrivals
@@ -86,6 +104,58 @@ pub(super) enum Format {
     Json,
     /// The verdict alone
     None,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum TableFormat {
+    /// For people
+    Text,
+    /// For programs: times in integer nanoseconds
+    Csv,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  wirefate netstat syn-flood --at 10s --host server    in the middle of it
+  wirefate netstat nat-forgets --at end                every host, when nothing more happens
+  wirefate netstat four-way-close --at 1s --format csv one fact a line: host,time_ns,table,name,field,value
+
+What is shown, a host:
+  TIME_WAIT 3                  netstat -an | awk '{++S[$NF]} END {for(a in S) print a, S[a]}', in the
+                               order of a connection's life
+  LISTEN      2       128      ss -lnt: Recv-Q connections wait for accept(), Send-Q is the backlog;
+                               the rows in SYN-RECV are the listener's other queue
+  ESTAB       0       1460     ss -tan: Recv-Q bytes not read, Send-Q bytes not acknowledged, where a
+                               SYN and a FIN count 1
+  TcpExtListenOverflows   3    nstat -a: counters that are not 0, under the kernel's names
+  Residence                    how long connections have been in each state, in virtual time: those
+                               that are in it now, with the oldest, and the stays that have ended")]
+pub(super) struct NetstatArgs {
+    /// A name from `wirefate list`, or a scenario file
+    #[arg(value_name = "NAME|FILE")]
+    pub(super) sim: String,
+    /// When to look: an instant of virtual time (`250ms`, `90s`), after everything that happens at it; or `end`
+    #[arg(long, value_name = "T|end")]
+    pub(super) at: String,
+    /// Look at this host only
+    #[arg(long, value_name = "HOST")]
+    pub(super) host: Option<String>,
+    /// Seed of every random choice
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(super) seed: u64,
+    /// Play this variant
+    #[arg(long, value_name = "V")]
+    pub(super) variant: Option<String>,
+    /// Give a declared parameter another value
+    #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
+    pub(super) set: Vec<(String, String)>,
+    /// Give a host's sysctl another value
+    #[arg(long, value_name = "HOST:NAME=VALUE", value_parser = host_pair)]
+    pub(super) sysctl: Vec<(String, String, String)>,
+    /// How to print it
+    #[arg(long, value_enum, default_value_t = TableFormat::Text)]
+    pub(super) format: TableFormat,
 }
 
 #[derive(Debug, clap::Args)]

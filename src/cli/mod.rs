@@ -7,11 +7,13 @@ mod catalogue;
 mod golden;
 mod list;
 mod matrix;
+mod netstat;
 mod progress;
 mod run;
 mod snapshot;
 mod states;
 mod test;
+mod watch;
 
 use args::{Args, Command};
 use clap::Parser;
@@ -73,6 +75,7 @@ pub fn main() -> ExitCode {
     let result = match args.command {
         Command::Run(args) => run::run(&args),
         Command::Test(args) => test::test(&args),
+        Command::Netstat(args) => netstat::netstat(&args),
         Command::Golden(args) => golden::golden(&args),
         Command::Matrix(args) => matrix::matrix(&args),
         Command::States(args) => states::states(&args),

@@ -1,6 +1,7 @@
-use super::args::{Format, RunArgs};
+use super::args::{Format, RunArgs, TableFormat};
+use super::watch::Watches;
 use super::{End, Trouble, catalogue, progress};
-use crate::scenario::{Played, Scenario, play};
+use crate::scenario::{Played, Scenario, play_prepared};
 use crate::trace::{Keep, LEGEND};
 use std::fmt::Write as _;
 use std::fs::File;
@@ -14,12 +15,12 @@ pub(super) fn run(args: &RunArgs) -> Result<End, Trouble> {
         return Ok(End::Held);
     }
     progress::trace(args.verbose);
-    let mut end = End::Held;
+    let (mut end, mut head) = (End::Held, None);
     for text in &args.sims {
         let sim = catalogue::find(text)?;
         let scenario = sim.scenario()?;
         for variant in variants(&scenario, args.variant.as_deref())? {
-            if one(args, &sim.name, &scenario, variant.as_deref())? == End::Broken {
+            if one(args, &sim.name, &scenario, variant.as_deref(), &mut head)? == End::Broken {
                 end = End::Broken;
             }
         }
@@ -37,13 +38,24 @@ fn variants(scenario: &Scenario, wanted: Option<&str>) -> Result<Vec<Option<Stri
     }
 }
 
-fn one(args: &RunArgs, name: &str, scenario: &Scenario, variant: Option<&str>) -> Result<End, Trouble> {
+fn one(
+    args: &RunArgs,
+    name: &str,
+    scenario: &Scenario,
+    variant: Option<&str>,
+    head: &mut Option<String>,
+) -> Result<End, Trouble> {
     let set: Vec<(&str, &str)> = args.set.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
     let sysctls: Vec<_> = args.sysctl.iter().map(|(h, n, v)| (h.as_str(), n.as_str(), v.as_str())).collect();
     let instance = scenario.instance(variant, &set, &sysctls)?;
     let keep = if args.format == Format::Full { Keep::Full } else { Keep::Story };
-    let played = progress::over_a_second(name, || play(name, &instance, args.seed, keep))?;
-    print(args, &played)?;
+    let mut watches = Watches::asked(args, &instance)?;
+    let played =
+        progress::over_a_second(name, || play_prepared(name, &instance, args.seed, keep, |sim| watches.begin(sim)))?;
+    match watches.is_empty() {
+        true => print(args, &played)?,
+        false => print_watched(args, &played, &watches, head)?,
+    }
     if let Some(path) = &args.pcap {
         capture(&played, None, path)?;
     }
@@ -71,6 +83,23 @@ fn print(args: &RunArgs, played: &Played) -> Result<(), Trouble> {
         text += &format!("digest {}\n", played.sim.digest());
     }
     io::stdout().lock().write_all(text.as_bytes()).map_err(Trouble::own("standard output"))
+}
+
+/// The trace, then what was watched; or that alone.
+fn print_watched(args: &RunArgs, played: &Played, watches: &Watches, head: &mut Option<String>) -> Result<(), Trouble> {
+    let tables = watches.show(played, args.watch_format, head);
+    let mut out = io::stdout();
+    let mut told = String::new();
+    if args.format != Format::None {
+        print(args, played)?;
+        out.write_all(b"\n").map_err(Trouble::own("standard output"))?;
+    } else if !played.verdict().held || (args.is_several() && args.watch_format == TableFormat::Text) {
+        let written = verdict(played, &mut told);
+        debug_assert!(written.is_ok(), "writing to a string does not fail");
+    }
+    // Standard output is for tables alone; the verdict names them where there are several.
+    io::stderr().write_all(told.as_bytes()).map_err(Trouble::own("standard error"))?;
+    out.write_all(tables.as_bytes()).map_err(Trouble::own("standard output"))
 }
 
 /// The verdict alone.

@@ -7,12 +7,14 @@
 mod cx;
 mod errno;
 mod event;
+mod info;
 mod sockets;
 mod state;
 
 pub use cx::{Cx, Effect, IfaceId, Streams};
 pub use errno::Errno;
 pub use event::{Arrival, DropReason, Event, TimerChange, TimerKind, Tuple};
+pub use info::{CaState, TcpInfo};
 pub use sockets::{Family, MsgFlags, Readiness, Shutdown, SockOpt, SocketId, SocketKind, Sockets};
 pub use state::State;
 
@@ -55,7 +57,8 @@ pub trait Endpoint: std::any::Any {
     /// Shows every connection, in an order that does not depend on storage.
     fn connections(&self, _visit: &mut dyn FnMut(ConnView)) {}
 
-    /// Its counters by name, in a fixed order (`TcpExt.ListenOverflows`), where it keeps any.
+    /// Its counters by name, in a fixed order, where it keeps any: group, dot, name as in `/proc/net/snmp` and
+    /// `/proc/net/netstat` (`TcpExt.ListenOverflows`; `nstat` writes `TcpExtListenOverflows`).
     fn counters(&self, _visit: &mut dyn FnMut(&'static str, u64)) {}
 
     /// The queues of each listener, where it has any.

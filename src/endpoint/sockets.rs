@@ -1,5 +1,5 @@
-use super::{Cx, Errno};
-use crate::time::Span;
+use super::{Cx, Errno, TcpInfo};
+use crate::time::{HostTime, Span};
 use crate::wire::{Payload, Rope};
 use std::fmt;
 use std::net::SocketAddr;
@@ -198,6 +198,12 @@ pub trait Sockets {
 
     /// `getsockopt()`: the value of `option` in place of the one given.
     fn get_option(&mut self, cx: &mut Cx<'_>, socket: SocketId, option: SockOpt) -> Result<SockOpt, Errno>;
+
+    /// `getsockopt(TCP_INFO)`; `now` is the host's clock. `ENOPROTOOPT` where the endpoint does not tell,
+    /// `EOPNOTSUPP` for a socket that is not TCP.
+    fn tcp_info(&self, _now: HostTime, _socket: SocketId) -> Result<TcpInfo, Errno> {
+        Err(Errno::ENOPROTOOPT)
+    }
 
     /// `poll()` without waiting.
     fn readiness(&self, socket: SocketId) -> Readiness;

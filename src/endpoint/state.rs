@@ -106,6 +106,33 @@ impl State {
         }
     }
 
+    /// The name in `netstat`: `SYN_RECV`.
+    pub const fn netstat_name(self) -> &'static str {
+        match self {
+            State::Closed => "CLOSE",
+            State::Listen => "LISTEN",
+            State::SynSent => "SYN_SENT",
+            State::SynReceived => "SYN_RECV",
+            State::Established => "ESTABLISHED",
+            State::FinWait1 => "FIN_WAIT1",
+            State::FinWait2 => "FIN_WAIT2",
+            State::CloseWait => "CLOSE_WAIT",
+            State::Closing => "CLOSING",
+            State::LastAck => "LAST_ACK",
+            State::TimeWait => "TIME_WAIT",
+        }
+    }
+
+    /// The name in `ss`: `SYN-RECV`.
+    pub const fn ss_name(self) -> &'static str {
+        match self {
+            State::Closed => "UNCONN",
+            State::SynReceived => "SYN-RECV",
+            State::Established => "ESTAB",
+            state => state.name(),
+        }
+    }
+
     /// The state with this name.
     pub fn from_name(name: &str) -> Option<State> {
         State::ALL.into_iter().find(|state| state.name() == name)

@@ -1,10 +1,10 @@
-use crate::endpoint::State;
-use crate::tcp::TcpEvent;
+use crate::endpoint::{Arrival, DropReason, State};
+use crate::tcp::{Limits, Tally, TcpEvent};
 use crate::wire::{Flags, Segment};
 
 macro_rules! counters {
     ($($name:ident = $text:literal;)*) => {
-        /// What a host counts, under the names that `nstat` has for it.
+        /// What a host counts, under the names that `nstat` has for it: `Tcp.InSegs` is its `TcpInSegs`.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub(super) enum Counter {
             $($name,)*
@@ -16,11 +16,16 @@ macro_rules! counters {
 
 counters! {
     IpInReceives = "Ip.InReceives";
+    IpInHdrErrors = "Ip.InHdrErrors";
     IpInAddrErrors = "Ip.InAddrErrors";
+    IpInUnknownProtos = "Ip.InUnknownProtos";
     IpInDiscards = "Ip.InDiscards";
+    IpInDelivers = "Ip.InDelivers";
     IpOutRequests = "Ip.OutRequests";
     IpOutNoRoutes = "Ip.OutNoRoutes";
     IcmpInMsgs = "Icmp.InMsgs";
+    IcmpInErrors = "Icmp.InErrors";
+    IcmpInCsumErrors = "Icmp.InCsumErrors";
     IcmpOutDestUnreachs = "Icmp.OutDestUnreachs";
     ActiveOpens = "Tcp.ActiveOpens";
     PassiveOpens = "Tcp.PassiveOpens";
@@ -30,22 +35,60 @@ counters! {
     InSegs = "Tcp.InSegs";
     OutSegs = "Tcp.OutSegs";
     RetransSegs = "Tcp.RetransSegs";
+    InErrs = "Tcp.InErrs";
     OutRsts = "Tcp.OutRsts";
+    InCsumErrors = "Tcp.InCsumErrors";
     UdpInDatagrams = "Udp.InDatagrams";
     UdpNoPorts = "Udp.NoPorts";
+    UdpInErrors = "Udp.InErrors";
     UdpOutDatagrams = "Udp.OutDatagrams";
     UdpRcvbufErrors = "Udp.RcvbufErrors";
+    UdpInCsumErrors = "Udp.InCsumErrors";
+    EmbryonicRsts = "TcpExt.EmbryonicRsts";
+    OutOfWindowIcmps = "TcpExt.OutOfWindowIcmps";
     TimeWaits = "TcpExt.TW";
-    TimeWaitOverflow = "TcpExt.TCPTimeWaitOverflow";
+    TimeWaitsKilled = "TcpExt.TWKilled";
+    PawsEstab = "TcpExt.PAWSEstab";
+    PawsTimeWait = "TcpExt.PAWSTimewait";
+    DelayedAcks = "TcpExt.DelayedACKs";
+    DelayedAckLost = "TcpExt.DelayedACKLost";
     ListenOverflows = "TcpExt.ListenOverflows";
     ListenDrops = "TcpExt.ListenDrops";
-    ReqQFullDrop = "TcpExt.TCPReqQFullDrop";
+    RenoRecovery = "TcpExt.TCPRenoRecovery";
+    FastRetrans = "TcpExt.TCPFastRetrans";
+    SlowStartRetrans = "TcpExt.TCPSlowStartRetrans";
+    Timeouts = "TcpExt.TCPTimeouts";
+    LossProbes = "TcpExt.TCPLossProbes";
     AbortOnData = "TcpExt.TCPAbortOnData";
     AbortOnClose = "TcpExt.TCPAbortOnClose";
-    OutOfWindowIcmps = "TcpExt.OutOfWindowIcmps";
+    AbortOnTimeout = "TcpExt.TCPAbortOnTimeout";
+    ReqQFullDrop = "TcpExt.TCPReqQFullDrop";
+    TimeWaitOverflow = "TcpExt.TCPTimeWaitOverflow";
+    OfoQueue = "TcpExt.TCPOFOQueue";
+    ChallengeAck = "TcpExt.TCPChallengeACK";
+    SynChallenge = "TcpExt.TCPSYNChallenge";
+    OrigDataSent = "TcpExt.TCPOrigDataSent";
+    SynRetrans = "TcpExt.TCPSynRetrans";
+    AckSkippedTimeWait = "TcpExt.TCPACKSkippedTimeWait";
+    AckSkippedFinWait2 = "TcpExt.TCPACKSkippedFinWait2";
+    AckSkippedSeq = "TcpExt.TCPACKSkippedSeq";
+    WinProbe = "TcpExt.TCPWinProbe";
+    KeepAlive = "TcpExt.TCPKeepAlive";
+    ZeroWindowDrop = "TcpExt.TCPZeroWindowDrop";
 }
 
-/// The counters of one host; those of the protocol follow from the transitions that it tells about.
+/// Which machine an event comes from: the kernel counts the same event of the three differently.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Machine {
+    /// A whole connection.
+    Conn,
+    /// A half-open one.
+    Half,
+    /// What is left of one, in this state.
+    Left(State),
+}
+
+/// The counters of one host; those of the protocol follow from what it tells.
 #[derive(Clone, Debug)]
 pub(super) struct Counters {
     values: [u64; NAMES.len()],
@@ -65,29 +108,67 @@ impl Counters {
         self.values[Counter::CurrEstab as usize] = 0;
     }
 
-    /// Names and values in their fixed order.
-    pub(super) fn visit(&self, visit: &mut dyn FnMut(&'static str, u64)) {
-        for (name, value) in NAMES.iter().zip(self.values) {
+    /// Names and values in their fixed order, with what the machines have counted.
+    pub(super) fn visit(&self, limits: &Limits, visit: &mut dyn FnMut(&'static str, u64)) {
+        let mut values = self.values;
+        for tally in Tally::ALL {
+            values[of(tally) as usize] += limits.tally(tally);
+        }
+        for (name, value) in NAMES.iter().zip(values) {
             visit(name, value);
         }
     }
 
-    /// Counts a segment that is sent.
+    /// Counts a segment that is sent, and is not sent again. As in the kernel, a reset is one of them too.
     pub(super) fn sent(&mut self, segment: &Segment) {
         self.add(Counter::IpOutRequests);
-        self.add(if segment.has(Flags::RST) { Counter::OutRsts } else { Counter::OutSegs });
+        self.add(Counter::OutSegs);
+        if segment.has(Flags::RST) {
+            self.add(Counter::OutRsts);
+        }
     }
 
-    /// Counts what `event` means (RFC 4022).
-    pub(super) fn note(&mut self, event: &TcpEvent) {
-        let &TcpEvent::Transition { from, to, .. } = event else { return };
+    /// Counts data or FIN that a connection sends for the first time.
+    pub(super) fn sent_new(&mut self, segment: &Segment) {
+        if !segment.has(Flags::SYN) {
+            self.add(Counter::OrigDataSent);
+        }
+    }
+
+    /// Counts a segment that a connection sends again: RFC 4022 has no place for it among `OutSegs`.
+    pub(super) fn sent_again(&mut self, segment: &Segment) {
+        self.add(Counter::IpOutRequests);
+        self.add(Counter::RetransSegs);
+        if segment.has(Flags::SYN) {
+            self.add(Counter::SynRetrans);
+        }
+    }
+
+    /// Counts a SYN-ACK of a half-open connection that is sent again: one of `OutSegs` to the kernel, which makes it
+    /// anew every time.
+    pub(super) fn syn_ack_again(&mut self) {
+        self.add(Counter::RetransSegs);
+        self.add(Counter::SynRetrans);
+    }
+
+    /// Counts what `event` of `machine` means: transitions as RFC 4022 has them but for passive opens, which the kernel
+    /// counts where they are complete, and for half-open connections that time out, which it does not count as failed.
+    pub(super) fn note(&mut self, event: &TcpEvent, machine: Machine) {
+        match *event {
+            TcpEvent::Transition { from, to, .. } => self.transition(from, to, machine),
+            TcpEvent::Arrival(arrival) => self.arrival(arrival, machine),
+            TcpEvent::Timer { .. } | TcpEvent::Cwnd { .. } => {}
+        }
+    }
+
+    fn transition(&mut self, from: State, to: State, machine: Machine) {
         let counted = |state| matches!(state, State::Established | State::CloseWait);
         match (from, to) {
             (State::Closed, State::SynSent) => self.add(Counter::ActiveOpens),
-            (State::Listen, State::SynReceived) => self.add(Counter::PassiveOpens),
-            (State::SynSent | State::SynReceived, State::Closed) => self.add(Counter::AttemptFails),
+            (State::SynSent | State::SynReceived, State::Closed) if machine == Machine::Conn => {
+                self.add(Counter::AttemptFails);
+            }
             (from, State::Closed) if counted(from) => self.add(Counter::EstabResets),
-            (_, State::TimeWait) => self.add(Counter::TimeWaits),
             _ => {}
         }
         let current = &mut self.values[Counter::CurrEstab as usize];
@@ -96,5 +177,41 @@ impl Counters {
             (true, false) => *current = current.saturating_sub(1),
             _ => {}
         }
+    }
+
+    fn arrival(&mut self, arrival: Arrival, machine: Machine) {
+        let counter = match (arrival, machine) {
+            (Arrival::Duplicate, Machine::Conn) => Counter::DelayedAckLost,
+            (Arrival::OutOfOrder, Machine::Conn) => Counter::OfoQueue,
+            (Arrival::Dropped(DropReason::Paws), Machine::Left(_)) => Counter::PawsTimeWait,
+            (Arrival::Dropped(DropReason::Paws), _) => Counter::PawsEstab,
+            (Arrival::Dropped(DropReason::SynChallenged), Machine::Conn) => Counter::SynChallenge,
+            (Arrival::Dropped(DropReason::BufferFull), Machine::Conn) => Counter::ZeroWindowDrop,
+            (Arrival::Dropped(DropReason::OutOfWindowUnanswered), machine) => match machine {
+                Machine::Left(State::TimeWait) => Counter::AckSkippedTimeWait,
+                Machine::Left(_) => Counter::AckSkippedFinWait2,
+                _ => Counter::AckSkippedSeq,
+            },
+            _ => return,
+        };
+        self.add(counter);
+    }
+}
+
+/// Under which name a tally is shown.
+fn of(tally: Tally) -> Counter {
+    match tally {
+        Tally::InErrs => Counter::InErrs,
+        Tally::DelayedAcks => Counter::DelayedAcks,
+        Tally::RenoRecovery => Counter::RenoRecovery,
+        Tally::FastRetrans => Counter::FastRetrans,
+        Tally::SlowStartRetrans => Counter::SlowStartRetrans,
+        Tally::Timeouts => Counter::Timeouts,
+        Tally::LossProbe => Counter::LossProbes,
+        Tally::AbortOnData => Counter::AbortOnData,
+        Tally::AbortOnTimeout => Counter::AbortOnTimeout,
+        Tally::ChallengeAck => Counter::ChallengeAck,
+        Tally::KeepAlive => Counter::KeepAlive,
+        Tally::WinProbe => Counter::WinProbe,
     }
 }

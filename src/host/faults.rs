@@ -5,7 +5,6 @@ use super::timers::Alarm;
 use crate::endpoint::{Cx, Event, HostFault, SocketId, TimerChange, TimerKind};
 use crate::map::Map;
 use crate::slab::Slab;
-use crate::tcp::Limits;
 use crate::time::{HostTime, Span};
 
 /// Whether the host runs.
@@ -56,7 +55,7 @@ impl Host {
         self.udp_ports.clear();
         self.addrs.forget_peers();
         self.timers.clear();
-        self.limits = Limits::default();
+        self.limits.forget();
     }
 
     /// Power is back. RFC 9293 3.4.3: "a TCP implementation must keep quiet for an MSL before assigning any sequence

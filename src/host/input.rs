@@ -5,7 +5,7 @@ use super::faults::Power;
 use super::listener::drop_segment;
 use crate::endpoint::{Arrival, Cx, DropReason, IfaceId, State, Tuple};
 use crate::tcp::{ClosingStep, TcpEvent};
-use crate::wire::{Body, Packet, Segment, Seq};
+use crate::wire::{self, Body, Layer, Packet, ParseError, Segment, Seq};
 use std::net::SocketAddr;
 
 impl Host {
@@ -15,8 +15,8 @@ impl Host {
             return drop_segment(cx, DropReason::HostDown);
         }
         self.counters.add(Counter::IpInReceives);
-        if let Body::Raw(_) = packet.body {
-            self.counters.add(Counter::IpInDiscards);
+        if let Body::Raw(bytes) = &packet.body {
+            self.count_garbled(bytes);
             return drop_segment(cx, DropReason::Checksum);
         }
         // RFC 1122 3.2.1.3 (g): an address of the loopback network never appears outside a host.
@@ -25,11 +25,41 @@ impl Host {
             self.counters.add(Counter::IpInAddrErrors);
             return drop_segment(cx, DropReason::NotMine);
         };
+        self.counters.add(Counter::IpInDelivers);
         match &packet.body {
             Body::Tcp(segment) => self.take_segment(cx, local, &packet, segment),
             Body::Udp(datagram) => self.take_datagram(cx, local, &packet, datagram),
             Body::Icmp(icmp) => self.take_icmp(cx, icmp),
             Body::Raw(_) => {}
+        }
+    }
+
+    /// A packet that does not parse: whose header is to blame.
+    fn count_garbled(&mut self, bytes: &[u8]) {
+        let (layer, checksum) = match wire::parse(bytes) {
+            Err(ParseError::Checksum { layer, .. }) => (layer, true),
+            Err(ParseError::Truncated { layer, .. } | ParseError::HeaderLength { layer, .. }) => (layer, false),
+            Err(ParseError::IcmpMessage { .. }) => (Layer::Icmp, false),
+            Err(ParseError::Protocol(_) | ParseError::Extension(_)) => {
+                return self.counters.add(Counter::IpInUnknownProtos);
+            }
+            Err(ParseError::Version(_)) => return self.counters.add(Counter::IpInHdrErrors),
+            Err(ParseError::Options(_) | ParseError::Fragment { .. }) | Ok(_) => {
+                return self.counters.add(Counter::IpInDiscards);
+            }
+        };
+        let (all, errors, sums) = match layer {
+            Layer::Ipv4 | Layer::Ipv6 => return self.counters.add(Counter::IpInHdrErrors),
+            Layer::Tcp => (Some(Counter::InSegs), Counter::InErrs, Counter::InCsumErrors),
+            // The kernel counts datagrams where they are taken.
+            Layer::Udp => (None, Counter::UdpInErrors, Counter::UdpInCsumErrors),
+            Layer::Icmp | Layer::Icmpv6 => {
+                (Some(Counter::IcmpInMsgs), Counter::IcmpInErrors, Counter::IcmpInCsumErrors)
+            }
+        };
+        let sums = checksum.then_some(sums);
+        for counter in [Some(Counter::IpInDelivers), all, Some(errors), sums].into_iter().flatten() {
+            self.counters.add(counter);
         }
     }
 

@@ -1,5 +1,5 @@
 use super::Host;
-use super::counters::Counter;
+use super::counters::{Counter, Machine};
 use super::demux::{Key, Place, Slot};
 use super::ports::{Hold, Scope};
 use super::sockets::{Phase, Role, Socket, Stream};
@@ -155,7 +155,7 @@ impl Host {
             iss = beyond + 65_537;
         }
         let event = TcpEvent::Transition { from: State::Listen, to: State::SynReceived, lasts: None, error: None };
-        self.counters.note(&event);
+        self.counters.note(&event, Machine::Half);
         cx.note(event.at(tuple));
         let (now, detail) = (cx.now(), cx.detail());
         let (limits, events) = (&mut self.limits, &mut self.events);
@@ -199,14 +199,15 @@ impl Host {
         let (now, detail) = (cx.now(), cx.detail());
         let (limits, events) = (&mut self.limits, &mut self.events);
         let mut context = Context { now, knobs: &self.settings.knobs, limits, events, detail };
-        let retries = half.tcp.retries();
+        let first = half.tcp.is_due();
         let step = f(&mut half.tcp, &mut context);
-        if half.tcp.retries() > retries {
-            self.counters.add(Counter::RetransSegs);
-        }
-        let mut out = Output { cx, counters: &mut self.counters, ttl: self.settings.ttl, tuple };
+        let (ttl, of) = (self.settings.ttl, Machine::Half);
+        let mut out = Output { cx, counters: &mut self.counters, ttl, tuple, of };
         out.tell(context.events);
         while let Some(segment) = half.tcp.poll_transmit(&mut context) {
+            if segment.has(Flags::SYN) && !first {
+                out.counters.syn_ack_again();
+            }
             out.send(path.map_or(crate::endpoint::IfaceId(0), |path| path.iface), carrier, segment);
             out.tell(context.events);
         }
@@ -231,6 +232,10 @@ impl Host {
     /// A segment for a half-open connection.
     pub(super) fn half_segment(&mut self, cx: &mut Cx<'_>, index: u32, tuple: Tuple, segment: &Segment) {
         let step = self.touch_half(cx, index, |tcp, context| tcp.on_segment(context, segment));
+        if step == Some(HalfOpenStep::Gone) {
+            self.counters.add(Counter::AttemptFails);
+            self.counters.add(Counter::EmbryonicRsts);
+        }
         if step != Some(HalfOpenStep::Complete) {
             return;
         }
@@ -270,6 +275,7 @@ impl Host {
     }
 
     fn enqueue(&mut self, cx: &mut Cx<'_>, id: SocketId, conn: u32) {
+        self.counters.add(Counter::PassiveOpens);
         if let Some(listener) = self.sockets.listener(id) {
             listener.waiting.push_back(conn);
         }
@@ -332,7 +338,7 @@ impl Host {
         let Some(half) = self.halves.get(index) else { return };
         let tuple = self.tuple(half.key());
         let event = TcpEvent::Transition { from: State::SynReceived, to: State::Closed, lasts: None, error: None };
-        self.counters.note(&event);
+        self.counters.note(&event, Machine::Half);
         cx.note(event.at(tuple));
         self.drop_half(cx, index);
     }

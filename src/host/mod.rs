@@ -164,7 +164,7 @@ impl Endpoint for Host {
     }
 
     fn counters(&self, visit: &mut dyn FnMut(&'static str, u64)) {
-        self.counters.visit(visit);
+        self.counters.visit(&self.limits, visit);
     }
 
     fn listeners(&self, visit: &mut dyn FnMut(ListenView)) {

@@ -1,13 +1,13 @@
 use super::Host;
 use super::addrs::Path;
-use super::counters::{Counter, Counters};
+use super::counters::{Counter, Counters, Machine};
 use super::demux::{Key, Place, Slot};
 use super::options::Options;
 use super::ports::{Destination, Hold, Scope};
 use super::sockets::{Phase, Role};
-use crate::endpoint::{Cx, Errno, Event, IfaceId, Readiness, SocketId, State, Tuple};
-use crate::tcp::{Closing, ClosingStep, ConnEvent, Connection, Context, Ports, Setup, TcpEvent};
-use crate::time::HostTime;
+use crate::endpoint::{Cx, Errno, Event, IfaceId, Readiness, SocketId, State, TcpInfo, Tuple};
+use crate::tcp::{Closing, ClosingStep, ConnEvent, Connection, Context, Knobs, Ports, Setup, Tally, TcpEvent};
+use crate::time::{HostTime, secs};
 use crate::wire::{Body, Packet, Segment, Seq};
 use std::net::SocketAddr;
 
@@ -28,6 +28,10 @@ pub(super) struct Conn {
     pub(super) indexed: bool,
     /// The end of what was ever sent, to tell retransmissions.
     sent: Seq,
+    /// Segments that were sent again.
+    resent: u32,
+    /// When new data came in order.
+    received: Option<HostTime>,
 }
 
 /// Who has a connection.
@@ -56,6 +60,18 @@ const _: () = assert!(
     size_of::<Option<Leftover>>() + size_of::<(Key, Slot)>() <= 96,
     "TIME-WAIT takes at most 96 bytes with its index entry, over IPv6 too"
 );
+
+impl Conn {
+    /// `TCP_INFO`; of a connection that is over, what it was like at its end.
+    pub(super) fn info(&self, now: HostTime, knobs: &Knobs) -> TcpInfo {
+        TcpInfo {
+            pmtu: self.path.mtu,
+            total_retrans: self.resent,
+            last_data_recv: self.received.map(|at| now.since(at)),
+            ..self.tcp.info(now, knobs)
+        }
+    }
+}
 
 impl Leftover {
     pub(super) fn key(&self) -> Key {
@@ -111,7 +127,21 @@ impl Host {
         let (birth, sent) = (self.birth(), tcp.snd_view().nxt);
         let armed = HostTime::NEVER;
         self.tcp_ports.hold(key.local_port, self.scope_of(key), hold, reuse);
-        let conn = Conn { tcp, tuple, key, path, birth, armed, owner, hold, reuse, indexed: true, sent };
+        let conn = Conn {
+            tcp,
+            tuple,
+            key,
+            path,
+            birth,
+            armed,
+            owner,
+            hold,
+            reuse,
+            indexed: true,
+            sent,
+            resent: 0,
+            received: None,
+        };
         let index = self.conns.insert(conn);
         self.index(key, Place::Conn(index).slot());
         self.touch(cx, index, |_, _| ());
@@ -132,16 +162,25 @@ impl Host {
         let mut context = Context { now, knobs: &self.settings.knobs, limits, events, detail };
         let result = f(&mut conn.tcp, &mut context);
         let carrier = self.addrs.has_carrier(conn.path.iface);
-        let mut out = Output { cx, counters: &mut self.counters, ttl: self.settings.ttl, tuple: conn.tuple };
+        let (ttl, tuple, of) = (self.settings.ttl, conn.tuple, Machine::Conn);
+        let mut out = Output { cx, counters: &mut self.counters, ttl, tuple, of };
         out.tell(context.events);
+        let mut probes = context.limits.tally(Tally::WinProbe);
         while let Some(segment) = conn.tcp.poll_transmit(&mut context) {
-            if segment.seq_len() > 0 {
-                if segment.seq.lt(conn.sent) {
-                    out.counters.add(Counter::RetransSegs);
+            // A window probe asks; the byte in it is sent when it fits.
+            let before = std::mem::replace(&mut probes, context.limits.tally(Tally::WinProbe));
+            let data = segment.seq_len() > 0 && probes == before;
+            if data && segment.seq.lt(conn.sent) {
+                conn.resent += 1;
+                out.counters.sent_again(&segment);
+            } else {
+                out.counters.sent(&segment);
+                if data {
+                    out.counters.sent_new(&segment);
                 }
-                conn.sent = conn.sent.max(segment.end());
             }
-            out.send(conn.path.iface, carrier, segment);
+            conn.sent = if data { conn.sent.max(segment.end()) } else { conn.sent };
+            out.emit(conn.path.iface, carrier, segment);
             out.tell(context.events);
         }
         self.follow(cx, index);
@@ -157,7 +196,8 @@ impl Host {
             changed = true;
             match event {
                 ConnEvent::Connected => connected = true,
-                ConnEvent::Readable | ConnEvent::Urgent | ConnEvent::PeerClosed => arrived = true,
+                ConnEvent::Readable => (arrived, conn.received) = (true, Some(cx.now())),
+                ConnEvent::Urgent | ConnEvent::PeerClosed => arrived = true,
                 ConnEvent::Writable | ConnEvent::Failed(_) | ConnEvent::Closed => {}
             }
         }
@@ -190,12 +230,15 @@ impl Host {
             self.counters.add(Counter::TimeWaitOverflow);
             let (from, to) = (closing.state(), State::Closed);
             let event = TcpEvent::Transition { from, to, lasts: None, error: None };
-            self.counters.note(&event);
+            self.counters.note(&event, Machine::Left(from));
             cx.note(event.at(tuple));
             return self.release(key, hold, reuse);
         }
         let hold = self.leave(key, hold, reuse);
         let (wants, birth) = (closing.poll_timeout(), self.birth());
+        // As on Linux: what is to last four seconds at most counts as killed.
+        let long = wants.is_some_and(|due| due > cx.now() + secs(4));
+        self.counters.add(if long { Counter::TimeWaits } else { Counter::TimeWaitsKilled });
         let leftover = Leftover { tcp: closing, remote: key.remote, local: key.local, hold, reuse, birth };
         let slot = Place::Closing(self.leftovers.insert(leftover)).slot();
         self.index(key, slot);
@@ -230,13 +273,14 @@ impl Host {
         let iface = self.addrs.path(tuple.remote.ip()).map_or(IfaceId(0), |path| path.iface);
         let carrier = self.addrs.has_carrier(iface);
         let leftover = self.leftovers.get_mut(index)?;
+        let of = Machine::Left(leftover.tcp.state());
         self.timers.doubt(Place::Closing(index).slot());
         let had = leftover.tcp.poll_timeout();
         let (now, detail) = (cx.now(), cx.detail());
         let (limits, events) = (&mut self.limits, &mut self.events);
         let mut context = Context { now, knobs: &self.settings.knobs, limits, events, detail };
         let step = f(&mut leftover.tcp, &mut context);
-        let mut out = Output { cx, counters: &mut self.counters, ttl: self.settings.ttl, tuple };
+        let mut out = Output { cx, counters: &mut self.counters, ttl: self.settings.ttl, tuple, of };
         out.tell(context.events);
         while let Some(segment) = leftover.tcp.poll_transmit(&mut context) {
             out.send(iface, carrier, segment);
@@ -272,7 +316,7 @@ impl Host {
         };
         let carrier = self.addrs.has_carrier(path.iface);
         let ttl = self.settings.ttl;
-        Output { cx, counters: &mut self.counters, ttl, tuple }.send(path.iface, carrier, segment);
+        Output { cx, counters: &mut self.counters, ttl, tuple, of: Machine::Conn }.send(path.iface, carrier, segment);
     }
 
     /// The socket of `index` gives its connection up; what is left to do is done without it.
@@ -359,6 +403,7 @@ pub(super) struct Output<'a, 'b> {
     pub(super) counters: &'a mut Counters,
     pub(super) ttl: u8,
     pub(super) tuple: Tuple,
+    pub(super) of: Machine,
 }
 
 impl Output<'_, '_> {
@@ -372,7 +417,7 @@ impl Output<'_, '_> {
 
     fn tell_all(&mut self, events: &mut Vec<TcpEvent>) {
         for event in events.drain(..) {
-            self.counters.note(&event);
+            self.counters.note(&event, self.of);
             let event: Event = event.at(self.tuple);
             self.cx.note(event);
         }
@@ -381,6 +426,11 @@ impl Output<'_, '_> {
     /// Sends a segment; without carrier it is lost where it stands.
     pub(super) fn send(&mut self, iface: IfaceId, carrier: bool, segment: Segment) {
         self.counters.sent(&segment);
+        self.emit(iface, carrier, segment);
+    }
+
+    /// Sends a segment that is counted already.
+    fn emit(&mut self, iface: IfaceId, carrier: bool, segment: Segment) {
         if carrier {
             let Tuple { local, remote } = self.tuple;
             let packet = Packet { ttl: self.ttl, ..Packet::new(local.ip(), remote.ip(), Body::Tcp(segment)) };

@@ -8,10 +8,10 @@ use super::ports::{Destination, Hold};
 use super::sockets::{Bound, Phase, Role, Socket, Stream};
 use super::stream::{Linger, NewConn, Owner};
 use crate::endpoint::{
-    Cx, Errno, Family, MsgFlags, Readiness, Shutdown, SockOpt, SocketId, SocketKind, Sockets, Tuple,
+    Cx, Errno, Family, MsgFlags, Readiness, Shutdown, SockOpt, SocketId, SocketKind, Sockets, TcpInfo, Tuple,
 };
 use crate::tcp::{Connection, Context, Ports};
-use crate::time::Span;
+use crate::time::{HostTime, Span};
 use crate::wire::{Payload, Rope};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -175,6 +175,10 @@ impl Sockets for Host {
 
     fn get_option(&mut self, cx: &mut Cx<'_>, socket: SocketId, option: SockOpt) -> Result<SockOpt, Errno> {
         self.socket_option(cx, socket, option)
+    }
+
+    fn tcp_info(&self, now: HostTime, socket: SocketId) -> Result<TcpInfo, Errno> {
+        self.socket_info(now, socket)
     }
 
     fn readiness(&self, socket: SocketId) -> Readiness {

@@ -1,7 +1,8 @@
 use super::Host;
 use super::sockets::Role;
 use super::stream::Owner;
-use crate::endpoint::{ConnView, ListenView, SocketId};
+use crate::endpoint::{ConnView, Errno, ListenView, SocketId, State, TcpInfo};
+use crate::time::HostTime;
 
 impl Host {
     /// Every connection, in the order of its addresses.
@@ -40,6 +41,22 @@ impl Host {
                 accept: listener.waiting(),
                 accept_max: listener.accept_max,
             });
+        }
+    }
+
+    /// `TCP_INFO` of a socket.
+    pub(super) fn socket_info(&self, now: HostTime, id: SocketId) -> Result<TcpInfo, Errno> {
+        match &self.sockets.get(id)?.role {
+            Role::Datagram(_) => Err(Errno::EOPNOTSUPP),
+            Role::Idle | Role::Waiting(_) => Ok(TcpInfo::CLOSED),
+            // As Linux has it since 2.6.24: the two numbers of `ss -lnt` in fields that a listener has no use for.
+            Role::Listener(listener) => {
+                let (unacked, sacked) = (listener.waiting(), listener.accept_max);
+                Ok(TcpInfo { state: State::Listen, unacked, sacked, ..TcpInfo::CLOSED })
+            }
+            Role::Stream(stream) => {
+                Ok(self.conns.get(stream.conn).map_or(TcpInfo::CLOSED, |conn| conn.info(now, &self.settings.knobs)))
+            }
         }
     }
 }

@@ -60,7 +60,7 @@ impl Player<'_> {
 
     /// Every state that has a connection, and every state that should have some.
     fn netstat(&self, host: &str, counts: &[(State, Compare<u64>)]) -> Option<Wrong> {
-        let got = self.sim.netstat(self.node(host)?);
+        let got = self.sim.netstat(self.node(host)?).counts();
         let count = |state: State| u64::from(got.get(&state).copied().unwrap_or(0));
         let bound = |state: State| counts.iter().find(|(s, _)| *s == state).map(|(_, bound)| bound);
         let fits = |state: State| bound(state).map_or(count(state) == 0, |bound| bound.holds(&count(state)));

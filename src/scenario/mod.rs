@@ -56,7 +56,7 @@ pub use instance::{Instance, IpVersion};
 pub use judge::Failure;
 pub use link::{Burst, Delay, Link, LinkEnds, Path, Prefix, PrefixKind, Reorder};
 pub use load::{Load, Traffic};
-pub use play::{Played, play, play_prepared};
+pub use play::{Played, play, play_prepared, play_until};
 pub use quantity::{BitRate, Bound, Compare, Rate};
 pub use script::{Outcome, Step};
 pub use verb::{App, Data, Injection, Target, Verb};

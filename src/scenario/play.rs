@@ -57,18 +57,26 @@ pub fn play_prepared(
     keep: Keep,
     prepare: impl FnOnce(&mut Sim),
 ) -> Result<Played, Error> {
-    let keep = match keep {
-        Keep::Nothing | Keep::Last(_) if waits(instance) => Keep::Story,
-        keep => keep,
-    };
-    let mut sim = Sim::with(seed, keep);
-    let hosts = build(instance, &mut sim)?;
-    sim.set_header(header(name, instance, seed));
-    prepare(&mut sim);
-    let mut player = Player::new(instance, sim, hosts);
-    player.faults();
-    player.run();
+    let mut player = Player::prepared(name, instance, seed, keep, prepare)?;
+    player.run(None);
     Ok(player.finish())
+}
+
+/// Like [`play_prepared`], but only until `at`: what happens at this instant has happened, and nothing is judged.
+/// Past the end of the run nothing changes any more, or the time that the file ends at is the last.
+pub fn play_until(
+    name: &str,
+    instance: &Instance,
+    seed: u64,
+    keep: Keep,
+    at: SimTime,
+    prepare: impl FnOnce(&mut Sim),
+) -> Result<Sim, Error> {
+    let at = instance.until.map_or(at, |until| at.min(until));
+    let mut player = Player::prepared(name, instance, seed, keep, prepare)?;
+    player.run(Some(at));
+    player.sim.run_until(at);
+    Ok(player.sim)
 }
 
 /// Whether anything starts when something is seen in the records.
@@ -117,6 +125,27 @@ pub(super) struct Player<'a> {
 }
 
 impl<'a> Player<'a> {
+    /// Everything is built, and nothing has happened.
+    fn prepared(
+        name: &str,
+        instance: &'a Instance,
+        seed: u64,
+        keep: Keep,
+        prepare: impl FnOnce(&mut Sim),
+    ) -> Result<Player<'a>, Error> {
+        let keep = match keep {
+            Keep::Nothing | Keep::Last(_) if waits(instance) => Keep::Story,
+            keep => keep,
+        };
+        let mut sim = Sim::with(seed, keep);
+        let hosts = build(instance, &mut sim)?;
+        sim.set_header(header(name, instance, seed));
+        prepare(&mut sim);
+        let mut player = Player::new(instance, sim, hosts);
+        player.faults();
+        Ok(player)
+    }
+
     fn new(instance: &'a Instance, sim: Sim, hosts: Hosts) -> Player<'a> {
         let entry = |start, deed| Entry { start, deed, due: None, started: None, call: None, returned: None };
         let steps = instance.steps.iter().map(|step| entry(&step.start, Deed::Step(step)));
@@ -176,8 +205,8 @@ impl<'a> Player<'a> {
         all
     }
 
-    /// Events first; at one instant then the script, then what is looked at.
-    fn run(&mut self) {
+    /// Events first; at one instant then the script, then what is looked at. Nothing that lies after `last`.
+    fn run(&mut self, last: Option<SimTime>) {
         loop {
             self.resolve();
             let script = self.next_entry();
@@ -186,6 +215,10 @@ impl<'a> Player<'a> {
             let until = self.instance.until;
             let event = self.sim.next_event_at().filter(|at| until.is_none_or(|until| *at <= until));
             let mine = [script.map(|(at, _)| at), ending, check].into_iter().flatten().min();
+            let next = [event, mine].into_iter().flatten().min();
+            if last.is_some_and(|last| next.is_none_or(|next| next > last)) {
+                return;
+            }
             match (event, mine) {
                 (Some(event), mine) if mine.is_none_or(|mine| event <= mine) => {
                     if !self.sim.step() {

@@ -5,7 +5,7 @@ use super::stats::Stats;
 use super::task::TASKS;
 use crate::choice::Choices;
 use crate::endpoint::{
-    Cx, Errno, Family, MsgFlags, Readiness, Shutdown, SockOpt, SocketId, SocketKind, Sockets, Tuple,
+    Cx, Errno, Family, MsgFlags, Readiness, Shutdown, SockOpt, SocketId, SocketKind, Sockets, TcpInfo, Tuple,
 };
 use crate::time::{HostTime, Span};
 use crate::trace::{Call, CallKind, Called, Done, NodeId, StreamId};
@@ -279,6 +279,11 @@ impl AppCx<'_> {
     /// `getsockopt()`.
     pub fn get_option(&mut self, socket: SocketId, option: SockOpt) -> Result<SockOpt, Errno> {
         self.sockets.get_option(&mut self.cx, socket, option)
+    }
+
+    /// `getsockopt(TCP_INFO)`.
+    pub fn tcp_info(&self, socket: SocketId) -> Result<TcpInfo, Errno> {
+        self.sockets.tcp_info(self.cx.now(), socket)
     }
 
     /// `poll()` without waiting.

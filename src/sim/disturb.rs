@@ -148,6 +148,10 @@ impl Sim {
 
     fn disturb_host(&mut self, node: NodeId, fault: HostFault) {
         self.record(Some(node), What::Disturbed(Disturbance::Host(fault)));
+        if matches!(fault, HostFault::Crash | HostFault::Reboot { .. }) && self.residences.is_some() {
+            let (at, lost) = (self.now, self.connections(node));
+            self.residences.iter_mut().for_each(|residences| residences.forget(at, node, &lost));
+        }
         let place = &mut self.nodes[node.0 as usize];
         match fault {
             HostFault::Crash => {

@@ -12,21 +12,27 @@ mod clock;
 mod disturb;
 mod kept;
 mod ledger;
+mod netstat;
 mod node;
 mod observe;
 mod packets;
 mod recorder;
+mod residence;
 mod stats;
 mod task;
 mod topology;
+mod watch;
 
 pub use app::{App, AppCx, AppId, Wake};
 pub use budget::{Budget, Exceeded};
 pub use calls::{Connect, Stream};
 pub use ledger::{Received, Returned};
+pub use netstat::{Netstat, SocketRow};
 pub use observe::{Ended, Outcome};
+pub use residence::Residence;
 pub use stats::{Attempt, AttemptEnd, Stats};
 pub use topology::{Prefix, Void};
+pub use watch::{Watch, WatchId, WatchRow};
 
 use crate::endpoint::{Cx, Effect, Endpoint, Event};
 use crate::time::{HostTime, SimTime};
@@ -50,6 +56,11 @@ pub struct Sim {
     topology: Topology,
     header: Header,
     recorder: Recorder,
+    /// Kept where asked for.
+    residences: Option<residence::Residences>,
+    watches: Vec<Watch>,
+    /// When the next of them looks.
+    next_look: Option<SimTime>,
     ledger: Ledger,
     scheduled: BTreeMap<(SimTime, u64), Scheduled>,
     next_scheduled: u64,
@@ -77,6 +88,9 @@ impl Sim {
             topology: Topology::default(),
             header: Header { seed, ..Header::default() },
             recorder: Recorder::new(keep, crate::oracle::all()),
+            residences: None,
+            watches: Vec::new(),
+            next_look: None,
             ledger: Ledger::default(),
             scheduled: BTreeMap::new(),
             next_scheduled: 0,
@@ -129,6 +143,7 @@ impl Sim {
         let Some((time, class, source)) = self.agenda.first() else { return false };
         self.used.ties += u64::from(self.agenda.is_tied());
         debug_assert!(time >= self.now, "the agenda is in order");
+        self.look_before(time);
         self.now = time;
         let checked = self.used.event(time, &self.budget).and_then(|()| self.check_network_budget());
         if let Err(exceeded) = checked {
@@ -152,6 +167,7 @@ impl Sim {
                 return;
             }
         }
+        self.look_before(time);
         self.now = self.now.max(time);
     }
 
@@ -214,7 +230,12 @@ impl Sim {
 
     fn note(&mut self, node: NodeId, event: Event) {
         let conn = match event {
-            Event::Transition { tuple, from, to, .. } => self.recorder.conns.transition(tuple, from, to),
+            Event::Transition { tuple, from, to, .. } => {
+                if let Some(residences) = &mut self.residences {
+                    residences.transition(self.now, node, tuple, to);
+                }
+                self.recorder.conns.transition(tuple, from, to)
+            }
             Event::Timer { tuple: Some(tuple), .. } | Event::Cwnd { tuple, .. } => {
                 self.recorder.conns.of(tuple.local, tuple.remote)
             }

@@ -4,11 +4,11 @@ use super::Sim;
 use super::budget::Exceeded;
 use super::node::Presence;
 use super::recorder::Recorder;
-use crate::endpoint::{ConnView, ListenView, State};
+use crate::endpoint::{ConnView, ListenView};
 use crate::oracle::{NodeView, Oracle, Violation};
 use crate::time::{HostTime, SimTime};
 use crate::trace::{Conns, Digest, Header, Keep, Names, NodeId, Record, Trace, Verdict, What};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::fmt;
 use std::net::IpAddr;
 
@@ -184,18 +184,6 @@ impl Sim {
         let mut views = Vec::new();
         self.nodes[node.0 as usize].endpoint.listeners(&mut |view| views.push(view));
         views
-    }
-
-    /// How many connections and listeners of `node` are in each state, as `netstat` would count them.
-    pub fn netstat(&self, node: NodeId) -> BTreeMap<State, u32> {
-        let mut counts = BTreeMap::new();
-        for view in self.connections(node) {
-            *counts.entry(view.state).or_default() += 1;
-        }
-        for _ in self.listeners(node) {
-            *counts.entry(State::Listen).or_default() += 1;
-        }
-        counts
     }
 
     /// A counter of `node` by its name (`TcpExt.ListenDrops`); nothing if the endpoint keeps no such counter.

@@ -1,4 +1,5 @@
-use super::{Knobs, TimerRule};
+use super::tally::Tallies;
+use super::{Knobs, Tally, TimerRule};
 use crate::endpoint::{Arrival, DropReason, Errno, Event, State, TimerChange, TimerKind, Tuple};
 use crate::time::{HostTime, Span};
 
@@ -75,9 +76,20 @@ impl TcpEvent {
 pub struct Limits {
     /// The current interval of the challenge ACK limit and how many were sent in it; none before the first.
     challenge: Option<(HostTime, u32)>,
+    tallies: Tallies,
 }
 
 impl Limits {
+    /// The machines have forgotten everything; what was counted stays.
+    pub fn forget(&mut self) {
+        self.challenge = None;
+    }
+
+    /// How often that was counted.
+    pub fn tally(&self, tally: Tally) -> u64 {
+        self.tallies.get(tally)
+    }
+
     /// Counts one challenge ACK; whether it may be sent (RFC 5961 7).
     pub(super) fn allow_challenge(&mut self, now: HostTime, knobs: &Knobs) -> bool {
         let Some((most, per)) = knobs.challenge_acks else { return true };
@@ -122,6 +134,11 @@ impl Context<'_> {
     /// Tells that the segment at hand is not taken, and why.
     pub(super) fn dropped(&mut self, reason: DropReason) {
         self.note(TcpEvent::Arrival(Arrival::Dropped(reason)));
+    }
+
+    /// Counts something that no event tells.
+    pub(super) fn count(&mut self, tally: Tally) {
+        self.limits.tallies.add(tally);
     }
 
     /// Tells about a timer, where anyone looks.

@@ -102,6 +102,11 @@ impl HalfOpen {
         self.retries
     }
 
+    /// Whether a SYN-ACK is due: before anything has come or timed out, the first.
+    pub fn is_due(&self) -> bool {
+        self.due == Due::SynAck
+    }
+
     /// The next segment to send.
     pub fn poll_transmit(&mut self, cx: &mut Context<'_>) -> Option<Segment> {
         let due = std::mem::replace(&mut self.due, Due::Nothing);

@@ -31,6 +31,7 @@ mod reset;
 mod rto;
 mod sack;
 mod snd;
+mod tally;
 mod throttle;
 mod timers;
 mod timestamps;
@@ -46,3 +47,4 @@ pub use knobs::{
     WindowProbe, WindowRule,
 };
 pub use reset::reset_for;
+pub use tally::Tally;

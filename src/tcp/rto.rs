@@ -167,6 +167,11 @@ impl Rto {
             _ => us(e.srtt / 8),
         })
     }
+
+    /// Its variation, likewise.
+    pub(super) fn rttvar(&self) -> Option<Span> {
+        self.estimate.map(|e| ns(e.rttvar))
+    }
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use crate::tcp::acks::Reply;
 use crate::tcp::newreno::Phase;
 use crate::tcp::timers::Timer;
 use crate::tcp::timestamps::clock;
-use crate::tcp::{AckRule, Context, TcpEvent};
+use crate::tcp::{AckRule, Context, Tally, TcpEvent};
 use crate::time::{Span, ms};
 use crate::wire::{Flags, Segment};
 
@@ -115,6 +115,9 @@ impl Connection {
             let before = self.recovery.phase;
             if self.recovery.on_dup_ack(self.snd.una, self.snd.nxt, self.snd.mss, cx.knobs) {
                 self.note_recovery(cx, before);
+                if !matches!(before, Phase::Fast { .. }) && matches!(self.recovery.phase, Phase::Fast { .. }) {
+                    cx.count(Tally::RenoRecovery);
+                }
             }
         }
     }

@@ -3,6 +3,7 @@
 mod ack;
 mod close;
 mod icmp;
+mod info;
 mod open;
 mod output;
 mod segment;

@@ -6,7 +6,7 @@ use crate::tcp::nagle::Offer;
 use crate::tcp::newreno::Phase;
 use crate::tcp::snd::{End, Syn};
 use crate::tcp::timers::Timer;
-use crate::tcp::{Context, Handshake, NagleRule, PushRule, WindowProbe};
+use crate::tcp::{Context, Handshake, NagleRule, PushRule, Tally, WindowProbe};
 use crate::tcp::{handshake, window};
 use crate::wire::{Flags, Segment, Seq};
 
@@ -68,17 +68,22 @@ impl Connection {
             }
             // 3.8.6.1: at least one octet of what waits, past the window. SND.NXT stays: the peer need not take it.
             Urgently::WindowProbe if cx.knobs.window_probe == WindowProbe::Empty => {
+                cx.count(Tally::WinProbe);
                 Some(self.header(cx, self.snd.una - 1, Flags::ACK))
             }
             Urgently::WindowProbe => {
+                cx.count(Tally::WinProbe);
                 let seq = self.snd.nxt;
                 let seg = self.fill(cx, seq, 1);
                 self.snd.max = self.snd.max.max(seg.end());
                 Some(seg)
             }
-            // 3.8.4: <SEQ=SND.NXT-1><ACK=RCV.NXT>, no data; outside the peer's window, so that it must answer.
             Urgently::LossProbe => self.loss_probe(cx),
-            Urgently::KeepAlive => Some(self.header(cx, self.snd.nxt - 1, Flags::ACK)),
+            // 3.8.4: <SEQ=SND.NXT-1><ACK=RCV.NXT>, no data; outside the peer's window, so that it must answer.
+            Urgently::KeepAlive => {
+                cx.count(Tally::KeepAlive);
+                Some(self.header(cx, self.snd.nxt - 1, Flags::ACK))
+            }
         }
     }
 
@@ -87,6 +92,7 @@ impl Connection {
         let seq = match &mut self.recovery.phase {
             Phase::Fast { resend, .. } if *resend => {
                 *resend = false;
+                cx.count(Tally::FastRetrans);
                 self.snd.una
             }
             Phase::Loss { recover, next } if next.lt((*recover).min(self.snd.nxt)) => {
@@ -94,6 +100,9 @@ impl Connection {
                 let out = next.since(self.snd.una);
                 if out > 0 && (out + u32::from(self.snd.mss) > self.recovery.cwnd || out >= self.snd.wnd) {
                     return None;
+                }
+                if out > 0 {
+                    cx.count(Tally::SlowStartRetrans);
                 }
                 *next
             }

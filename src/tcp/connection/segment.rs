@@ -7,7 +7,7 @@ use crate::tcp::newreno::Phase;
 use crate::tcp::snd::Syn;
 use crate::tcp::timers::Timer;
 use crate::tcp::window;
-use crate::tcp::{Context, TcpEvent};
+use crate::tcp::{Context, Tally, TcpEvent};
 use crate::wire::{Flags, Segment};
 
 /// Whether the steps go on.
@@ -190,6 +190,9 @@ impl Connection {
             return Step::Next;
         }
         cx.dropped(DropReason::SynChallenged);
+        if self.state == State::Established {
+            cx.count(Tally::InErrs);
+        }
         self.challenge(cx);
         Step::Done
     }
@@ -197,6 +200,7 @@ impl Connection {
     /// "<SEQ=SND.NXT><ACK=RCV.NXT><CTL=ACK>", where the limit allows one more.
     pub(super) fn challenge(&mut self, cx: &mut Context<'_>) {
         if cx.allow_challenge() {
+            cx.count(Tally::ChallengeAck);
             self.ack = Ack::Now;
         }
     }

@@ -1,10 +1,10 @@
 //! The tail loss probe (RFC 8985 7) as Linux has it: `tcp_schedule_loss_probe()`, `tcp_send_loss_probe()`.
 
 use super::{Connection, Urgently};
-use crate::tcp::Context;
 use crate::tcp::newreno::Phase;
 use crate::tcp::snd::Syn;
 use crate::tcp::timers::Timer;
+use crate::tcp::{Context, Tally};
 use crate::time::{Span, ms};
 use crate::wire::{Segment, Seq};
 
@@ -74,6 +74,7 @@ impl Connection {
             self.fill(cx, from, len.min(mss))
         };
         self.tail.probed = Some(self.snd.nxt);
+        cx.count(Tally::LossProbe);
         Some(segment)
     }
 }

@@ -5,7 +5,7 @@ use super::{Ack, Connection, Pending, Urgently};
 use crate::endpoint::{Arrival, DropReason, State};
 use crate::tcp::rcv::{Reader, Taken};
 use crate::tcp::urgent::Urgent;
-use crate::tcp::{AckRule, Context, TcpEvent};
+use crate::tcp::{AckRule, Context, Tally, TcpEvent};
 use crate::wire::{Flags, Segment, Seq};
 
 impl Connection {
@@ -37,6 +37,7 @@ impl Connection {
             // 3.6.1: "if new data is received after CLOSE is called, its TCP implementation SHOULD send a RST to show
             // that data was lost."
             cx.dropped(DropReason::DataAfterClose);
+            cx.count(Tally::AbortOnData);
             let last = seg.ack;
             self.die(cx, None);
             self.urgently = Some(Urgently::Reset(last, None));

@@ -6,7 +6,7 @@ use crate::tcp::knobs::{GiveUp, KeepAlive};
 use crate::tcp::rcv::Reader;
 use crate::tcp::snd::Syn;
 use crate::tcp::timers::Timer;
-use crate::tcp::{Context, TcpEvent};
+use crate::tcp::{Context, Tally, TcpEvent};
 use crate::time::Span;
 
 impl Connection {
@@ -26,6 +26,10 @@ impl Connection {
                         self.note_fired(cx, timer, span, 1u32, None);
                         self.pace.missed(self.rto.current(cx.knobs));
                         self.ack = Ack::Now;
+                        // After no time it only waited for what else the instant brings.
+                        if span > Span::ZERO {
+                            cx.count(Tally::DelayedAcks);
+                        }
                     }
                 }
                 Timer::KeepAlive => self.on_keepalive_timeout(cx, span),
@@ -38,6 +42,10 @@ impl Connection {
     fn on_retransmit_timeout(&mut self, cx: &mut Context<'_>, last: Span) {
         if self.snd.nxt == self.snd.una {
             return;
+        }
+        // The kernel takes a timeout at a closed window for a probe's.
+        if self.snd.wnd > 0 || self.snd.syn == Syn::Unacked || self.is_orphan() {
+            cx.count(Tally::Timeouts);
         }
         if !self.holds_out(cx, self.rto.tries) && self.has_tried_enough(cx) {
             self.note_fired(cx, Timer::Retransmit, last, self.rto.tries.saturating_add(1), None);
@@ -123,6 +131,7 @@ impl Connection {
             // The user's limit, which has taken the place of every other, has ended it.
             cx.timer(TimerKind::User, TimerChange::Fired { after, count: 1, next: None });
         }
+        cx.count(Tally::AbortOnTimeout);
         let error = self.soft_error.unwrap_or(Errno::ETIMEDOUT);
         self.die(cx, Some(error));
     }

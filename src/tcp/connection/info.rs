@@ -1,0 +1,56 @@
+//! `TCP_INFO`.
+
+use super::{Connection, Persist};
+use crate::endpoint::{CaState, State, TcpInfo};
+use crate::tcp::Knobs;
+use crate::tcp::newreno::Phase;
+use crate::tcp::snd::Syn;
+use crate::time::HostTime;
+
+impl Connection {
+    /// What `getsockopt(TCP_INFO)` tells, as far as it is known here: the path and what was sent again are the host's.
+    pub fn info(&self, now: HostTime, knobs: &Knobs) -> TcpInfo {
+        let (snd, rcv) = (&self.snd, &self.rcv);
+        let probes = match self.persist {
+            Persist::Probe { unanswered, .. } => unanswered,
+            _ => self.keep.probes,
+        };
+        let synchronized = !matches!(self.state, State::Closed | State::SynSent);
+        TcpInfo {
+            state: self.state,
+            ca_state: self.ca_state(),
+            retransmits: self.rto.tries,
+            probes,
+            backoff: self.rto.backoff,
+            timestamps: self.ts.is_some(),
+            snd_wscale: snd.shift,
+            rcv_wscale: rcv.shift,
+            rto: self.rto.current(knobs),
+            rtt: self.rto.srtt(),
+            rttvar: self.rto.rttvar(),
+            snd_mss: u32::from(snd.mss),
+            rcv_mss: rcv.mss,
+            advmss: u32::from(self.setup.mss),
+            snd_cwnd: self.recovery.cwnd,
+            snd_ssthresh: Some(self.recovery.ssthresh).filter(|&bytes| bytes < u32::MAX),
+            unacked: snd.flight(),
+            notsent_bytes: u32::try_from(snd.data_end().diff(snd.nxt.max(snd.iss + 1))).unwrap_or(0),
+            snd_wnd: snd.wnd,
+            rcv_wnd: if synchronized { rcv.wnd() } else { 0 },
+            last_data_sent: (snd.nxt != snd.iss).then(|| now.since(self.last_sent)),
+            last_ack_recv: synchronized.then(|| now.since(self.keep.heard)),
+            ..TcpInfo::CLOSED
+        }
+    }
+
+    fn ca_state(&self) -> CaState {
+        match self.recovery.phase {
+            // Before the handshake is over, what is sent again is the SYN, and nothing else can be lost.
+            Phase::Loss { .. } if self.snd.syn == Syn::Unacked => CaState::Open,
+            Phase::Loss { .. } => CaState::Loss,
+            Phase::Fast { .. } => CaState::Recovery,
+            Phase::Open { dups: 0, .. } => CaState::Open,
+            Phase::Open { .. } => CaState::Disorder,
+        }
+    }
+}

@@ -1,0 +1,60 @@
+/// What the machines count that no event tells; the host shows it under the names that `nstat` has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Tally {
+    /// `TcpInErrs`: a SYN on an established connection is one to the kernel.
+    InErrs,
+    /// `TcpExtDelayedACKs`: acknowledgments that the timer sent.
+    DelayedAcks,
+    /// `TcpExtTCPRenoRecovery`: fast recoveries.
+    RenoRecovery,
+    /// `TcpExtTCPFastRetrans`: segments sent again in fast recovery.
+    FastRetrans,
+    /// `TcpExtTCPSlowStartRetrans`: segments sent again after a timeout, behind the first.
+    SlowStartRetrans,
+    /// `TcpExtTCPTimeouts`: retransmission timeouts.
+    Timeouts,
+    /// `TcpExtTCPLossProbes`: tail loss probes sent (RFC 8985 7).
+    LossProbe,
+    /// `TcpExtTCPAbortOnData`: connections reset since data came after CLOSE.
+    AbortOnData,
+    /// `TcpExtTCPAbortOnTimeout`: connections given up.
+    AbortOnTimeout,
+    /// `TcpExtTCPChallengeACK`: challenge ACKs sent (RFC 5961).
+    ChallengeAck,
+    /// `TcpExtTCPKeepAlive`: keepalive probes sent.
+    KeepAlive,
+    /// `TcpExtTCPWinProbe`: window probes sent.
+    WinProbe,
+}
+
+impl Tally {
+    /// Everything that is counted.
+    pub const ALL: [Tally; 12] = [
+        Tally::InErrs,
+        Tally::DelayedAcks,
+        Tally::RenoRecovery,
+        Tally::FastRetrans,
+        Tally::SlowStartRetrans,
+        Tally::Timeouts,
+        Tally::LossProbe,
+        Tally::AbortOnData,
+        Tally::AbortOnTimeout,
+        Tally::ChallengeAck,
+        Tally::KeepAlive,
+        Tally::WinProbe,
+    ];
+}
+
+/// The tallies of one host.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Tallies([u64; Tally::ALL.len()]);
+
+impl Tallies {
+    pub(super) fn add(&mut self, tally: Tally) {
+        self.0[tally as usize] += 1;
+    }
+
+    pub(super) fn get(&self, tally: Tally) -> u64 {
+        self.0[tally as usize]
+    }
+}
