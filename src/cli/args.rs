@@ -20,6 +20,8 @@ pub(super) enum Command {
     Netstat(NetstatArgs),
     /// Play recordings of a real kernel on our own hosts and compare
     Golden(GoldenArgs),
+    /// Show the table of a profile: its sysctls, what it does beyond them, and where that is written
+    Profile(ProfileArgs),
     /// Show what a profile does with every kind of segment in every state of TCP
     Matrix(MatrixArgs),
     /// Draw the states of TCP and the ways between them
@@ -204,6 +206,22 @@ pub(super) struct GoldenArgs {
     /// Show every difference, and both sides of each case line by line
     #[arg(short, long)]
     pub(super) verbose: bool,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  wirefate profile linux                  every sysctl and behaviour, with its source
+  wirefate profile linux --diff rfc9293   only what is not the same
+
+A value with a question mark is from memory and verified by nobody; `-` stands for what a profile has not.")]
+pub(super) struct ProfileArgs {
+    /// Which profile
+    #[arg(value_name = "NAME")]
+    pub(super) name: String,
+    /// Show only where this other profile differs
+    #[arg(long, value_name = "OTHER")]
+    pub(super) diff: Option<String>,
 }
 
 #[derive(Debug, clap::Args)]

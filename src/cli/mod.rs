@@ -8,6 +8,7 @@ mod golden;
 mod list;
 mod matrix;
 mod netstat;
+mod profile;
 mod progress;
 mod run;
 mod snapshot;
@@ -77,6 +78,7 @@ pub fn main() -> ExitCode {
         Command::Test(args) => test::test(&args),
         Command::Netstat(args) => netstat::netstat(&args),
         Command::Golden(args) => golden::golden(&args),
+        Command::Profile(args) => profile::profile(&args),
         Command::Matrix(args) => matrix::matrix(&args),
         Command::States(args) => states::states(&args),
         Command::List(args) => list::list(&args),

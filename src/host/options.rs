@@ -95,7 +95,7 @@ impl Options {
             SockOpt::KeepAlive(on) => self.keepalive = on,
             SockOpt::Linger(linger) => self.linger = linger,
             SockOpt::SendBuffer(n) => {
-                self.send_buffer = settings.buffers.size(n, settings.send_buffer, settings.buffer_most[1])
+                self.send_buffer = settings.buffers.size(n, settings.send_buffer, settings.buffer_most[1]);
             }
             SockOpt::ReceiveBuffer(n) => {
                 self.receive_buffer = settings.buffers.size(n, settings.receive_buffer, settings.buffer_most[0]);

@@ -153,7 +153,7 @@ impl Sysctl {
 
 impl Unit {
     /// Behind a range: ` seconds`.
-    const fn suffix(self) -> &'static str {
+    pub(crate) const fn suffix(self) -> &'static str {
         match self {
             Unit::Number | Unit::Switch | Unit::Port => "",
             Unit::Bytes => " bytes",

@@ -88,6 +88,18 @@ impl Profile {
     }
 }
 
+impl fmt::Display for Confidence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Confidence::Specified => "specified",
+            Confidence::Recorded => "recorded",
+            Confidence::Documented => "documented",
+            Confidence::Unverified => "unverified",
+            Confidence::Chosen => "chosen",
+        })
+    }
+}
+
 impl fmt::Display for Profile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.name())
