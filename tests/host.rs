@@ -4,6 +4,8 @@
 
 #[path = "host/accept.rs"]
 mod accept;
+#[path = "host/backlog.rs"]
+mod backlog;
 #[path = "host/bind.rs"]
 mod bind;
 #[path = "host/close.rs"]

@@ -11,6 +11,7 @@ mod tcp {
     mod pair;
     mod recovery;
     mod script;
+    mod syn_received;
     mod table;
     mod timers;
     mod urgent;

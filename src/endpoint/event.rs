@@ -200,6 +200,8 @@ pub enum DropReason {
     SynQueueFull,
     /// Accept queue full.
     AcceptQueueFull,
+    /// A third segment without data, where the listener waits for data (`TCP_DEFER_ACCEPT`).
+    Deferred,
     /// Receive buffer full.
     BufferFull,
     /// A SYN cookie that is not ours or too old.
@@ -220,7 +222,7 @@ pub enum DropReason {
 
 impl DropReason {
     /// Every reason.
-    pub const ALL: [DropReason; 25] = [
+    pub const ALL: [DropReason; 26] = [
         DropReason::Checksum,
         DropReason::NotMine,
         DropReason::HostDown,
@@ -238,6 +240,7 @@ impl DropReason {
         DropReason::DataAfterClose,
         DropReason::SynQueueFull,
         DropReason::AcceptQueueFull,
+        DropReason::Deferred,
         DropReason::BufferFull,
         DropReason::CookieInvalid,
         DropReason::Quiet,
@@ -268,6 +271,7 @@ impl DropReason {
             DropReason::DataAfterClose => "data after close",
             DropReason::SynQueueFull => "syn queue full",
             DropReason::AcceptQueueFull => "accept queue full",
+            DropReason::Deferred => "deferred",
             DropReason::BufferFull => "buffer full",
             DropReason::CookieInvalid => "bad cookie",
             DropReason::Quiet => "quiet time",

@@ -1,4 +1,6 @@
+use super::cookies::CookieUse;
 use super::isn::IsnPolicy;
+use super::listener::QueueRule;
 use super::profile::Profile;
 use super::sysctl::{self, SysctlError};
 use crate::endpoint::Tuple;
@@ -139,6 +141,10 @@ pub(super) struct Settings {
     pub(super) syn_backlog: u32,
     pub(super) time_waits: u32,
     pub(super) abort_on_overflow: bool,
+    pub(super) queues: QueueRule,
+    pub(super) cookies: CookieUse,
+    /// Whether there is `TCP_DEFER_ACCEPT`.
+    pub(super) defer_accept: bool,
     pub(super) ttl: u8,
     /// First and last ephemeral port.
     pub(super) ports: (u16, u16),

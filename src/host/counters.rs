@@ -44,6 +44,9 @@ counters! {
     UdpOutDatagrams = "Udp.OutDatagrams";
     UdpRcvbufErrors = "Udp.RcvbufErrors";
     UdpInCsumErrors = "Udp.InCsumErrors";
+    SyncookiesSent = "TcpExt.SyncookiesSent";
+    SyncookiesRecv = "TcpExt.SyncookiesRecv";
+    SyncookiesFailed = "TcpExt.SyncookiesFailed";
     EmbryonicRsts = "TcpExt.EmbryonicRsts";
     OutOfWindowIcmps = "TcpExt.OutOfWindowIcmps";
     TimeWaits = "TcpExt.TW";
@@ -62,6 +65,8 @@ counters! {
     AbortOnData = "TcpExt.TCPAbortOnData";
     AbortOnClose = "TcpExt.TCPAbortOnClose";
     AbortOnTimeout = "TcpExt.TCPAbortOnTimeout";
+    DeferAcceptDrop = "TcpExt.TCPDeferAcceptDrop";
+    ReqQFullDoCookies = "TcpExt.TCPReqQFullDoCookies";
     ReqQFullDrop = "TcpExt.TCPReqQFullDrop";
     TimeWaitOverflow = "TcpExt.TCPTimeWaitOverflow";
     OfoQueue = "TcpExt.TCPOFOQueue";
@@ -69,6 +74,7 @@ counters! {
     SynChallenge = "TcpExt.TCPSYNChallenge";
     OrigDataSent = "TcpExt.TCPOrigDataSent";
     SynRetrans = "TcpExt.TCPSynRetrans";
+    AckSkippedSynRecv = "TcpExt.TCPACKSkippedSynRecv";
     AckSkippedTimeWait = "TcpExt.TCPACKSkippedTimeWait";
     AckSkippedFinWait2 = "TcpExt.TCPACKSkippedFinWait2";
     AckSkippedSeq = "TcpExt.TCPACKSkippedSeq";
@@ -185,9 +191,11 @@ impl Counters {
             (Arrival::OutOfOrder, Machine::Conn) => Counter::OfoQueue,
             (Arrival::Dropped(DropReason::Paws), Machine::Left(_)) => Counter::PawsTimeWait,
             (Arrival::Dropped(DropReason::Paws), _) => Counter::PawsEstab,
+            (Arrival::Dropped(DropReason::Deferred), _) => Counter::DeferAcceptDrop,
             (Arrival::Dropped(DropReason::SynChallenged), Machine::Conn) => Counter::SynChallenge,
             (Arrival::Dropped(DropReason::BufferFull), Machine::Conn) => Counter::ZeroWindowDrop,
             (Arrival::Dropped(DropReason::OutOfWindowUnanswered), machine) => match machine {
+                Machine::Half => Counter::AckSkippedSynRecv,
                 Machine::Left(State::TimeWait) => Counter::AckSkippedTimeWait,
                 Machine::Left(_) => Counter::AckSkippedFinWait2,
                 _ => Counter::AckSkippedSeq,

@@ -1,5 +1,6 @@
 use super::Host;
 use super::demux::{Demux, Place};
+use super::known::KnownPeers;
 use super::sockets::{Role, SocketTable};
 use super::timers::Alarm;
 use crate::endpoint::{Cx, Event, HostFault, SocketId, TimerChange, TimerKind};
@@ -56,6 +57,7 @@ impl Host {
         self.addrs.forget_peers();
         self.timers.clear();
         self.limits.forget();
+        self.known = KnownPeers::default();
     }
 
     /// Power is back. RFC 9293 3.4.3: "a TCP implementation must keep quiet for an MSL before assigning any sequence
@@ -64,6 +66,7 @@ impl Host {
         self.forget_everything();
         self.counters.forget_current();
         self.isn.renew();
+        self.cookies.renew();
         self.power = Power::Up;
         if quiet > Span::ZERO {
             let until = cx.now() + quiet;

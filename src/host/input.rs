@@ -81,7 +81,10 @@ impl Host {
             Some(Place::Conn(index)) => {
                 self.touch(cx, index, |tcp, context| tcp.on_segment(context, segment));
             }
-            Some(Place::Half(index)) => self.half_segment(cx, index, tuple, segment),
+            Some(Place::Half(index)) if self.forget_abandoned(cx, index) => {
+                self.stray_segment(cx, (key, tuple), segment, None);
+            }
+            Some(Place::Half(index)) => self.half_segment(cx, index, (key, tuple), segment),
             Some(Place::Closing(index)) => self.leftover_segment(cx, index, (key, tuple), segment),
             Some(Place::Quiet) | None => self.stray_segment(cx, (key, tuple), segment, None),
         }

@@ -1,14 +1,28 @@
 use super::Host;
+use super::cookies::{self, CookieUse};
 use super::counters::{Counter, Machine};
 use super::demux::{Key, Place, Slot};
 use super::ports::{Hold, Scope};
 use super::sockets::{Phase, Role, Socket, Stream};
 use super::stream::{Linger, NewConn, Output, Owner};
 use crate::endpoint::{Arrival, Cx, DropReason, Errno, Event, SocketId, State, Tuple};
-use crate::tcp::{self, Context, HalfOpen, HalfOpenStep, Handshake, Ports, TcpEvent};
+use crate::tcp::{self, Context, Demands, GiveUp, HalfOpen, HalfOpenStep, Handshake, Kept, Ports, TcpEvent};
+use crate::time::{HostTime, secs};
 use crate::wire::{Flags, Segment, Seq};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+
+/// How long the queues of a listener are, and what else decides about a SYN.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum QueueRule {
+    /// As many as `listen` says, and one at least; half-open connections also no more than the host's limit.
+    #[default]
+    Plain,
+    /// One more of either kind than `listen` says (`sk_acceptq_is_full()`, `inet_csk_reqsk_queue_is_full()`). The
+    /// host's limit counts without cookies only, and its last quarter is for peers that are known. SYN-ACKs are given up
+    /// the sooner the fuller the queue is. A SYN with FIN is none.
+    Linux,
+}
 
 /// The two queues of a listener: SYNs that are answered, and connections that wait for `accept`.
 #[derive(Debug)]
@@ -16,11 +30,18 @@ pub(super) struct Listener {
     pub(super) local: SocketAddr,
     pub(super) syn: u32,
     pub(super) syn_max: u32,
+    /// Half-open connections whose timer has never fired.
+    young: u32,
+    /// When a SYN was last answered by a cookie, to the second.
+    overflowed: Option<HostTime>,
     waiting: VecDeque<u32>,
     pub(super) accept_max: u32,
     /// Teaching: half-open connections take places in the accept queue.
     one_queue: bool,
 }
+
+/// The listener of a half-open connection whose listener was closed.
+const NOBODY: SocketId = SocketId(u32::MAX);
 
 /// A half-open connection.
 #[derive(Clone, Debug)]
@@ -68,9 +89,13 @@ impl Listener {
 impl Host {
     /// Makes a socket listen, or changes the length of its queues.
     pub(super) fn start_listening(&mut self, id: SocketId, backlog: u32) -> Result<(), Errno> {
-        let accept_max = backlog.min(self.settings.somaxconn).max(1);
+        let backlog = backlog.min(self.settings.somaxconn);
         let one_queue = !self.settings.syn_queue;
-        let syn_max = if one_queue { accept_max } else { accept_max.min(self.settings.syn_backlog) };
+        let (accept_max, syn_max) = match self.settings.queues {
+            QueueRule::Plain if one_queue => (backlog.max(1), backlog.max(1)),
+            QueueRule::Plain => (backlog.max(1), backlog.max(1).min(self.settings.syn_backlog)),
+            QueueRule::Linux => (backlog + 1, backlog + 1),
+        };
         if let Some(listener) = self.sockets.listener(id) {
             (listener.accept_max, listener.syn_max) = (accept_max, syn_max);
             return Ok(());
@@ -85,7 +110,16 @@ impl Host {
         self.tcp_ports.hold(bound.addr.port(), bound.scope, bound.hold, bound.reuse);
         self.listeners.insert((bound.scope, bound.addr.port()), id);
         let local = bound.addr;
-        let listener = Listener { local, syn: 0, syn_max, waiting: VecDeque::new(), accept_max, one_queue };
+        let listener = Listener {
+            local,
+            syn: 0,
+            syn_max,
+            young: 0,
+            overflowed: None,
+            waiting: VecDeque::new(),
+            accept_max,
+            one_queue,
+        };
         socket.role = Role::Listener(Box::new(listener));
         self.set_told(id);
         Ok(())
@@ -114,27 +148,123 @@ impl Host {
         }
         // Second: "any acknowledgment is bad if it arrives on a connection still in the LISTEN state".
         if segment.has(Flags::ACK) {
+            if !segment.has(Flags::SYN) && self.cookie_segment(cx, id, (key, tuple), segment) {
+                return;
+            }
             drop_segment(cx, DropReason::NoMeaning);
             return self.refuse(cx, tuple, segment);
         }
-        if !segment.has(Flags::SYN) {
+        if !segment.has(Flags::SYN) || segment.has(Flags::FIN) && self.settings.queues == QueueRule::Linux {
             return drop_segment(cx, DropReason::NoMeaning);
         }
-        let Some(listener) = self.sockets.listener(id) else { return };
-        let full = if listener.accept_is_full() {
-            self.counters.add(Counter::ListenOverflows);
-            Some(DropReason::AcceptQueueFull)
-        } else if listener.syn >= listener.syn_max {
-            self.counters.add(Counter::ReqQFullDrop);
-            Some(DropReason::SynQueueFull)
-        } else {
-            None
-        };
-        if let Some(reason) = full {
-            self.counters.add(Counter::ListenDrops);
-            return drop_segment(cx, reason);
+        match self.admit(cx.now(), id, tuple, beyond.is_some()) {
+            Ok(Admission::Remembered) => self.passive_open(cx, id, (key, tuple), segment, beyond),
+            Ok(Admission::Cookie) => self.answer_by_cookie(cx, id, (key, tuple), segment),
+            Err(reason) => {
+                self.counters.add(Counter::ListenDrops);
+                drop_segment(cx, reason);
+            }
         }
-        self.passive_open(cx, id, (key, tuple), segment, beyond);
+    }
+
+    /// Whether a listener takes a SYN; `reopens`: it ends a TIME-WAIT (`tcp_conn_request()` in tcp_input.c).
+    fn admit(&mut self, now: HostTime, id: SocketId, tuple: Tuple, reopens: bool) -> Result<Admission, DropReason> {
+        let (rule, uses) = (self.settings.queues, self.settings.cookies);
+        let Some(listener) = self.sockets.listener(id) else { return Err(DropReason::NoSocket) };
+        let (halves, syn_full, accept_full) =
+            (listener.syn, listener.syn >= listener.syn_max, listener.accept_is_full());
+        // "TW buckets are converted to open requests without limitations, they conserve resources and peer is
+        // evidently real one."
+        let crowded = rule == QueueRule::Linux && !reopens && (syn_full || uses == CookieUse::Always);
+        let cookie = crowded && uses != CookieUse::Never;
+        if cookie {
+            self.counters.add(Counter::ReqQFullDoCookies);
+        } else if crowded {
+            self.counters.add(Counter::ReqQFullDrop);
+            return Err(DropReason::SynQueueFull);
+        }
+        if accept_full {
+            self.counters.add(Counter::ListenOverflows);
+            return Err(DropReason::AcceptQueueFull);
+        }
+        match rule {
+            QueueRule::Linux if cookie => return Ok(Admission::Cookie),
+            QueueRule::Linux => {
+                // "Without syncookies last quarter of backlog is filled with destinations, proven to be alive."
+                let most = self.settings.syn_backlog;
+                let last_quarter = i64::from(most) - i64::from(halves) < i64::from(most >> 2);
+                let open = reopens || uses != CookieUse::Never || self.known.proven(tuple.remote.ip(), now);
+                if last_quarter && !open {
+                    return Err(DropReason::SynQueueFull);
+                }
+            }
+            QueueRule::Plain if syn_full => {
+                self.counters.add(Counter::ReqQFullDrop);
+                return Err(DropReason::SynQueueFull);
+            }
+            QueueRule::Plain => {}
+        }
+        Ok(Admission::Remembered)
+    }
+
+    /// A SYN is answered and forgotten.
+    fn answer_by_cookie(&mut self, cx: &mut Cx<'_>, id: SocketId, (key, tuple): (Key, Tuple), syn: &Segment) {
+        let (Ok(socket), Some(path)) = (self.sockets.get(id), self.addrs.path(tuple.remote.ip())) else { return };
+        let (setup, now) = (self.setup(&socket.options, tuple, path), cx.now());
+        let mss = syn.options.mss().filter(|mss| *mss > 0).unwrap_or(setup.default_mss);
+        let cookie = self.cookies.bake(tuple, syn.seq, mss, now);
+        let (limits, events) = (&mut self.limits, &mut self.events);
+        let context = Context { now, knobs: &self.settings.knobs, limits, events, detail: cx.detail() };
+        let ports = Ports { local: key.local_port, remote: key.remote_port };
+        let syn_ack = tcp::cookie_syn_ack(&context, ports, syn, cookie, &setup);
+        self.counters.add(Counter::SyncookiesSent);
+        if let Some(listener) = self.sockets.listener(id) {
+            let last = listener.overflowed.filter(|last| now.since(*last) <= secs(1));
+            listener.overflowed = last.or(Some(now));
+        }
+        self.send_bare(cx, tuple, syn_ack);
+    }
+
+    /// A segment with ACK that may bring a cookie back; whether it was taken (`cookie_v4_check()`).
+    fn cookie_segment(&mut self, cx: &mut Cx<'_>, id: SocketId, (key, tuple): (Key, Tuple), segment: &Segment) -> bool {
+        let now = cx.now();
+        let Some(listener) = self.sockets.listener(id) else { return false };
+        let full = listener.accept_is_full();
+        let expected = listener.overflowed.is_some_and(|last| now.since(last) <= cookies::VALID);
+        if self.settings.cookies == CookieUse::Never || !expected {
+            return false;
+        }
+        let (Ok(socket), Some(path)) = (self.sockets.get(id), self.addrs.path(tuple.remote.ip())) else { return false };
+        let setup = self.setup(&socket.options, tuple, path);
+        let mss = self.cookies.mss(tuple, segment.seq - 1, segment.ack - 1, now);
+        self.counters.add(if mss.is_some() { Counter::SyncookiesRecv } else { Counter::SyncookiesFailed });
+        let kept = mss.and_then(|mss| Kept::read(segment, mss, &setup, &self.settings.knobs));
+        let Some(kept) = kept else {
+            drop_segment(cx, DropReason::CookieInvalid);
+            self.refuse(cx, tuple, segment);
+            return true;
+        };
+        if full {
+            self.counters.add(Counter::ListenOverflows);
+            self.counters.add(Counter::ListenDrops);
+            drop_segment(cx, DropReason::AcceptQueueFull);
+            return true;
+        }
+        // The same 4-tuple is half open by now, for another SYN; that one stays (`tcp_v4_syn_recv_sock()`).
+        if self.addrs.peer(tuple.remote.ip()).is_some() && self.demux.contains(&key) {
+            drop_segment(cx, DropReason::NoMeaning);
+            return true;
+        }
+        let event = TcpEvent::Transition { from: State::Listen, to: State::SynReceived, lasts: None, error: None };
+        self.counters.note(&event, Machine::Half);
+        cx.note(event.at(tuple));
+        let (limits, events) = (&mut self.limits, &mut self.events);
+        let context = Context { now, knobs: &self.settings.knobs, limits, events, detail: cx.detail() };
+        let ports = Ports { local: key.local_port, remote: key.remote_port };
+        let tcp = HalfOpen::from_cookie(&context, ports, segment, &kept, &setup);
+        let key = Key { remote: self.addrs.use_peer(tuple.remote.ip()), ..key };
+        self.establish(cx, id, tcp, (key, tuple), segment);
+        true
     }
 
     /// LISTEN -> SYN-RECEIVED.
@@ -149,7 +279,9 @@ impl Host {
         let (Ok(socket), Some(path)) = (self.sockets.get(id), self.addrs.path(tuple.remote.ip())) else { return };
         let setup = self.setup(&socket.options, tuple, path);
         let mut iss = self.isn.next(tuple, cx.now());
-        if let Some(beyond) = beyond.filter(|&beyond| iss.le(beyond)) {
+        // `tcp_timewait_state_process()`: always that much beyond what was sent.
+        let fixed = self.settings.queues == QueueRule::Linux;
+        if let Some(beyond) = beyond.filter(|&beyond| fixed || iss.le(beyond)) {
             // RFC 9293 3.6.1, MAY-2: "assigns its initial sequence number for the new connection to be larger than
             // the largest sequence number it used on the previous connection incarnation".
             iss = beyond + 65_537;
@@ -178,6 +310,7 @@ impl Host {
         self.rearm(slot, birth, None, wants);
         if let Some(listener) = self.sockets.listener(id) {
             listener.syn += 1;
+            listener.young += 1;
         }
         self.note_queues(cx, id);
         self.touch_half(cx, index, |_, _| HalfOpenStep::Stay);
@@ -213,33 +346,75 @@ impl Host {
         }
         let (wants, birth) = (half.tcp.poll_timeout(), half.birth);
         match step {
-            HalfOpenStep::Stay => self.rearm(Place::Half(index).slot(), birth, had, wants),
-            HalfOpenStep::Gone => self.drop_half(cx, index),
+            HalfOpenStep::Stay | HalfOpenStep::Refuse | HalfOpenStep::Listener => {
+                self.rearm(Place::Half(index).slot(), birth, had, wants);
+            }
+            HalfOpenStep::Gone | HalfOpenStep::GoneRefused => self.drop_half(cx, index),
             HalfOpenStep::Complete => {}
         }
         Some(step)
     }
 
     pub(super) fn half_timeout(&mut self, cx: &mut Cx<'_>, index: u32) {
+        if self.forget_abandoned(cx, index) {
+            return;
+        }
+        let Some(half) = self.halves.get(index) else { return };
+        let (id, young) = (half.listener, half.tcp.timeouts() == 0);
+        let demands = Demands { retries: self.synack_retries(id), ..self.demands(id) };
         // The alarm that rang is gone: whatever it wants next needs a new one.
-        let step = self.touch_half(cx, index, HalfOpen::on_timeout);
+        let step = self.touch_half(cx, index, |tcp, context| tcp.on_timeout(context, demands));
         if let (Some(HalfOpenStep::Stay), Some(half)) = (step, self.halves.get(index)) {
-            let (wants, birth) = (half.tcp.poll_timeout(), half.birth);
+            let (wants, birth, timeouts) = (half.tcp.poll_timeout(), half.birth, half.tcp.timeouts());
             self.rearm(Place::Half(index).slot(), birth, None, wants);
+            if let Some(listener) = self.sockets.listener(id).filter(|_| young && timeouts > 0) {
+                listener.young -= 1;
+            }
         }
     }
 
+    fn demands(&self, id: SocketId) -> Demands {
+        let defer = self.sockets.get(id).map_or(0, |socket| socket.options.defer_accept);
+        Demands { defer, retries: None }
+    }
+
+    /// How often the SYN-ACKs of a listener are sent again, where that is not the host's rule: the less often, the more
+    /// of the half-open connections have seen a timeout (`reqsk_timer_handler()` in inet_connection_sock.c).
+    fn synack_retries(&mut self, id: SocketId) -> Option<u8> {
+        let own = self.sockets.get(id).ok()?.options.syn_count;
+        let (QueueRule::Linux, GiveUp::Retries(most)) = (self.settings.queues, self.settings.knobs.synack_give_up)
+        else {
+            return own;
+        };
+        let listener = self.sockets.listener(id)?;
+        let mut most = own.unwrap_or(most);
+        if 2 * listener.syn > listener.syn_max.saturating_sub(1).max(8) {
+            let mut young = 2 * listener.young;
+            while most > 2 && listener.syn >= young {
+                most -= 1;
+                young = young.saturating_mul(2);
+            }
+        }
+        Some(most)
+    }
+
     /// A segment for a half-open connection.
-    pub(super) fn half_segment(&mut self, cx: &mut Cx<'_>, index: u32, tuple: Tuple, segment: &Segment) {
-        let step = self.touch_half(cx, index, |tcp, context| tcp.on_segment(context, segment));
-        if step == Some(HalfOpenStep::Gone) {
-            self.counters.add(Counter::AttemptFails);
-            self.counters.add(Counter::EmbryonicRsts);
-        }
-        if step != Some(HalfOpenStep::Complete) {
-            return;
-        }
+    pub(super) fn half_segment(&mut self, cx: &mut Cx<'_>, index: u32, (key, tuple): (Key, Tuple), segment: &Segment) {
         let Some(id) = self.halves.get(index).map(|half| half.listener) else { return };
+        let demands = self.demands(id);
+        match self.touch_half(cx, index, |tcp, context| tcp.on_segment(context, segment, demands)) {
+            Some(HalfOpenStep::Complete) => {}
+            Some(HalfOpenStep::Listener) => return self.listener_segment(cx, id, (key, tuple), segment, None),
+            Some(step @ (HalfOpenStep::Gone | HalfOpenStep::GoneRefused)) => {
+                self.counters.add(Counter::AttemptFails);
+                self.counters.add(Counter::EmbryonicRsts);
+                return if step == HalfOpenStep::GoneRefused {
+                    self.refuse(cx, tuple, segment)
+                };
+            }
+            Some(HalfOpenStep::Refuse) => return self.refuse(cx, tuple, segment),
+            Some(HalfOpenStep::Stay) | None => return,
+        }
         let Some(listener) = self.sockets.listener(id) else { return };
         // Without a queue of its own it has had its place since its SYN.
         if !listener.one_queue && listener.accept_is_full() {
@@ -247,28 +422,33 @@ impl Host {
             self.counters.add(Counter::ListenDrops);
             drop_segment(cx, DropReason::AcceptQueueFull);
             if self.settings.abort_on_overflow {
+                self.counters.add(Counter::EmbryonicRsts);
                 self.refuse(cx, tuple, segment);
                 self.forget_half(cx, index);
+            } else if let Some(half) = self.halves.get_mut(index) {
+                half.tcp.found_no_room();
             }
             return;
         }
-        self.complete(cx, index, id, tuple, segment);
+        let Some(half) = self.take_half(index) else { return };
+        self.establish(cx, id, half.tcp, (key, tuple), segment);
     }
 
     /// SYN-RECEIVED -> ESTABLISHED, into the accept queue.
-    fn complete(&mut self, cx: &mut Cx<'_>, index: u32, id: SocketId, tuple: Tuple, segment: &Segment) {
+    fn establish(
+        &mut self,
+        cx: &mut Cx<'_>,
+        id: SocketId,
+        half: HalfOpen,
+        (key, tuple): (Key, Tuple),
+        segment: &Segment,
+    ) {
         let (Ok(socket), Some(path)) = (self.sockets.get(id), self.addrs.path(tuple.remote.ip())) else { return };
         let (setup, reuse) = (self.setup(&socket.options, tuple, path), socket.options.reuse);
-        let Some(half) = self.halves.remove(index) else { return };
-        self.timers.doubt(Place::Half(index).slot());
-        let key = half.key();
         let (now, detail) = (cx.now(), cx.detail());
         let (limits, events) = (&mut self.limits, &mut self.events);
         let mut context = Context { now, knobs: &self.settings.knobs, limits, events, detail };
-        let tcp = half.tcp.complete(&mut context, segment, &setup);
-        if let Some(listener) = self.sockets.listener(id) {
-            listener.syn -= 1;
-        }
+        let tcp = half.complete(&mut context, segment, &setup);
         let new = NewConn { tuple, key, path, owner: Owner::Queue(id), hold: Hold::Bound, reuse };
         let conn = self.add_conn(cx, tcp, new);
         self.enqueue(cx, id, conn);
@@ -326,11 +506,31 @@ impl Host {
         }
         halves.sort_unstable();
         for (_, index) in halves {
-            self.forget_half(cx, index);
+            match self.settings.queues {
+                QueueRule::Plain => self.forget_half(cx, index),
+                QueueRule::Linux => self.abandon_half(index),
+            }
         }
         for index in listener.waiting {
             self.orphan(cx, index, Linger::Abort);
         }
+    }
+
+    /// A half-open connection has lost its listener, and ends when something next happens to it (`tcp_v4_rcv()`,
+    /// `reqsk_timer_handler()`: the listener's state is looked at then).
+    fn abandon_half(&mut self, index: u32) {
+        if let Some(half) = self.halves.get_mut(index) {
+            half.listener = NOBODY;
+        }
+    }
+
+    /// Forgets a half-open connection that has lost its listener; whether that was so.
+    pub(super) fn forget_abandoned(&mut self, cx: &mut Cx<'_>, index: u32) -> bool {
+        let abandoned = self.halves.get(index).is_some_and(|half| half.listener == NOBODY);
+        if abandoned {
+            self.forget_half(cx, index);
+        }
+        abandoned
     }
 
     /// A half-open connection ends without a word.
@@ -344,13 +544,20 @@ impl Host {
     }
 
     fn drop_half(&mut self, cx: &mut Cx<'_>, index: u32) {
-        let Some(half) = self.halves.remove(index) else { return };
-        self.timers.doubt(Place::Half(index).slot());
+        let Some(half) = self.take_half(index) else { return };
         self.unindex(half.key());
+        self.note_queues(cx, half.listener);
+    }
+
+    /// A half-open connection leaves its queue; the index still knows it.
+    fn take_half(&mut self, index: u32) -> Option<Half> {
+        let half = self.halves.remove(index)?;
+        self.timers.doubt(Place::Half(index).slot());
         if let Some(listener) = self.sockets.listener(half.listener) {
             listener.syn -= 1;
+            listener.young -= u32::from(half.tcp.timeouts() == 0);
         }
-        self.note_queues(cx, half.listener);
+        Some(half)
     }
 
     /// The answer of CLOSED.
@@ -367,6 +574,15 @@ impl Host {
             cx.note(listener.event());
         }
     }
+}
+
+/// What becomes of a SYN that is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Admission {
+    /// It is remembered: a half-open connection.
+    Remembered,
+    /// Only its answer remembers it.
+    Cookie,
 }
 
 /// The segment at hand is not taken.

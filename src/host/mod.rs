@@ -11,6 +11,7 @@
 
 mod addrs;
 mod config;
+mod cookies;
 mod counters;
 mod datagram;
 mod demux;
@@ -18,6 +19,7 @@ mod faults;
 mod icmp;
 mod input;
 mod isn;
+mod known;
 mod listener;
 mod options;
 mod ports;
@@ -43,10 +45,12 @@ use crate::time::{HostTime, Span};
 use crate::wire::Packet;
 use addrs::Addrs;
 use config::Settings;
+use cookies::Cookies;
 use counters::Counters;
 use demux::Demux;
 use faults::Power;
 use isn::Isn;
+use known::KnownPeers;
 use listener::Half;
 use ports::{Ports, Scope};
 use sockets::SocketTable;
@@ -72,6 +76,8 @@ pub struct Host {
     births: u32,
     timers: Timers,
     isn: Isn,
+    cookies: Cookies,
+    known: KnownPeers,
     limits: Limits,
     /// What a machine notes during one touch; empty between touches.
     events: Vec<TcpEvent>,
@@ -109,6 +115,8 @@ impl Host {
             leftovers: Slab::new(),
             births: 0,
             timers: Timers::default(),
+            cookies: Cookies::new(seed, &config.name),
+            known: KnownPeers::default(),
             isn,
             limits: Limits::default(),
             events: Vec::new(),

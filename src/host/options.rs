@@ -2,7 +2,7 @@ use super::Host;
 use super::config::{BufferRule, Settings};
 use super::sockets::{Role, Socket};
 use crate::endpoint::{Cx, Errno, Family, SockOpt, SocketId};
-use crate::tcp::{KeepAlive, Setup, WindowRule};
+use crate::tcp::{KeepAlive, Knobs, Setup, WindowRule};
 use crate::time::Span;
 
 /// The options of one socket; what is unset follows the sysctls.
@@ -22,7 +22,9 @@ pub(super) struct Options {
     cork: bool,
     quick_ack: bool,
     max_seg: Option<u16>,
-    syn_count: Option<u8>,
+    pub(super) syn_count: Option<u8>,
+    /// Timeouts of a SYN-ACK that a third segment without data waits for.
+    pub(super) defer_accept: u8,
     user_timeout: Span,
 }
 
@@ -46,6 +48,7 @@ impl Options {
             quick_ack: false,
             max_seg: None,
             syn_count: None,
+            defer_accept: 0,
             user_timeout: Span::ZERO,
         }
     }
@@ -112,6 +115,9 @@ impl Options {
             SockOpt::KeepInterval(span) if span > Span::ZERO => self.keepalive_times.interval = span,
             SockOpt::KeepCount(n @ 1..=127) => self.keepalive_times.count = n,
             SockOpt::V6Only(on) => self.v6_only = on,
+            SockOpt::DeferAccept(span) if settings.defer_accept => {
+                self.defer_accept = timeouts_within(span, &settings.knobs);
+            }
             SockOpt::Error(_) | SockOpt::Linger2(_) | SockOpt::DeferAccept(_) => return Err(Errno::ENOPROTOOPT),
             SockOpt::MaxSeg(_)
             | SockOpt::SynCount(_)
@@ -122,7 +128,7 @@ impl Options {
         Ok(())
     }
 
-    fn get(&self, option: SockOpt) -> Result<SockOpt, Errno> {
+    fn get(&self, settings: &Settings, option: SockOpt) -> Result<SockOpt, Errno> {
         Ok(match option {
             SockOpt::ReuseAddr(_) => SockOpt::ReuseAddr(self.reuse),
             SockOpt::KeepAlive(_) => SockOpt::KeepAlive(self.keepalive),
@@ -140,6 +146,9 @@ impl Options {
             SockOpt::KeepInterval(_) => SockOpt::KeepInterval(self.keepalive_times.interval),
             SockOpt::KeepCount(_) => SockOpt::KeepCount(self.keepalive_times.count),
             SockOpt::V6Only(_) => SockOpt::V6Only(self.v6_only),
+            SockOpt::DeferAccept(_) if settings.defer_accept => {
+                SockOpt::DeferAccept(span_of_timeouts(self.defer_accept, &settings.knobs))
+            }
             SockOpt::Error(_) | SockOpt::Linger2(_) | SockOpt::DeferAccept(_) => return Err(Errno::ENOPROTOOPT),
         })
     }
@@ -185,7 +194,7 @@ impl Host {
         {
             return Ok(SockOpt::MaxSeg(conn.tcp.send_mss()));
         }
-        socket.options.get(option)
+        socket.options.get(&self.settings, option)
     }
 }
 
@@ -207,4 +216,15 @@ impl BufferRule {
             BufferRule::Doubled { least } => (2 * n.min(most)).max(least),
         }
     }
+}
+
+/// How many timeouts of a SYN-ACK it takes to wait for `span` (`secs_to_retrans()` in tcp.c).
+fn timeouts_within(span: Span, knobs: &Knobs) -> u8 {
+    (0..u8::MAX).find(|&count| span_of_timeouts(count, knobs) >= span).unwrap_or(u8::MAX)
+}
+
+/// How long so many timeouts of a SYN-ACK take (`retrans_to_secs()`).
+fn span_of_timeouts(count: u8, knobs: &Knobs) -> Span {
+    let waits = std::iter::successors(Some(knobs.rto_init), |wait| Some((*wait * 2).min(knobs.rto_max)));
+    waits.take(count.into()).fold(Span::ZERO, |sum, wait| sum + wait)
 }

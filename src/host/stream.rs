@@ -2,6 +2,7 @@ use super::Host;
 use super::addrs::Path;
 use super::counters::{Counter, Counters, Machine};
 use super::demux::{Key, Place, Slot};
+use super::listener::QueueRule;
 use super::options::Options;
 use super::ports::{Destination, Hold, Scope};
 use super::sockets::{Phase, Role};
@@ -224,6 +225,9 @@ impl Host {
     fn retire(&mut self, cx: &mut Cx<'_>, index: u32, closing: Option<Closing>) {
         let Some(conn) = self.conns.get(index) else { return };
         let (key, tuple, hold, reuse) = (conn.key, conn.tuple, conn.hold, conn.reuse);
+        if self.settings.queues == QueueRule::Linux && conn.tcp.srtt().is_some() && conn.tcp.fin_acked() {
+            self.known.prove(tuple.remote.ip(), cx.now());
+        }
         let Some(closing) = closing else { return self.release(key, hold, reuse) };
         // Orphans in FIN-WAIT-2 count too, as they do on Linux.
         if self.leftovers.len() >= self.settings.time_waits as usize {

@@ -1,8 +1,8 @@
 use super::handshake::{Agreed, Offer};
 use super::timestamps::{self, Timestamps};
-use super::{Connection, Context, GiveUp, Ports, Setup, window};
+use super::{Connection, Context, GiveUp, Kept, Ports, Setup, SynReceivedRule, window};
 use crate::endpoint::{DropReason, State, TimerChange, TimerKind};
-use crate::time::{HostTime, Span};
+use crate::time::{HostTime, Span, ms};
 use crate::wire::{Flags, Segment, Seq};
 
 /// SYN-RECEIVED of a passive open: what a listener remembers of a SYN, and nothing more.
@@ -21,15 +21,45 @@ pub struct HalfOpen {
     mss: u16,
     shifts: Option<(u8, u8)>,
     ts: Option<Timestamps>,
-    sack: bool,
+    marks: Marks,
     retries: u8,
+    timeouts: u8,
     due: Due,
     state: State,
     started: HostTime,
     fires: HostTime,
+    /// TSval of the last SYN-ACK.
+    last_val: u32,
+    /// The millisecond of the clock after that in which an empty segment outside the window was last answered; 0:
+    /// never.
+    answered: u32,
 }
 
-const _: () = assert!(size_of::<HalfOpen>() <= 80, "with its index entry a half-open connection takes 96 bytes");
+bitflags::bitflags! {
+    /// What else is known.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    struct Marks: u8 {
+        /// Both ends permit selective acknowledgments.
+        const SACK = 1;
+        /// A third segment has come that was not enough, or found no room.
+        const ACKED = 2;
+        /// It was never stored: its SYN-ACK was a cookie.
+        const COOKIE = 4;
+        /// Both ends know ECN (RFC 3168 6.1.1).
+        const ECN = 8;
+    }
+}
+
+/// What the listener wants of its half-open connections at the moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Demands {
+    /// How many timeouts a third segment without data is not enough for (`TCP_DEFER_ACCEPT`).
+    pub defer: u8,
+    /// The most retransmissions of a SYN-ACK, in place of the knob's.
+    pub retries: Option<u8>,
+}
+
+const _: () = assert!(size_of::<HalfOpen>() <= 64, "with its index entry a half-open connection takes 96 bytes");
 
 /// What `poll_transmit` gives next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,8 +67,6 @@ enum Due {
     Nothing,
     SynAck,
     Ack,
-    /// A reset with this number.
-    Reset(Seq),
 }
 
 /// What became of a [`HalfOpen`].
@@ -48,14 +76,23 @@ pub enum HalfOpenStep {
     Stay,
     /// The third segment has come: [`HalfOpen::complete`] it with this segment, if there is room.
     Complete,
+    /// The segment is not for it: the listener takes it, and it goes on.
+    Listener,
+    /// The segment is answered as CLOSED answers it ([`super::reset_for`]), and it goes on.
+    Refuse,
     /// It is over, without a trace.
     Gone,
+    /// It is over, and the segment is answered as CLOSED answers it.
+    GoneRefused,
 }
 
 impl HalfOpen {
     /// LISTEN -> SYN-RECEIVED on the SYN `syn` (RFC 9293 3.10.7.2, third).
     pub fn new(cx: &mut Context<'_>, ports: Ports, syn: &Segment, iss: Seq, setup: &Setup) -> HalfOpen {
         let agreed = Agreed::from_syn(syn, setup, cx.knobs);
+        let mut marks = Marks::empty();
+        marks.set(Marks::SACK, agreed.sack);
+        marks.set(Marks::ECN, agreed.ecn);
         let wait = cx.knobs.synack_give_up.bound(cx.knobs.rto_init, Span::ZERO);
         cx.timer(TimerKind::SynAck, TimerChange::Set(cx.after(wait)));
         HalfOpen {
@@ -68,12 +105,15 @@ impl HalfOpen {
             mss: agreed.mss,
             shifts: agreed.shifts,
             ts: agreed.ts,
-            sack: agreed.sack,
+            marks,
             retries: 0,
+            timeouts: 0,
             due: Due::SynAck,
             state: State::SynReceived,
             started: cx.now,
             fires: cx.after(wait),
+            last_val: 0,
+            answered: 0,
         }
     }
 
@@ -107,6 +147,11 @@ impl HalfOpen {
         self.due == Due::SynAck
     }
 
+    /// Timeouts so far.
+    pub fn timeouts(&self) -> u8 {
+        self.timeouts
+    }
+
     /// The next segment to send.
     pub fn poll_transmit(&mut self, cx: &mut Context<'_>) -> Option<Segment> {
         let due = std::mem::replace(&mut self.due, Due::Nothing);
@@ -129,12 +174,16 @@ impl HalfOpen {
             }
             Due::SynAck => {
                 let ts = self.ts.map(|ts| (ts.val(cx.now), ts.recent));
+                self.last_val = ts.map_or(0, |(val, _)| val);
                 (seg.seq, seg.flags) = (self.iss, Flags::SYN | Flags::ACK);
-                let offer = Offer { mss: self.our_mss, ts, shift: self.shifts.map(|(ours, _)| ours), sack: self.sack };
+                seg.flags.set(Flags::ECE, self.marks.contains(Marks::ECN));
+                let offer = Offer {
+                    mss: self.our_mss,
+                    ts,
+                    shift: self.shifts.map(|(ours, _)| ours),
+                    sack: self.marks.contains(Marks::SACK),
+                };
                 seg.options = offer.options(cx.knobs.syn_layout);
-            }
-            Due::Reset(seq) => {
-                (seg.seq, seg.ack, seg.flags, seg.window) = (seq, Seq(0), Flags::RST, 0);
             }
         }
         Some(seg)
@@ -145,8 +194,16 @@ impl HalfOpen {
         (self.state == State::SynReceived).then_some(self.fires)
     }
 
-    /// A segment of this connection has come (RFC 9293 3.10.7.4 for SYN-RECEIVED after a passive open).
-    pub fn on_segment(&mut self, cx: &mut Context<'_>, seg: &Segment) -> HalfOpenStep {
+    /// A segment of this connection has come.
+    pub fn on_segment(&mut self, cx: &mut Context<'_>, seg: &Segment, demands: Demands) -> HalfOpenStep {
+        match cx.knobs.syn_received {
+            SynReceivedRule::Rfc9293 => self.take(cx, seg),
+            SynReceivedRule::Linux => self.take_as_linux(cx, seg, demands),
+        }
+    }
+
+    /// RFC 9293 3.10.7.4 for SYN-RECEIVED after a passive open.
+    fn take(&mut self, cx: &mut Context<'_>, seg: &Segment) -> HalfOpenStep {
         // The very SYN again: our SYN-ACK was lost, and a bare ACK would mean nothing to SYN-SENT.
         if seg.flags & (Flags::SYN | Flags::ACK | Flags::RST) == Flags::SYN && seg.seq == self.irs {
             self.due = Due::SynAck;
@@ -175,8 +232,7 @@ impl HalfOpen {
         }
         if seg.ack != self.iss + 1 {
             cx.dropped(DropReason::AckUnsent);
-            self.due = Due::Reset(seg.ack);
-            return HalfOpenStep::Stay;
+            return HalfOpenStep::Refuse;
         }
         HalfOpenStep::Complete
     }
@@ -195,23 +251,40 @@ impl HalfOpen {
         self.connection(cx, setup)
     }
 
+    /// A third segment has come, and there was no room for the connection.
+    pub fn found_no_room(&mut self) {
+        self.marks |= Marks::ACKED;
+    }
+
     /// The timer of the SYN-ACK fired.
-    pub fn on_timeout(&mut self, cx: &mut Context<'_>) -> HalfOpenStep {
+    pub fn on_timeout(&mut self, cx: &mut Context<'_>, demands: Demands) -> HalfOpenStep {
         if cx.now < self.fires || self.state != State::SynReceived {
             return HalfOpenStep::Stay;
         }
         let elapsed = cx.now.since(self.started);
-        if cx.knobs.synack_give_up.reached(self.retries, elapsed, cx.knobs.rto_init, cx.knobs) {
-            cx.timer(TimerKind::SynAck, fired(self.last_wait(cx), self.retries.saturating_add(1), None));
+        let (last, count) = (self.last_wait(cx), self.timeouts.saturating_add(1));
+        if self.is_given_up(cx, elapsed, demands) {
+            cx.timer(TimerKind::SynAck, fired(last, count, None));
             return self.gone(cx);
         }
-        let last = self.last_wait(cx);
-        self.retries = self.retries.saturating_add(1);
+        // After a third segment that was not enough, only the last timeout of the delay asks for another one.
+        let acked = self.marks.contains(Marks::ACKED);
+        if !acked || self.timeouts.saturating_add(1) >= demands.defer {
+            self.retries = self.retries.saturating_add(1);
+            self.due = Due::SynAck;
+        }
+        self.timeouts = count;
         let next = cx.knobs.synack_give_up.bound(self.last_wait(cx), elapsed);
         self.fires = cx.after(next);
-        self.due = Due::SynAck;
-        cx.timer(TimerKind::SynAck, fired(last, self.retries, Some(next)));
+        cx.timer(TimerKind::SynAck, fired(last, count, Some(next)));
         HalfOpenStep::Stay
+    }
+
+    /// `syn_ack_recalc()` in inet_connection_sock.c, where anything is demanded.
+    fn is_given_up(&self, cx: &Context<'_>, elapsed: Span, demands: Demands) -> bool {
+        let most = demands.retries.map_or(cx.knobs.synack_give_up, GiveUp::Retries);
+        let deferred = self.marks.contains(Marks::ACKED) && self.timeouts < demands.defer;
+        !deferred && most.reached(self.timeouts, elapsed, cx.knobs.rto_init, cx.knobs)
     }
 
     /// First: the sequence number. Timestamps too old count as outside.
@@ -229,6 +302,95 @@ impl HalfOpen {
         Some(HalfOpenStep::Stay)
     }
 
+    /// `tcp_check_req()` in tcp_minisocks.c.
+    fn take_as_linux(&mut self, cx: &mut Context<'_>, seg: &Segment, demands: Demands) -> HalfOpenStep {
+        let nxt = self.irs + 1;
+        let paws = self.ts.is_some_and(|ts| ts.recent != 0 && ts.too_old(seg));
+        if seg.seq == self.irs && seg.flags & (Flags::SYN | Flags::ACK | Flags::RST) == Flags::SYN && !paws {
+            self.repeat(cx);
+            return HalfOpenStep::Stay;
+        }
+        // "ACK sequence check": what acknowledges something else is no business of this connection.
+        if seg.has(Flags::ACK) && seg.ack != self.iss + 1 {
+            return HalfOpenStep::Listener;
+        }
+        if let Some(reason) = self.outside(seg, paws) {
+            // What occupies sequence numbers may be a retransmission, and is answered always.
+            let loud = seg.seq_len() > 0 && !seg.has(Flags::SYN);
+            if seg.has(Flags::RST) {
+                cx.dropped(reason);
+            } else if loud || self.may_answer(cx) {
+                self.due = Due::Ack;
+                cx.dropped(reason);
+            } else {
+                cx.dropped(DropReason::OutOfWindowUnanswered);
+            }
+            return HalfOpenStep::Stay;
+        }
+        if seg.has(Flags::RST) {
+            if seg.seq == nxt {
+                return self.gone(cx);
+            }
+            cx.dropped(DropReason::RstNotExact);
+            self.challenge(cx);
+            return HalfOpenStep::Stay;
+        }
+        // A SYN with the first number lies before the window, and only what comes after it counts.
+        if seg.has(Flags::SYN) && seg.seq != self.irs {
+            self.gone(cx);
+            return HalfOpenStep::GoneRefused;
+        }
+        if !seg.has(Flags::ACK) {
+            cx.dropped(DropReason::NoAck);
+            return HalfOpenStep::Stay;
+        }
+        if self.timeouts < demands.defer && seg.end() == nxt {
+            self.marks |= Marks::ACKED;
+            cx.dropped(DropReason::Deferred);
+            return HalfOpenStep::Stay;
+        }
+        HalfOpenStep::Complete
+    }
+
+    /// Whether one more empty segment outside the window is answered; counts it if so (`tcp_oow_rate_limited()`).
+    fn may_answer(&mut self, cx: &Context<'_>) -> bool {
+        let next = timestamps::clock(cx.now).wrapping_add(1);
+        let since = ms(u64::from(next.wrapping_sub(self.answered)));
+        let allowed = self.answered == 0 || since >= cx.knobs.empty_answers;
+        if allowed {
+            self.answered = next;
+        }
+        allowed
+    }
+
+    /// The SYN has come once more: so goes the SYN-ACK, and its timer starts anew.
+    fn repeat(&mut self, cx: &mut Context<'_>) {
+        if !self.may_answer(cx) {
+            return cx.dropped(DropReason::OutOfWindowUnanswered);
+        }
+        self.due = Due::SynAck;
+        self.retries = self.retries.saturating_add(1);
+        let wait = self.last_wait(cx);
+        self.fires = cx.after(wait);
+        cx.timer(TimerKind::SynAck, TimerChange::Set(self.fires));
+    }
+
+    /// Why `seg` is not believed: its timestamp is too old or echoes none of ours, or it lies outside the window.
+    fn outside(&self, seg: &Segment, paws: bool) -> Option<DropReason> {
+        let (nxt, end) = (self.irs + 1, seg.end());
+        let edge = nxt + u32::from(self.rcv_wnd);
+        let first = self.ts.map_or(0, |ts| ts.val(self.started));
+        let echo = seg.options.timestamps().map_or(0, |(_, ecr)| ecr);
+        // Between those of the first and the last SYN-ACK.
+        let echoed = self.ts.is_none() || echo == 0 || echo.wrapping_sub(first) <= self.last_val.wrapping_sub(first);
+        let inside = seg.seq == nxt || (end.gt(nxt) && seg.seq.lt(edge)) || (seg.seq == edge && end == edge);
+        match (paws, echoed, inside) {
+            (true, ..) | (_, false, _) => Some(DropReason::Paws),
+            (.., false) => Some(DropReason::OutOfWindow),
+            _ => None,
+        }
+    }
+
     fn challenge(&mut self, cx: &mut Context<'_>) {
         if cx.allow_challenge() {
             self.due = Due::Ack;
@@ -240,17 +402,25 @@ impl HalfOpen {
         HalfOpenStep::Gone
     }
 
-    /// The wait that `retries` retransmissions have backed off to.
+    /// The wait that the timeouts so far have backed off to.
     fn last_wait(&self, cx: &Context<'_>) -> Span {
-        let factor = 1u64.checked_shl(u32::from(self.retries)).unwrap_or(u64::MAX);
+        let factor = 1u64.checked_shl(u32::from(self.timeouts)).unwrap_or(u64::MAX);
         (cx.knobs.rto_init * factor).min(cx.knobs.rto_max)
     }
 
     fn connection(self, cx: &mut Context<'_>, setup: &Setup) -> Connection {
-        let agreed = Agreed { mss: self.mss, shifts: self.shifts, ts: self.ts, sack: self.sack };
+        let agreed = Agreed {
+            mss: self.mss,
+            shifts: self.shifts,
+            ts: self.ts,
+            sack: self.marks.contains(Marks::SACK),
+            ecn: self.marks.contains(Marks::ECN),
+        };
         let mut connection = Connection::passive(cx, self.ports, (self.iss, self.irs), agreed, setup);
         let windows = (self.snd_wnd, self.rcv_wnd);
-        connection.synchronized_by(cx, windows, self.started, self.retries, self.due == Due::SynAck);
+        // Nothing remembers when a cookie was sent.
+        let started = Some(self.started).filter(|_| self.retries == 0 && !self.marks.contains(Marks::COOKIE));
+        connection.synchronized_by(cx, windows, started, self.retries, self.due == Due::SynAck);
         connection
     }
 }
@@ -261,26 +431,34 @@ fn fired(after: Span, count: u8, next: Option<Span>) -> TimerChange {
 
 impl HalfOpen {
     /// A half-open connection that was never stored: what a SYN cookie in the third segment remembers of its SYN.
-    ///
-    /// `mss` is the peer's as the cookie kept it; `seg` is the third segment.
-    pub fn from_cookie(cx: &Context<'_>, ports: Ports, seg: &Segment, mss: u16, setup: &Setup) -> HalfOpen {
-        let ts = seg.options.timestamps().filter(|_| cx.knobs.timestamps);
+    /// `seg` is that segment.
+    pub fn from_cookie(cx: &Context<'_>, ports: Ports, seg: &Segment, kept: &Kept, setup: &Setup) -> HalfOpen {
+        let ts = seg.options.timestamps();
+        let mut marks = Marks::COOKIE;
+        marks.set(Marks::SACK, kept.sack);
+        marks.set(Marks::ECN, kept.ecn);
+        // Its window is counted in segments of the size that the cookie kept (`cookie_v4_check()`).
+        let offered = Setup { mss: kept.mss, ..setup.clone() };
+        let shifts = kept.peer_shift.map(|theirs| (setup.window_shift, theirs));
         HalfOpen {
             ports,
             iss: seg.ack - 1,
             irs: seg.seq - 1,
             snd_wnd: seg.window,
-            rcv_wnd: window::initial(setup, cx.knobs, ts.is_some()),
+            rcv_wnd: window::initial(&offered, cx.knobs, false),
             our_mss: setup.mss,
-            mss: mss.min(setup.mss).max(1),
-            shifts: None,
-            ts: ts.map(|(recent, ecr)| Timestamps { offset: ecr.wrapping_sub(timestamps::clock(cx.now)), recent }),
-            sack: false,
+            mss: kept.mss.min(setup.mss).max(1),
+            shifts,
+            ts: ts.map(|(recent, _)| Timestamps { offset: setup.ts_offset, recent }),
+            marks,
             retries: 0,
+            timeouts: 0,
             due: Due::Nothing,
             state: State::SynReceived,
             started: cx.now,
             fires: cx.now + GiveUp::After(cx.knobs.rto_max).bound(cx.knobs.rto_init, Span::ZERO),
+            last_val: 0,
+            answered: 0,
         }
     }
 }

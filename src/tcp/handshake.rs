@@ -1,8 +1,8 @@
 //! What two SYNs agree on: MSS, window scale, timestamps.
 
 use super::timestamps::{self, Timestamps};
-use super::{Knobs, Setup, SynLayout};
-use crate::wire::{Options, Segment, TcpOption};
+use super::{EcnRule, Knobs, Setup, SynLayout};
+use crate::wire::{Flags, Options, Segment, TcpOption};
 
 /// The largest shift (RFC 7323 2.3).
 const MAX_SHIFT: u8 = 14;
@@ -18,6 +18,8 @@ pub(super) struct Agreed {
     pub(super) ts: Option<Timestamps>,
     /// Whether both permit selective acknowledgments.
     pub(super) sack: bool,
+    /// Whether both know ECN; only a listener asks, by the flags of a SYN.
+    pub(super) ecn: bool,
 }
 
 impl Agreed {
@@ -31,7 +33,9 @@ impl Agreed {
         let ts = syn.options.timestamps().filter(|_| knobs.timestamps);
         let ts = ts.map(|(recent, _)| Timestamps { offset: setup.ts_offset, recent });
         let sack = knobs.sack && syn.options.iter().any(|option| option == TcpOption::SackPermitted);
-        Agreed { mss, shifts, ts, sack }
+        // RFC 3168 6.1.1: "an ECN-setup SYN packet" has both.
+        let ecn = knobs.ecn != EcnRule::Never && syn.flags.contains(Flags::ECE | Flags::CWR);
+        Agreed { mss, shifts, ts, sack, ecn }
     }
 
     /// Eff.snd.MSS: options in every segment take their part of the MSS (RFC 6691).

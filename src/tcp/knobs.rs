@@ -52,6 +52,12 @@ pub struct Knobs {
     pub empty_answers: Span,
     /// Whether only an exact RST resets (RFC 5961 3); otherwise any in the window does (RFC 793).
     pub rst_exact: bool,
+    /// Whether, once the peer's FIN is acknowledged, a RST with the number of that FIN resets too (`tcp_reset_check()`):
+    /// the peer may have sent it before.
+    pub rst_of_fin: bool,
+    /// Whether an active open takes the text and the FIN of a SYN-ACK (RFC 9293 3.10.7.3, fourth); otherwise they have
+    /// to come again.
+    pub syn_ack_text: bool,
     /// Whether a soft ICMP error ends a connection attempt (RFC 5461; RFC 9293 3.9.2.2 says it must not).
     pub soft_errors_abort_connect: bool,
     /// Smallest path MTU that an ICMP error is believed.
@@ -96,6 +102,10 @@ pub struct Knobs {
     pub window_probe: WindowProbe,
     /// Whether the last segment in flight is sent again before the RTO (RFC 8985 7).
     pub loss_probe: bool,
+    /// What a half-open connection of a listener makes of segments.
+    pub syn_received: SynReceivedRule,
+    /// Whether ECN is agreed on in SYNs.
+    pub ecn: EcnRule,
     /// Teaching: how a passive open is established.
     pub handshake: Handshake,
 }
@@ -172,6 +182,28 @@ pub enum PushRule {
     Last,
     /// The last one of a write, what exceeds half of the greatest window, and each unit of segmentation offload.
     Linux,
+}
+
+/// What a half-open connection of a listener makes of segments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SynReceivedRule {
+    /// RFC 9293 3.10.7.4.
+    Rfc9293,
+    /// `tcp_check_req()`: a SYN in the window is answered by RST and ends it, what acknowledges something else goes to
+    /// the listener, and answers to what lies outside the window are limited.
+    Linux,
+}
+
+/// Whether ECN (RFC 3168) is agreed on in SYNs. Nothing more comes of it: no packet is marked here, so no echo is ever
+/// due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EcnRule {
+    /// Neither asked for nor agreed to.
+    Never,
+    /// Agreed to where a SYN asks for it.
+    Accept,
+    /// Asked for too, in the first SYN of an active open and in no repeated one (RFC 3168 6.1.1.1).
+    Ask,
 }
 
 /// When to stop trying.
@@ -265,6 +297,8 @@ impl Default for Knobs {
             challenge_acks: Some((10, secs(5))),
             empty_answers: ms(500),
             rst_exact: true,
+            rst_of_fin: false,
+            syn_ack_text: true,
             soft_errors_abort_connect: false,
             min_mtu: 68,
             initial_window: None,
@@ -286,6 +320,8 @@ impl Default for Knobs {
             keepalive_resets: false,
             window_probe: WindowProbe::Byte,
             loss_probe: false,
+            syn_received: SynReceivedRule::Rfc9293,
+            ecn: EcnRule::Never,
             handshake: Handshake::ThreeWay,
         }
     }

@@ -21,6 +21,7 @@ mod acks;
 mod closing;
 mod connection;
 mod context;
+mod cookie;
 mod half_open;
 mod handshake;
 mod knobs;
@@ -41,10 +42,11 @@ mod window;
 pub use closing::{Closing, ClosingStep};
 pub use connection::{ConnEvent, Connection};
 pub use context::{Context, Limits, Ports, TcpEvent};
-pub use half_open::{HalfOpen, HalfOpenStep};
+pub use cookie::{Kept, cookie_syn_ack};
+pub use half_open::{Demands, HalfOpen, HalfOpenStep};
 pub use knobs::{
-    AckRule, GiveUp, Handshake, KeepAlive, Knobs, NagleRule, PushRule, RttRule, Setup, SynLayout, TimerRule,
-    WindowProbe, WindowRule,
+    AckRule, EcnRule, GiveUp, Handshake, KeepAlive, Knobs, NagleRule, PushRule, RttRule, Setup, SynLayout,
+    SynReceivedRule, TimerRule, WindowProbe, WindowRule,
 };
 pub use reset::reset_for;
 pub use tally::Tally;

@@ -2,8 +2,8 @@
 
 use wirefate::endpoint::{Errno, State};
 use wirefate::tcp::{
-    Closing, ClosingStep, ConnEvent, Connection, Context, HalfOpen, HalfOpenStep, Handshake, Knobs, Limits, Ports,
-    Setup, TcpEvent, reset_for,
+    Closing, ClosingStep, ConnEvent, Connection, Context, Demands, HalfOpen, HalfOpenStep, Handshake, Knobs, Limits,
+    Ports, Setup, TcpEvent, reset_for,
 };
 use wirefate::time::HostTime;
 use wirefate::wire::{Flags, Rope, Segment, Seq};
@@ -94,10 +94,12 @@ impl End {
         let (next, reset) = self.with(|_, cx| match machine {
             Machine::Closed => (Machine::Closed, true),
             Machine::Listen => listen(cx, ports, iss, &setup, seg),
-            Machine::Half(mut half) => match half.on_segment(cx, seg) {
+            Machine::Half(mut half) => match half.on_segment(cx, seg, Demands::default()) {
                 HalfOpenStep::Stay => (Machine::Half(half), false),
                 HalfOpenStep::Complete => (Machine::Conn(Box::new(half.complete(cx, seg, &setup))), false),
+                HalfOpenStep::Refuse | HalfOpenStep::Listener => (Machine::Half(half), true),
                 HalfOpenStep::Gone => (Machine::Listen, false),
+                HalfOpenStep::GoneRefused => (Machine::Listen, true),
             },
             Machine::Conn(conn) if conn.state() == State::Closed => (Machine::Conn(conn), true),
             Machine::Conn(mut conn) => {
@@ -119,7 +121,7 @@ impl End {
     pub(crate) fn on_timeout(&mut self) {
         let machine = std::mem::replace(&mut self.machine, Machine::Closed);
         self.machine = self.with(|_, cx| match machine {
-            Machine::Half(mut half) => match half.on_timeout(cx) {
+            Machine::Half(mut half) => match half.on_timeout(cx, Demands::default()) {
                 HalfOpenStep::Gone => Machine::Listen,
                 _ => Machine::Half(half),
             },

@@ -4,8 +4,12 @@ use super::Behaviour;
 use super::Confidence::{Recorded, Specified};
 use super::table::{buffer, does, int, off, one, port, small};
 use crate::host::config::BufferRule;
+use crate::host::cookies::CookieUse;
+use crate::host::listener::QueueRule;
 use crate::host::sysctl::{Sysctl, Unit};
-use crate::tcp::{AckRule, GiveUp, NagleRule, PushRule, RttRule, SynLayout, WindowProbe, WindowRule};
+use crate::tcp::{
+    AckRule, EcnRule, GiveUp, NagleRule, PushRule, RttRule, SynLayout, SynReceivedRule, WindowProbe, WindowRule,
+};
 use crate::time::{Span, ms, secs, us};
 
 const RST: (&str, super::Confidence) = ("ip-sysctl.rst", Specified);
@@ -31,7 +35,9 @@ pub(super) const SYSCTLS: &[Sysctl] = &[
         s.knobs.challenge_acks = (n < 0x7fff_ffff).then_some((int(n), secs(1)));
     }),
     one("net.ipv4.tcp_early_retrans", Unit::Number, 3, (0, 4), RST, |s, [n, ..]| s.knobs.loss_probe = n >= 3),
-    off("net.ipv4.tcp_ecn", "explicit congestion notification (RFC 3168)"),
+    one("net.ipv4.tcp_ecn", Unit::Number, 2, (0, 2), RST, |s, [n, ..]| {
+        s.knobs.ecn = [EcnRule::Never, EcnRule::Ask, EcnRule::Accept][usize::from(small(n)).min(2)];
+    }),
     off("net.ipv4.tcp_fastopen", "Fast Open (RFC 7413)"),
     one("net.ipv4.tcp_fin_timeout", Unit::Seconds, 60, (1, 120), RST, |s, [n, ..]| s.knobs.fin_wait2 = Some(secs(n))),
     one("net.ipv4.tcp_invalid_ratelimit", Unit::Milliseconds, 500, (0, 3_600_000), RST, |s, [n, ..]| {
@@ -77,6 +83,9 @@ pub(super) const SYSCTLS: &[Sysctl] = &[
     }),
     one("net.ipv4.tcp_synack_retries", Unit::Number, 5, (0, 255), RST, |s, [n, ..]| {
         s.knobs.synack_give_up = GiveUp::Retries(small(n));
+    }),
+    one("net.ipv4.tcp_syncookies", Unit::Number, 1, (0, 2), RST, |s, [n, ..]| {
+        s.cookies = [CookieUse::Never, CookieUse::Overflow, CookieUse::Always][usize::from(small(n)).min(2)];
     }),
     one("net.ipv4.tcp_timestamps", Unit::Number, 1, (0, 2), RST, |s, [n, ..]| s.knobs.timestamps = n > 0),
     one("net.ipv4.tcp_window_scaling", Unit::Switch, 1, (0, 1), RST, |s, [n, ..]| s.knobs.window_scale = n == 1),
@@ -143,6 +152,32 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
     ),
     does("Nagle", "a partial segment waits for the last partial one only", ("tcp_minshall_check()", Specified), |s| {
         s.knobs.nagle = NagleRule::Partial;
+    }),
+    does(
+        "SYN-ACK with data",
+        "the data and a FIN have to come again",
+        ("tcp_rcv_synsent_state_process()", Recorded),
+        |s| s.knobs.syn_ack_text = false,
+    ),
+    does("RST after FIN", "one with the number of the FIN resets", ("tcp_reset_check()", Recorded), |s| {
+        s.knobs.rst_of_fin = true;
+    }),
+    does(
+        "SYN-RECEIVED",
+        "a SYN in the window is answered by RST and ends it; a wrong ACK by RST, and it stays",
+        ("tcp_check_req()", Recorded),
+        |s| {
+            s.knobs.syn_received = SynReceivedRule::Linux;
+        },
+    ),
+    does(
+        "listen",
+        "a backlog of n holds n + 1 of either queue",
+        ("sk_acceptq_is_full(), inet_csk_reqsk_queue_is_full()", Recorded),
+        |s| s.queues = QueueRule::Linux,
+    ),
+    does("TCP_DEFER_ACCEPT", "rounded up to whole timeouts of the SYN-ACK", ("secs_to_retrans()", Recorded), |s| {
+        s.defer_accept = true;
     }),
     does("initial window", "10 segments", ("TCP_INIT_CWND in tcp.h", Specified), |s| s.knobs.initial_window = Some(10)),
     does("zero-window probes", "after the RTO, doubling", ("tcp_probe0_when()", Recorded), |s| {

@@ -39,24 +39,24 @@ impl Connection {
         connection
     }
 
-    /// The windows of the two SYNs, and what happened to our SYN-ACK: how often it was sent again, and whether it is
-    /// still to be sent for the first time.
+    /// The windows of the two SYNs, and what happened to our SYN-ACK: when it was sent, if only once; how often it was
+    /// sent again, and whether it is still to be sent for the first time.
     pub(in crate::tcp) fn synchronized_by(
         &mut self,
         cx: &mut Context<'_>,
         (snd_wnd, rcv_wnd): (u16, u16),
-        started: HostTime,
+        started: Option<HostTime>,
         retries: u8,
         syn_ack_due: bool,
     ) {
         self.open_window(cx, rcv_wnd);
         self.snd.set_window(u32::from(snd_wnd), self.rcv.irs, self.snd.iss);
         self.recovery.start(self.snd.mss, retries > 0, cx.knobs);
-        self.rto.handshake_done(retries > 0, cx.knobs);
+        self.rto.handshake_done(started.is_none(), cx.knobs);
         if !syn_ack_due {
             self.snd.nxt = self.snd.iss + 1;
             self.snd.max = self.snd.nxt;
-            if retries == 0 {
+            if let Some(started) = started {
                 self.rto.sent(self.snd.nxt, started);
             }
         }

@@ -6,7 +6,7 @@ use crate::tcp::nagle::Offer;
 use crate::tcp::newreno::Phase;
 use crate::tcp::snd::{End, Syn};
 use crate::tcp::timers::Timer;
-use crate::tcp::{Context, Handshake, NagleRule, PushRule, Tally, WindowProbe};
+use crate::tcp::{Context, EcnRule, Handshake, NagleRule, PushRule, Tally, WindowProbe};
 use crate::tcp::{handshake, window};
 use crate::wire::{Flags, Segment, Seq};
 
@@ -123,7 +123,10 @@ impl Connection {
     /// The SYN, new data, or the FIN.
     fn send_new(&mut self, cx: &mut Context<'_>) -> Option<Segment> {
         if self.snd.syn == Syn::Unacked && self.snd.nxt == self.snd.iss {
-            return Some(self.send_next(cx, 0));
+            let mut syn = self.send_next(cx, 0);
+            let asks = cx.knobs.ecn == EcnRule::Ask && self.state == State::SynSent;
+            syn.flags |= if asks { Flags::ECE | Flags::CWR } else { Flags::empty() };
+            return Some(syn);
         }
         // RFC 9293 3.10.2: in SYN-SENT and SYN-RECEIVED data is queued until ESTABLISHED.
         if matches!(self.state, State::SynSent | State::SynReceived) {
@@ -182,13 +185,16 @@ impl Connection {
         if cx.knobs.push != PushRule::Linux || len < mss || self.burst.is_some_and(|end| nxt.lt(end)) {
             return;
         }
-        let pace = self.rto.srtt().map_or(0, |srtt| {
+        // Before a round trip is known there is no pace.
+        let pace = self.rto.srtt().map_or(u32::MAX, |srtt| {
             let rate = u64::from(self.recovery.cwnd) * 2 * 1_000_000_000 / srtt.as_nanos().max(1);
             u32::try_from(rate >> 10).unwrap_or(u32::MAX) / mss
         });
         let queued = u32::try_from(self.snd.data_end().diff(nxt)).unwrap_or(0);
-        let room = self.recovery.cwnd.saturating_sub(self.snd.flight()) / mss * mss;
-        let most = (pace.clamp(2, 44) * mss).min(self.snd.usable(nxt)).min(room).min(queued);
+        // tcp_cwnd_test(): no more than half of the window at once.
+        let cwnd = self.recovery.cwnd;
+        let room = (cwnd / mss / 2).max(1).min(cwnd.saturating_sub(self.snd.flight()) / mss) * mss;
+        let most = pace.clamp(2, 44).saturating_mul(mss).min(self.snd.usable(nxt)).min(room).min(queued);
         self.burst = (most > mss).then_some(nxt + most);
     }
 

@@ -102,7 +102,7 @@ impl Connection {
         self.ack = Ack::Now;
         // "If there are other controls or text in the segment, then continue processing at the sixth step".
         self.process_urgent(seg);
-        if seg.seq_len() > 1 {
+        if seg.seq_len() > 1 && cx.knobs.syn_ack_text {
             let rest = Segment { seq: seg.seq + 1, flags: seg.flags - Flags::SYN, ..seg.clone() };
             if self.process_text(cx, &rest) != Step::Done {
                 self.process_fin(cx);
@@ -132,7 +132,12 @@ impl Connection {
             return Step::NoText;
         }
         if seg.has(Flags::RST) {
-            cx.dropped(DropReason::RstIgnored);
+            let after_fin = matches!(self.state, State::CloseWait | State::LastAck | State::Closing);
+            if cx.knobs.rst_of_fin && after_fin && seg.seq + 1 == self.rcv.nxt {
+                self.reset_by_peer(cx);
+            } else {
+                cx.dropped(DropReason::RstIgnored);
+            }
             return Step::Done;
         }
         // Figure 8: in a simultaneous open the peer's SYN comes once more, with the ACK we wait for.
@@ -174,13 +179,17 @@ impl Connection {
             self.challenge(cx);
             return Step::Done;
         }
+        self.reset_by_peer(cx);
+        Step::Done
+    }
+
+    fn reset_by_peer(&mut self, cx: &mut Context<'_>) {
         let error = match self.state {
             State::SynReceived => Some(Errno::ECONNREFUSED),
             State::Closing | State::LastAck => None,
             _ => Some(Errno::ECONNRESET),
         };
         self.die(cx, error);
-        Step::Done
     }
 
     /// Fourth: SYN in a synchronized state is challenged, wherever it lies (RFC 5961 4.2).
