@@ -409,7 +409,7 @@ impl Host {
                 self.counters.add(Counter::AttemptFails);
                 self.counters.add(Counter::EmbryonicRsts);
                 return if step == HalfOpenStep::GoneRefused {
-                    self.refuse(cx, tuple, segment)
+                    self.refuse(cx, tuple, segment);
                 };
             }
             Some(HalfOpenStep::Refuse) => return self.refuse(cx, tuple, segment),
