@@ -5,9 +5,9 @@ use std::process::Command;
 
 /// Exit code and output; of a refusal the error.
 fn profile(args: &[&str]) -> (Option<i32>, String) {
-    let run = Command::new(env!("CARGO_BIN_EXE_wirefate")).arg("profile").args(args).output().unwrap();
+    let run = Command::new(env!("CARGO_BIN_EXE_wirefate")).arg("profile").args(args).output().expect("it runs");
     let text = if run.stdout.is_empty() { run.stderr } else { run.stdout };
-    (run.status.code(), String::from_utf8(text).unwrap())
+    (run.status.code(), String::from_utf8(text).expect("text"))
 }
 
 #[test]
@@ -28,7 +28,10 @@ fn every_line_has_its_value_and_its_source() {
 fn a_difference_shows_both_and_nothing_else() {
     let (code, text) = profile(&["linux", "--diff", "rfc9293"]);
     assert_eq!(code, Some(0));
-    assert!(text.contains("  net.ipv4.tcp_sack\n    linux    1\n    rfc9293  0 (the profile has no selective"), "{text}");
+    assert!(
+        text.contains("  net.ipv4.tcp_sack\n    linux    1\n    rfc9293  0 (the profile has no selective"),
+        "{text}"
+    );
     assert!(!text.contains("net.ipv4.ip_default_ttl"), "both have 64\n{text}");
     let (_, text) = profile(&["linux", "--diff", "linux"]);
     assert_eq!(text, "linux and linux\n\nsysctls\n\nbehaviours\n");
