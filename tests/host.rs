@@ -16,6 +16,8 @@ mod connect;
 mod datagrams;
 #[path = "host/faults.rs"]
 mod faults;
+#[path = "host/linux.rs"]
+mod linux;
 #[path = "host/ready.rs"]
 mod ready;
 #[path = "host/wire.rs"]

@@ -7,6 +7,7 @@ mod tcp {
     mod end;
     mod flow;
     mod handshakes;
+    mod life;
     mod lossy;
     mod pair;
     mod recovery;

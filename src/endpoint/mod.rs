@@ -102,6 +102,41 @@ pub enum Attach {
         /// Through which interface.
         iface: IfaceId,
     },
+    /// Addresses that begin with the first `prefix_len` bits of `prefix` cannot be reached from here: a route that says
+    /// so. Hosts only; middleboxes drop what they have no route for.
+    NoRoute {
+        /// First address of the range.
+        prefix: IpAddr,
+        /// Number of leading bits that count.
+        prefix_len: u8,
+        /// What is done instead.
+        kind: NoRoute,
+    },
+}
+
+/// What a route does that leads nowhere, as `ip route add` calls it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum NoRoute {
+    /// None of its own: as where a route was taken away. `ENETUNREACH`.
+    Absent,
+    /// `unreachable`: `EHOSTUNREACH`.
+    Unreachable,
+    /// `blackhole`: `EINVAL`.
+    Blackhole,
+    /// `prohibit`: `EACCES`.
+    Prohibit,
+}
+
+impl NoRoute {
+    /// What a call that needs the route answers.
+    pub const fn errno(self) -> Errno {
+        match self {
+            NoRoute::Absent => Errno::ENETUNREACH,
+            NoRoute::Unreachable => Errno::EHOSTUNREACH,
+            NoRoute::Blackhole => Errno::EINVAL,
+            NoRoute::Prohibit => Errno::EACCES,
+        }
+    }
 }
 
 /// What the world can do to an endpoint.

@@ -75,6 +75,8 @@ bitflags::bitflags! {
 pub enum SockOpt {
     /// `SO_REUSEADDR`.
     ReuseAddr(bool),
+    /// `SO_REUSEPORT`: several sockets listen on one port, and each new connection goes to one of them.
+    ReusePort(bool),
     /// `SO_KEEPALIVE`.
     KeepAlive(bool),
     /// `SO_LINGER`: `None` is off.
@@ -118,6 +120,7 @@ impl SockOpt {
     pub const fn name(self) -> &'static str {
         match self {
             SockOpt::ReuseAddr(_) => "SO_REUSEADDR",
+            SockOpt::ReusePort(_) => "SO_REUSEPORT",
             SockOpt::KeepAlive(_) => "SO_KEEPALIVE",
             SockOpt::Linger(_) => "SO_LINGER",
             SockOpt::SendBuffer(_) => "SO_SNDBUF",

@@ -3,8 +3,8 @@ use super::recording::{Call, Outcome, Recording, StateChange};
 use super::socket::{self, Progress, Tried, accepted_text};
 use super::verb::Verb;
 use super::wire::{Aliases, Wire};
+use crate::endpoint::{Attach, HostFault, IfaceId};
 use crate::endpoint::{Errno, Event, SockOpt, SocketId, State, Tuple};
-use crate::endpoint::{HostFault, IfaceId};
 use crate::sim::Sim;
 use crate::time::{SimTime, Span};
 use crate::trace::{NodeId, What};
@@ -165,6 +165,9 @@ impl<'a> Player<'a> {
             Verb::Kill => self.kill(),
             Verb::LinkDown => self.carrier(call.side, false),
             Verb::LinkUp => self.carrier(call.side, true),
+            Verb::NoRoute(kind, prefix, prefix_len) => {
+                self.no_route(call.side, &Attach::NoRoute { prefix, prefix_len, kind })
+            }
             Verb::Socket => self.with_sockets(call.side, socket::open),
             verb => self.on_socket(n, verb),
         };
@@ -319,6 +322,12 @@ impl<'a> Player<'a> {
         let node = self.node(side);
         let fault = if up { HostFault::LinkUp(ETH) } else { HostFault::LinkDown(ETH) };
         self.sim.with_endpoint(node, |endpoint, cx| endpoint.on_fault(cx, fault));
+        Tried::Returned(Ok(Outcome::Number(0)))
+    }
+
+    fn no_route(&mut self, side: Side, attach: &Attach) -> Tried {
+        let node = self.node(side);
+        self.sim.with_endpoint(node, |endpoint, cx| endpoint.on_attach(cx, attach));
         Tried::Returned(Ok(Outcome::Number(0)))
     }
 

@@ -1,7 +1,7 @@
 //! What a recorded call asks for, typed. A form that is not here makes its case unsupported.
 
 use super::recording::{Call, Outcome};
-use crate::endpoint::{MsgFlags, Shutdown, SockOpt};
+use crate::endpoint::{MsgFlags, NoRoute, Shutdown, SockOpt};
 use crate::time::{Span, ms, secs};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -38,6 +38,8 @@ pub(super) enum Verb {
     Kill,
     LinkDown,
     LinkUp,
+    /// A route that leads nowhere.
+    NoRoute(NoRoute, IpAddr, u8),
     /// Says what the wire does: it is seen at the segments.
     Nothing,
 }
@@ -134,6 +136,17 @@ fn command(args: &str) -> Option<Verb> {
         ["ip", "link", "set", _, "down"] => Verb::LinkDown,
         ["ip", "link", "set", _, "up"] => Verb::LinkUp,
         ["ip", "route", "replace", "default", "dev", _] => Verb::Nothing,
+        ["ip", "route", "del", "default"] => Verb::NoRoute(NoRoute::Absent, IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0),
+        ["ip", "route", "add", kind, addr] => Verb::NoRoute(no_route(kind)?, addr.parse().ok()?, 32),
+        _ => return None,
+    })
+}
+
+fn no_route(kind: &str) -> Option<NoRoute> {
+    Some(match kind {
+        "unreachable" => NoRoute::Unreachable,
+        "blackhole" => NoRoute::Blackhole,
+        "prohibit" => NoRoute::Prohibit,
         _ => return None,
     })
 }
@@ -186,6 +199,7 @@ fn option(args: &str) -> Option<Verb> {
     Some(Verb::Set(match name {
         "TCP_REPAIR" => return Some(Verb::Repair(on)),
         "SO_REUSEADDR" => SockOpt::ReuseAddr(on),
+        "SO_REUSEPORT" => SockOpt::ReusePort(on),
         "SO_KEEPALIVE" => SockOpt::KeepAlive(on),
         "SO_SNDBUF" => SockOpt::SendBuffer(number()?),
         "SO_RCVBUF" => SockOpt::ReceiveBuffer(number()?),

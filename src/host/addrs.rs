@@ -1,5 +1,5 @@
 use super::ports::Scope;
-use crate::endpoint::{Attach, IfaceId};
+use crate::endpoint::{Attach, Errno, IfaceId, NoRoute};
 use crate::map::Map;
 use crate::slab::Slab;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -8,15 +8,18 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 const LO: IfaceId = IfaceId(0);
 const LO_MTU: u32 = 65_536;
 
+/// Where a route leads.
+type Way = Result<IfaceId, NoRoute>;
+
 /// A host's own addresses, interfaces and routes, and small numbers for the addresses of others.
 #[derive(Debug)]
 pub(super) struct Addrs {
     own: Vec<Own>,
     ifaces: Vec<Iface>,
     /// Routes to single addresses.
-    hosts: Map<IpAddr, IfaceId>,
+    hosts: Map<IpAddr, Way>,
     /// Routes to more than one, the longest prefix first.
-    prefixes: Vec<(IpAddr, u8, IfaceId)>,
+    prefixes: Vec<(IpAddr, u8, Way)>,
     /// Numbers of IPv6 peers; an IPv4 address is its own number.
     numbers: Map<Ipv6Addr, u32>,
     peers: Slab<Peer>,
@@ -74,17 +77,19 @@ impl Addrs {
                     }
                 }
             }
-            Attach::Route { prefix, prefix_len, iface } => {
-                if *prefix_len == width(*prefix) {
-                    self.hosts.insert(*prefix, *iface);
-                    return;
-                }
-                let is_same = |(addr, len, _): &(IpAddr, u8, IfaceId)| (addr, len) == (prefix, prefix_len);
-                self.prefixes.retain(|route| !is_same(route));
-                let place = self.prefixes.partition_point(|(_, len, _)| len >= prefix_len);
-                self.prefixes.insert(place, (*prefix, *prefix_len, *iface));
-            }
+            Attach::Route { prefix, prefix_len, iface } => self.add_route(*prefix, *prefix_len, Ok(*iface)),
+            Attach::NoRoute { prefix, prefix_len, kind } => self.add_route(*prefix, *prefix_len, Err(*kind)),
         }
+    }
+
+    fn add_route(&mut self, prefix: IpAddr, prefix_len: u8, way: Way) {
+        if prefix_len == width(prefix) {
+            self.hosts.insert(prefix, way);
+            return;
+        }
+        self.prefixes.retain(|&(addr, len, _)| (addr, len) != (prefix, prefix_len));
+        let place = self.prefixes.partition_point(|&(_, len, _)| len >= prefix_len);
+        self.prefixes.insert(place, (prefix, prefix_len, way));
     }
 
     pub(super) fn set_carrier(&mut self, iface: IfaceId, up: bool) {
@@ -130,15 +135,20 @@ impl Addrs {
 
     /// The way to `addr`; packets to an address of the host's own go out on the loopback interface too.
     pub(super) fn path(&self, addr: IpAddr) -> Option<Path> {
-        let iface = if addr.is_loopback() || self.find_own(addr).is_some() {
-            LO
-        } else if let Some(&iface) = self.hosts.get(&addr) {
-            iface
+        self.route(addr).ok()
+    }
+
+    /// The same, or why there is none.
+    pub(super) fn route(&self, addr: IpAddr) -> Result<Path, Errno> {
+        let covering = || self.prefixes.iter().find(|(prefix, len, _)| covers(*prefix, *len, addr));
+        let way = if addr.is_loopback() || self.find_own(addr).is_some() {
+            Some(Ok(LO))
         } else {
-            self.prefixes.iter().find(|(prefix, len, _)| covers(*prefix, *len, addr)).map(|&(_, _, iface)| iface)?
+            self.hosts.get(&addr).copied().or_else(|| covering().map(|&(_, _, way)| way))
         };
-        let mtu = self.ifaces.get(usize::from(iface.0))?.mtu;
-        Some(Path { iface, mtu })
+        let iface = way.ok_or(Errno::ENETUNREACH)?.map_err(NoRoute::errno)?;
+        let mtu = self.ifaces.get(usize::from(iface.0)).ok_or(Errno::ENETUNREACH)?.mtu;
+        Ok(Path { iface, mtu })
     }
 
     /// The address that packets to `remote` come from, where the socket names none.

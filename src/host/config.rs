@@ -1,7 +1,9 @@
 use super::cookies::CookieUse;
 use super::isn::IsnPolicy;
 use super::listener::QueueRule;
+use super::ports::PortRule;
 use super::profile::Profile;
+use super::reconnect::Reuse;
 use super::sysctl::{self, SysctlError};
 use crate::endpoint::Tuple;
 use crate::tcp::{Handshake, Knobs, TimerRule};
@@ -137,6 +139,12 @@ pub(super) struct Settings {
     pub(super) isn: IsnPolicy,
     pub(super) syn_queue: bool,
     pub(super) descriptors: u32,
+    /// Open files of the whole host, where that is limited.
+    pub(super) files: Option<u32>,
+    /// The least port that an application may bind.
+    pub(super) unprivileged: u16,
+    /// Orphans that still have something to do, where that is limited.
+    pub(super) orphans: Option<u32>,
     pub(super) somaxconn: u32,
     pub(super) syn_backlog: u32,
     pub(super) time_waits: u32,
@@ -146,6 +154,12 @@ pub(super) struct Settings {
     /// Whether there is `TCP_DEFER_ACCEPT`.
     pub(super) defer_accept: bool,
     pub(super) ttl: u8,
+    /// Whether the end of the stream hides an error behind it from `recv`.
+    pub(super) end_first: bool,
+    /// How ports are chosen and shared.
+    pub(super) port_rule: PortRule,
+    /// Whether an active open may have a 4-tuple in TIME-WAIT.
+    pub(super) reuse: Reuse,
     /// First and last ephemeral port.
     pub(super) ports: (u16, u16),
     /// What `SO_RCVBUF` and `SO_SNDBUF` do.

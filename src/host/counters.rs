@@ -64,6 +64,7 @@ counters! {
     LossProbes = "TcpExt.TCPLossProbes";
     AbortOnData = "TcpExt.TCPAbortOnData";
     AbortOnClose = "TcpExt.TCPAbortOnClose";
+    AbortOnMemory = "TcpExt.TCPAbortOnMemory";
     AbortOnTimeout = "TcpExt.TCPAbortOnTimeout";
     DeferAcceptDrop = "TcpExt.TCPDeferAcceptDrop";
     ReqQFullDoCookies = "TcpExt.TCPReqQFullDoCookies";

@@ -121,7 +121,7 @@ impl Host {
             return Err(error);
         }
         let source = self.datagram_source(id, to)?;
-        let Some(path) = self.addrs.path(to.ip()) else { return Err(Errno::ENETUNREACH) };
+        let path = self.addrs.route(to.ip())?;
         self.bind_datagram(id)?;
         let src_port = self.sockets.get(id)?.bound.map_or(0, |bound| bound.addr.port());
         let body = Body::Udp(Datagram { src_port, dst_port: to.port(), payload: data.clone() });
@@ -150,7 +150,7 @@ impl Host {
             _ => {}
         }
         let bound = socket.bound.map(|bound| bound.addr.ip()).filter(|addr| !addr.is_unspecified());
-        let path = self.addrs.path(to.ip()).ok_or(Errno::ENETUNREACH)?;
+        let path = self.addrs.route(to.ip())?;
         match bound {
             Some(addr) if addr.is_ipv4() != to.is_ipv4() => Err(Errno::EINVAL),
             Some(addr) => Ok(addr),

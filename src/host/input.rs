@@ -94,7 +94,7 @@ impl Host {
     fn leftover_segment(&mut self, cx: &mut Cx<'_>, index: u32, names: (Key, Tuple), segment: &Segment) {
         let beyond = self.leftovers.get(index).map(|leftover| leftover.tcp.next_iss());
         let (key, tuple) = names;
-        let listener = self.find_listener(key.local, tuple.local.is_ipv6(), key.local_port);
+        let listener = self.find_listener(key.local, tuple);
         let step = self.touch_leftover(cx, index, |tcp, context| match tcp.on_segment(context, segment) {
             // Without a listener there is nothing to open, and TIME-WAIT goes on.
             ClosingStep::Reopen if listener.is_none() => {
@@ -112,7 +112,7 @@ impl Host {
 
     /// A segment of no connection.
     fn stray_segment(&mut self, cx: &mut Cx<'_>, (key, tuple): (Key, Tuple), segment: &Segment, beyond: Option<Seq>) {
-        match self.find_listener(key.local, tuple.local.is_ipv6(), key.local_port) {
+        match self.find_listener(key.local, tuple) {
             Some(id) => self.listener_segment(cx, id, (key, tuple), segment, beyond),
             None => {
                 // RFC 9293 3.10.7.1.

@@ -1,3 +1,4 @@
+use super::config::Settings;
 use crate::endpoint::Tuple;
 use crate::rng::Stream;
 use crate::time::HostTime;
@@ -72,6 +73,17 @@ impl Isn {
             IsnPolicy::Clock => Seq(clock),
             IsnPolicy::Rfc6528 => Seq(clock) + self.hash(tuple, self.secret),
         }
+    }
+
+    /// The same for a 4-tuple whose last incarnation has ended before `beyond`. RFC 9293 3.6.1, MAY-2: "assigns its
+    /// initial sequence number for the new connection to be larger than the largest sequence number it used on the
+    /// previous connection incarnation".
+    pub(super) fn after(&mut self, tuple: Tuple, now: HostTime, beyond: Seq, settings: &Settings) -> Seq {
+        let dictated = self.dictated.get(&tuple).is_some_and(|left| !left.is_empty());
+        let next = self.next(tuple, now);
+        // Linux always goes on from there (`tcp_timewait_state_process()`, `tcp_twsk_unique()`).
+        let goes_on = settings.reuse.bound && !dictated;
+        if goes_on || next.le(beyond) { beyond + 65_537 } else { next }
     }
 
     /// Where the timestamp clock of a connection starts (RFC 7323 5.4); not by the key of its sequence numbers.

@@ -102,13 +102,13 @@ impl Host {
         }
         let socket = self.sockets.get_mut(id)?;
         let Some(bound) = &mut socket.bound else { return Err(Errno::EINVAL) };
-        if self.tcp_ports.listened(bound.addr.port(), bound.scope) {
+        if self.tcp_ports.listened(bound.addr.port(), bound.scope, bound.reuse) {
             return Err(Errno::EADDRINUSE);
         }
         self.tcp_ports.release(bound.addr.port(), bound.scope, bound.hold, bound.reuse);
         bound.hold = Hold::Listening;
         self.tcp_ports.hold(bound.addr.port(), bound.scope, bound.hold, bound.reuse);
-        self.listeners.insert((bound.scope, bound.addr.port()), id);
+        self.listeners.get_or_insert_with((bound.scope, bound.addr.port()), Vec::new).push(id);
         let local = bound.addr;
         let listener = Listener {
             local,
@@ -125,11 +125,20 @@ impl Host {
         Ok(())
     }
 
-    /// The listener for segments to `local`: one bound to the address comes before one bound to all.
-    pub(super) fn find_listener(&self, local: u16, v6: bool, port: u16) -> Option<SocketId> {
+    /// The listener for segments to `tuple.local`, which is the host's address `local`: one bound to the address comes
+    /// before one bound to all. Of those that share a port each 4-tuple has its own.
+    pub(super) fn find_listener(&self, local: u16, tuple: Tuple) -> Option<SocketId> {
+        let v6 = tuple.local.is_ipv6();
         let any = if v6 { Scope::AnyV6 } else { Scope::AnyV4 };
         let scopes = [Scope::One { local, v6 }, any, Scope::Any];
-        scopes.into_iter().find_map(|scope| self.listeners.get(&(scope, port)).copied())
+        let group = scopes.into_iter().find_map(|scope| self.listeners.get(&(scope, tuple.local.port())))?;
+        match group[..] {
+            [id] => Some(id),
+            _ => {
+                let place = (u64::from(self.isn.ts_offset(tuple)) * group.len() as u64) >> 32;
+                group.get(usize::try_from(place).unwrap_or(0)).copied()
+            }
+        }
     }
 
     /// A segment for a listener and for no connection (RFC 9293 3.10.7.2). `beyond` is a number that a new ISS must
@@ -278,14 +287,10 @@ impl Host {
     ) {
         let (Ok(socket), Some(path)) = (self.sockets.get(id), self.addrs.path(tuple.remote.ip())) else { return };
         let setup = self.setup(&socket.options, tuple, path);
-        let mut iss = self.isn.next(tuple, cx.now());
-        // `tcp_timewait_state_process()`: always that much beyond what was sent.
-        let fixed = self.settings.queues == QueueRule::Linux;
-        if let Some(beyond) = beyond.filter(|&beyond| fixed || iss.le(beyond)) {
-            // RFC 9293 3.6.1, MAY-2: "assigns its initial sequence number for the new connection to be larger than
-            // the largest sequence number it used on the previous connection incarnation".
-            iss = beyond + 65_537;
-        }
+        let iss = match beyond {
+            Some(beyond) => self.isn.after(tuple, cx.now(), beyond, &self.settings),
+            None => self.isn.next(tuple, cx.now()),
+        };
         let event = TcpEvent::Transition { from: State::Listen, to: State::SynReceived, lasts: None, error: None };
         self.counters.note(&event, Machine::Half);
         cx.note(event.at(tuple));
@@ -297,7 +302,7 @@ impl Host {
         let key = Key { remote: self.addrs.use_peer(tuple.remote.ip()), ..key };
         if self.settings.knobs.handshake == Handshake::TwoWay {
             let tcp = tcp.establish(&mut context, &setup);
-            let reuse = self.sockets.get(id).is_ok_and(|socket| socket.options.reuse);
+            let reuse = self.sockets.get(id).map(|socket| socket.options.reuse).unwrap_or_default();
             let hold = Hold::Bound;
             let index = self.add_conn(cx, tcp, NewConn { tuple, key, path, owner: Owner::Queue(id), hold, reuse });
             return self.enqueue(cx, id, index);
@@ -465,8 +470,7 @@ impl Host {
 
     /// The next connection of a listener as a socket of its own; a connection that has died meanwhile too, as on Linux.
     pub(super) fn take_waiting(&mut self, cx: &mut Cx<'_>, id: SocketId) -> Result<(SocketId, SocketAddr), Errno> {
-        let most = self.settings.descriptors;
-        let full = self.sockets.is_full(most);
+        let room = self.sockets.check_room(&self.settings);
         let socket = self.sockets.get_mut(id)?;
         let (family, options) = (socket.family, socket.options.clone());
         let listener = match &mut socket.role {
@@ -477,12 +481,10 @@ impl Host {
         if !listener.has_waiting() {
             return Err(Errno::EAGAIN);
         }
-        if full {
-            return Err(Errno::EMFILE);
-        }
+        room?;
         let Some(index) = listener.waiting.pop_front() else { return Err(Errno::EAGAIN) };
         let stream = Stream { conn: index, phase: Phase::Open, shut_read: false };
-        let new = self.sockets.insert(Socket::new(family, options, Role::Stream(stream)), most)?;
+        let new = self.sockets.insert(Socket::new(family, options, Role::Stream(stream)), &self.settings)?;
         let conn = self.conns.get_mut(index).ok_or(Errno::ECONNABORTED)?;
         conn.owner = Owner::Socket(new);
         let remote = conn.tuple.remote;

@@ -24,6 +24,7 @@ mod listener;
 mod options;
 mod ports;
 mod profile;
+mod reconnect;
 mod sockets;
 mod stream;
 mod sysctl;
@@ -64,7 +65,7 @@ pub struct Host {
     power: Power,
     addrs: Addrs,
     sockets: SocketTable,
-    listeners: Map<(Scope, u16), SocketId>,
+    listeners: Map<(Scope, u16), Vec<SocketId>>,
     datagrams: Map<(Scope, u16), Vec<SocketId>>,
     tcp_ports: Ports,
     udp_ports: Ports,
@@ -79,6 +80,8 @@ pub struct Host {
     cookies: Cookies,
     known: KnownPeers,
     limits: Limits,
+    /// Connections that nobody owns and that are not closing ones yet.
+    orphans: u32,
     /// What a machine notes during one touch; empty between touches.
     events: Vec<TcpEvent>,
     counters: Counters,
@@ -107,8 +110,8 @@ impl Host {
             sockets: SocketTable::default(),
             listeners: Map::new(),
             datagrams: Map::new(),
-            tcp_ports: Ports::new(settings.ports, &mut ports),
-            udp_ports: Ports::new(settings.ports, &mut ports),
+            tcp_ports: Ports::new(settings.port_rule, settings.ports, &mut ports),
+            udp_ports: Ports::new(settings.port_rule, settings.ports, &mut ports),
             demux: Demux::new(),
             conns: Slab::new(),
             halves: Slab::new(),
@@ -119,6 +122,7 @@ impl Host {
             known: KnownPeers::default(),
             isn,
             limits: Limits::default(),
+            orphans: 0,
             events: Vec::new(),
             counters: Counters::new(),
             settings,

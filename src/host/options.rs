@@ -1,14 +1,15 @@
 use super::Host;
 use super::config::{BufferRule, Settings};
+use super::ports::Sharing;
 use super::sockets::{Role, Socket};
 use crate::endpoint::{Cx, Errno, Family, SockOpt, SocketId};
-use crate::tcp::{KeepAlive, Knobs, Setup, WindowRule};
-use crate::time::Span;
+use crate::tcp::{ClosingRule, KeepAlive, Knobs, Linger2, Setup, WindowRule};
+use crate::time::{Span, secs};
 
 /// The options of one socket; what is unset follows the sysctls.
 #[derive(Clone, Debug)]
 pub(super) struct Options {
-    pub(super) reuse: bool,
+    pub(super) reuse: Sharing,
     pub(super) v6_only: bool,
     pub(super) linger: Option<Span>,
     pub(super) receive_buffer: u32,
@@ -26,6 +27,7 @@ pub(super) struct Options {
     /// Timeouts of a SYN-ACK that a third segment without data waits for.
     pub(super) defer_accept: u8,
     user_timeout: Span,
+    linger2: Linger2,
 }
 
 /// The least MSS that `TCP_MAXSEG` takes, as on Linux.
@@ -34,7 +36,7 @@ const MIN_MSS: u16 = 88;
 impl Options {
     pub(super) fn new(settings: &Settings) -> Options {
         Options {
-            reuse: false,
+            reuse: Sharing::default(),
             v6_only: false,
             linger: None,
             receive_buffer: settings.receive_buffer[1],
@@ -50,6 +52,7 @@ impl Options {
             syn_count: None,
             defer_accept: 0,
             user_timeout: Span::ZERO,
+            linger2: Linger2::System,
         }
     }
 
@@ -81,12 +84,14 @@ impl Options {
             snd_buf: self.send_buffer,
             window_shift: if settings.knobs.window_scale { u8::try_from(shift).unwrap_or(0) } else { 0 },
             ts_offset,
+            ts_echo: None,
             nodelay: self.nodelay,
             cork: self.cork,
             quick_ack: self.quick_ack,
             oob_inline: self.oob_inline,
             keepalive: self.keepalive(),
             user_timeout: self.user_timeout(),
+            linger2: self.linger2,
             syn_count: self.syn_count,
         }
     }
@@ -94,7 +99,8 @@ impl Options {
     /// Takes an option that concerns nobody else.
     fn set(&mut self, settings: &Settings, option: SockOpt) -> Result<(), Errno> {
         match option {
-            SockOpt::ReuseAddr(on) => self.reuse = on,
+            SockOpt::ReuseAddr(on) => self.reuse.addr = on,
+            SockOpt::ReusePort(on) => self.reuse.port = on,
             SockOpt::KeepAlive(on) => self.keepalive = on,
             SockOpt::Linger(linger) => self.linger = linger,
             SockOpt::SendBuffer(n) => {
@@ -118,7 +124,8 @@ impl Options {
             SockOpt::DeferAccept(span) if settings.defer_accept => {
                 self.defer_accept = timeouts_within(span, &settings.knobs);
             }
-            SockOpt::Error(_) | SockOpt::Linger2(_) | SockOpt::DeferAccept(_) => return Err(Errno::ENOPROTOOPT),
+            SockOpt::Linger2(span) => self.linger2 = linger2(span, settings),
+            SockOpt::Error(_) | SockOpt::DeferAccept(_) => return Err(Errno::ENOPROTOOPT),
             SockOpt::MaxSeg(_)
             | SockOpt::SynCount(_)
             | SockOpt::KeepIdle(_)
@@ -130,7 +137,8 @@ impl Options {
 
     fn get(&self, settings: &Settings, option: SockOpt) -> Result<SockOpt, Errno> {
         Ok(match option {
-            SockOpt::ReuseAddr(_) => SockOpt::ReuseAddr(self.reuse),
+            SockOpt::ReuseAddr(_) => SockOpt::ReuseAddr(self.reuse.addr),
+            SockOpt::ReusePort(_) => SockOpt::ReusePort(self.reuse.port),
             SockOpt::KeepAlive(_) => SockOpt::KeepAlive(self.keepalive),
             SockOpt::Linger(_) => SockOpt::Linger(self.linger),
             SockOpt::SendBuffer(_) => SockOpt::SendBuffer(self.send_buffer),
@@ -149,7 +157,12 @@ impl Options {
             SockOpt::DeferAccept(_) if settings.defer_accept => {
                 SockOpt::DeferAccept(span_of_timeouts(self.defer_accept, &settings.knobs))
             }
-            SockOpt::Error(_) | SockOpt::Linger2(_) | SockOpt::DeferAccept(_) => return Err(Errno::ENOPROTOOPT),
+            SockOpt::Linger2(_) => SockOpt::Linger2(match self.linger2 {
+                Linger2::System => settings.knobs.fin_wait2,
+                Linger2::For(span) => Some(span),
+                Linger2::Never => None,
+            }),
+            SockOpt::Error(_) | SockOpt::DeferAccept(_) => return Err(Errno::ENOPROTOOPT),
         })
     }
 }
@@ -163,6 +176,10 @@ impl Host {
             return Err(Errno::EINVAL);
         }
         socket.options.set(&self.settings, option)?;
+        if matches!(option, SockOpt::ReuseAddr(_) | SockOpt::ReusePort(_)) {
+            self.share_anew(id)?;
+        }
+        let socket = self.sockets.get(id)?;
         if let Role::Stream(stream) = &socket.role {
             let (options, index) = (socket.options.clone(), stream.conn);
             self.touch(cx, index, |tcp, context| match option {
@@ -173,6 +190,7 @@ impl Host {
                 SockOpt::Cork(on) => tcp.set_cork(context, on),
                 SockOpt::QuickAck(on) => tcp.set_quick_ack(context, on),
                 SockOpt::OobInline(on) => tcp.set_oob_inline(context, on),
+                SockOpt::Linger2(_) => tcp.set_linger2(context, options.linger2),
                 SockOpt::UserTimeout(_) => tcp.set_user_timeout(context, options.user_timeout()),
                 SockOpt::SendBuffer(_) => tcp.set_send_buffer(context, options.send_buffer),
                 SockOpt::ReceiveBuffer(_) => tcp.set_receive_buffer(context, options.receive_buffer),
@@ -201,11 +219,25 @@ impl Host {
 /// Whether a socket of this family and kind has the option at all.
 fn applies(socket: &Socket, option: SockOpt) -> Result<(), Errno> {
     let has = match option {
-        SockOpt::ReuseAddr(_) | SockOpt::SendBuffer(_) | SockOpt::ReceiveBuffer(_) | SockOpt::Error(_) => true,
+        SockOpt::ReuseAddr(_)
+        | SockOpt::ReusePort(_)
+        | SockOpt::SendBuffer(_)
+        | SockOpt::ReceiveBuffer(_)
+        | SockOpt::Error(_) => true,
         SockOpt::V6Only(_) => socket.family == Family::V6,
         _ => !matches!(socket.role, Role::Datagram(_)),
     };
     if has { Ok(()) } else { Err(Errno::ENOPROTOOPT) }
+}
+
+/// `TCP_LINGER2`: at most 120 s; 0 is the system's default (`do_tcp_setsockopt()`, `TCP_FIN_TIMEOUT_MAX`).
+fn linger2(span: Option<Span>, settings: &Settings) -> Linger2 {
+    match span {
+        None => Linger2::Never,
+        Some(Span::ZERO) => Linger2::System,
+        Some(span) if settings.knobs.closing == ClosingRule::Linux => Linger2::For(span.min(secs(120))),
+        Some(span) => Linger2::For(span),
+    }
 }
 
 impl BufferRule {

@@ -55,7 +55,7 @@ pub(super) enum Hold {
 struct Holders {
     scope: Scope,
     hold: Hold,
-    reuse: bool,
+    sharing: Sharing,
     count: u32,
 }
 
@@ -76,10 +76,32 @@ impl Bucket {
     }
 }
 
+/// What differs between systems.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum PortRule {
+    /// An ephemeral port is the next free one. What is left of a connection gives its port to who has `SO_REUSEADDR`.
+    #[default]
+    Next,
+    /// `connect` takes ports with the parity of the range's first one before the others, and `bind` the others before
+    /// those (`__inet_hash_connect()`, `inet_csk_find_open_port()`). What is left of a connection shares its port as any
+    /// socket does.
+    Parity,
+}
+
+/// How a socket wants to share a port.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Sharing {
+    /// `SO_REUSEADDR`.
+    pub(super) addr: bool,
+    /// `SO_REUSEPORT`.
+    pub(super) port: bool,
+}
+
 /// Who holds which port of one protocol, and which ephemeral port comes next.
 #[derive(Debug)]
 pub(super) struct Ports {
     buckets: Map<u16, Bucket>,
+    rule: PortRule,
     range: (u16, u16),
     cursor: u32,
     /// Ephemeral ports in use towards each destination: one bit a port, 64 ports a word.
@@ -97,8 +119,8 @@ pub(super) struct Destination {
 
 impl Ports {
     /// No port in use; the first ephemeral one is drawn from `stream` (RFC 6056 3.3).
-    pub(super) fn new(range: (u16, u16), stream: &mut Stream) -> Ports {
-        let mut ports = Ports { buckets: Map::new(), range, cursor: 0, words: Map::new(), counts: Map::new() };
+    pub(super) fn new(rule: PortRule, range: (u16, u16), stream: &mut Stream) -> Ports {
+        let mut ports = Ports { buckets: Map::new(), rule, range, cursor: 0, words: Map::new(), counts: Map::new() };
         ports.cursor = u32::try_from(below(stream.word(), u64::from(ports.size()))).unwrap_or(0);
         ports
     }
@@ -108,26 +130,33 @@ impl Ports {
     }
 
     /// Whether a new holder would meet one that it cannot share with: sharing takes `SO_REUSEADDR` on both sides and
-    /// nobody that listens; with what is left of a connection, `SO_REUSEADDR` on the new side is enough.
-    pub(super) fn conflicts(&self, port: u16, scope: Scope, reuse: bool) -> bool {
-        let shares = |other: &Holders| match other.hold {
-            Hold::Chosen | Hold::Bound => reuse && other.reuse,
-            Hold::Left => reuse,
-            Hold::Listening => false,
+    /// nobody that listens, or `SO_REUSEPORT` on both; with what is left of a connection, `SO_REUSEADDR` on the new side
+    /// is enough where the rule says so.
+    pub(super) fn conflicts(&self, port: u16, scope: Scope, sharing: Sharing) -> bool {
+        let shares = |other: &Holders| {
+            let by_addr = match other.hold {
+                Hold::Left if self.rule == PortRule::Next => sharing.addr,
+                Hold::Chosen | Hold::Bound | Hold::Left => sharing.addr && other.sharing.addr,
+                Hold::Listening => false,
+            };
+            by_addr || (sharing.port && other.sharing.port)
         };
         let meets = |other: &Holders| other.scope.overlaps(scope) && !shares(other);
         self.buckets.get(&port).is_some_and(|bucket| bucket.iter().any(meets))
     }
 
-    /// Whether somebody listens on an address of `scope`.
-    pub(super) fn listened(&self, port: u16, scope: Scope) -> bool {
-        let listens = |other: &Holders| other.hold == Hold::Listening && other.scope.overlaps(scope);
+    /// Whether somebody listens on an address of `scope` who does not share it.
+    pub(super) fn listened(&self, port: u16, scope: Scope, sharing: Sharing) -> bool {
+        let listens = |other: &Holders| {
+            let shares = sharing.port && other.sharing.port;
+            other.hold == Hold::Listening && other.scope.overlaps(scope) && !shares
+        };
         self.buckets.get(&port).is_some_and(|bucket| bucket.iter().any(listens))
     }
 
     /// Adds a holder.
-    pub(super) fn hold(&mut self, port: u16, scope: Scope, hold: Hold, reuse: bool) {
-        let new = Holders { scope, hold, reuse, count: 1 };
+    pub(super) fn hold(&mut self, port: u16, scope: Scope, hold: Hold, sharing: Sharing) {
+        let new = Holders { scope, hold, sharing, count: 1 };
         let Some(bucket) = self.buckets.get_mut(&port) else {
             self.buckets.insert(port, Bucket { first: new, rest: Vec::new() });
             return;
@@ -140,8 +169,8 @@ impl Ports {
     }
 
     /// Takes a holder away that was added with the same words.
-    pub(super) fn release(&mut self, port: u16, scope: Scope, hold: Hold, reuse: bool) {
-        let gone = Holders { scope, hold, reuse, count: 1 };
+    pub(super) fn release(&mut self, port: u16, scope: Scope, hold: Hold, sharing: Sharing) {
+        let gone = Holders { scope, hold, sharing, count: 1 };
         let Some(bucket) = self.buckets.get_mut(&port) else { return };
         if let Some(old) = bucket.iter_mut().find(|old| old.is_like(&gone)) {
             old.count -= 1;
@@ -158,9 +187,18 @@ impl Ports {
 
     /// An ephemeral port for `bind`: the next that nobody holds in this scope.
     pub(super) fn next_unheld(&mut self, scope: Scope) -> Option<u16> {
+        if self.rule == PortRule::Parity {
+            let places = self.places(1);
+            let place = places.into_iter().find(|&place| {
+                let port = self.at(place);
+                !self.conflicts(port, scope, Sharing::default())
+            })?;
+            self.cursor = (place + 2) % self.size();
+            return Some(self.at(place));
+        }
         for step in 0..self.size() {
             let port = self.at(self.cursor + step);
-            if !self.conflicts(port, scope, false) {
+            if !self.conflicts(port, scope, Sharing::default()) {
                 self.cursor = (self.cursor + step + 1) % self.size();
                 return Some(port);
             }
@@ -168,9 +206,39 @@ impl Ports {
         None
     }
 
+    /// The places of the range in the order in which they are tried: from the cursor on and round, first those that are
+    /// `first` modulo 2. Of a range with an odd number of ports the last one is not used.
+    fn places(&self, first: u32) -> impl Iterator<Item = u32> + use<> {
+        let size = if self.size() > 1 { self.size() & !1 } else { 1 };
+        let start = if size > 1 { (self.cursor % size) & !1 } else { 0 };
+        let pass = move |parity: u32| (0..size / 2).map(move |n| (start + 2 * n + parity) % size);
+        pass(first).chain(pass(1 - first)).chain((size == 1).then_some(0))
+    }
+
+    /// The same towards one destination, where `taken` says whether a connection that exists keeps its port.
+    fn next_by_parity(&mut self, to: Destination, mut taken: impl FnMut(u16) -> bool) -> Option<u16> {
+        let place = self.places(0).find(|&place| {
+            let port = self.at(place);
+            let used = self.words.get(&(to, port / 64)).copied().unwrap_or(0) >> (port % 64) & 1 == 1;
+            self.may_choose(port) && !(used && taken(port))
+        })?;
+        self.cursor = (place + 2) % self.size();
+        Some(self.at(place))
+    }
+
+    /// Whether nobody has bound the port.
+    fn may_choose(&self, port: u16) -> bool {
+        let chosen = |bucket: &Bucket| bucket.iter().all(|holders| holders.hold == Hold::Chosen);
+        self.buckets.get(&port).is_none_or(chosen)
+    }
+
     /// An ephemeral port for `connect`: the next that has no connection to this destination and that nobody has bound.
-    /// Full words are passed over 64 ports at a time, and a full range is known by its count.
-    pub(super) fn next_towards(&mut self, to: Destination) -> Option<u16> {
+    /// Full words are passed over 64 ports at a time, and a full range is known by its count. `taken` says of a port
+    /// with such a connection whether that keeps it.
+    pub(super) fn next_towards(&mut self, to: Destination, taken: impl FnMut(u16) -> bool) -> Option<u16> {
+        if self.rule == PortRule::Parity {
+            return self.next_by_parity(to, taken);
+        }
         let (size, mut step) = (self.size(), 0);
         if self.counts.get(&to).is_some_and(|&count| count >= size) {
             return None;
@@ -184,8 +252,7 @@ impl Ports {
                 step += run.min(u32::from(self.range.1 - port) + 1);
                 continue;
             }
-            let is_ours = |bucket: &Bucket| bucket.iter().all(|holders| holders.hold == Hold::Chosen);
-            if self.buckets.get(&port).is_none_or(is_ours) {
+            if self.may_choose(port) {
                 self.cursor = (self.cursor + step + 1) % size;
                 return Some(port);
             }
@@ -240,7 +307,7 @@ impl Ports {
 
 impl Holders {
     fn is_like(&self, other: &Holders) -> bool {
-        (self.scope, self.hold, self.reuse) == (other.scope, other.hold, other.reuse)
+        (self.scope, self.hold, self.sharing) == (other.scope, other.hold, other.sharing)
     }
 }
 
@@ -251,7 +318,11 @@ mod tests {
     const TO: Destination = Destination { local: 2, remote: 7, remote_port: 80 };
 
     fn ports(range: (u16, u16)) -> Ports {
-        Ports::new(range, &mut Stream::new(1, "client/ports"))
+        Ports::new(PortRule::Next, range, &mut Stream::new(1, "client/ports"))
+    }
+
+    fn by_addr(addr: bool) -> Sharing {
+        Sharing { addr, port: false }
     }
 
     #[test]
@@ -273,10 +344,14 @@ mod tests {
         ];
         for (held, hold, held_reuse, scope, reuse, conflict) in cases {
             let mut ports = ports((1, 9));
-            ports.hold(80, held, hold, held_reuse);
-            assert_eq!(ports.conflicts(80, scope, reuse), conflict, "{held:?} {hold:?} {held_reuse} {scope:?} {reuse}");
-            ports.release(80, held, hold, held_reuse);
-            assert!(!ports.conflicts(80, scope, reuse) && ports.buckets.is_empty());
+            ports.hold(80, held, hold, by_addr(held_reuse));
+            assert_eq!(
+                ports.conflicts(80, scope, by_addr(reuse)),
+                conflict,
+                "{held:?} {hold:?} {held_reuse} {scope:?} {reuse}"
+            );
+            ports.release(80, held, hold, by_addr(held_reuse));
+            assert!(!ports.conflicts(80, scope, by_addr(reuse)) && ports.buckets.is_empty());
         }
     }
 
@@ -285,17 +360,17 @@ mod tests {
         for range in [(50_000, 50_002), (49_152, 65_535), (63, 64), (65_535, 65_535)] {
             let mut ports = ports(range);
             let mut chosen: Vec<u16> = Vec::new();
-            while let Some(port) = ports.next_towards(TO) {
+            while let Some(port) = ports.next_towards(TO, |_| true) {
                 ports.occupy(TO, port);
                 chosen.push(port);
             }
             let elsewhere = Destination { remote_port: 81, ..TO };
-            assert!(ports.next_towards(elsewhere).is_some());
+            assert!(ports.next_towards(elsewhere, |_| true).is_some());
             let last = *chosen.last().unwrap();
             chosen.sort_unstable();
             assert_eq!(chosen, (range.0..=range.1).collect::<Vec<_>>());
             ports.vacate(TO, last);
-            assert_eq!(ports.next_towards(TO), Some(last));
+            assert_eq!(ports.next_towards(TO, |_| true), Some(last));
             for port in chosen {
                 ports.occupy(TO, port);
             }
@@ -305,10 +380,10 @@ mod tests {
     #[test]
     fn a_bound_port_is_not_chosen() {
         let mut ports = ports((50_000, 50_001));
-        ports.hold(50_000, Scope::AnyV4, Hold::Bound, true);
-        assert_eq!(ports.next_towards(TO), Some(50_001));
-        ports.hold(50_001, Scope::AnyV4, Hold::Chosen, false);
-        assert_eq!(ports.next_towards(TO), Some(50_001));
+        ports.hold(50_000, Scope::AnyV4, Hold::Bound, by_addr(true));
+        assert_eq!(ports.next_towards(TO, |_| true), Some(50_001));
+        ports.hold(50_001, Scope::AnyV4, Hold::Chosen, by_addr(false));
+        assert_eq!(ports.next_towards(TO, |_| true), Some(50_001));
         assert_eq!(ports.next_unheld(Scope::AnyV4), None);
         assert_eq!(ports.next_unheld(Scope::AnyV6), Some(50_000));
     }

@@ -1,8 +1,9 @@
 use super::Host;
+use super::config::Settings;
 use super::datagram::Queue;
 use super::listener::Listener;
 use super::options::Options;
-use super::ports::{Hold, Scope};
+use super::ports::{Hold, Scope, Sharing};
 use crate::endpoint::{Cx, Errno, Family, Readiness, SocketId};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -63,7 +64,7 @@ pub(super) struct Bound {
     pub(super) addr: SocketAddr,
     pub(super) scope: Scope,
     pub(super) hold: Hold,
-    pub(super) reuse: bool,
+    pub(super) reuse: Sharing,
 }
 
 impl Socket {
@@ -96,10 +97,8 @@ pub(super) struct SocketTable {
 const FIRST: u32 = 3;
 
 impl SocketTable {
-    pub(super) fn insert(&mut self, socket: Socket, most: u32) -> Result<SocketId, Errno> {
-        if self.open >= most {
-            return Err(Errno::EMFILE);
-        }
+    pub(super) fn insert(&mut self, socket: Socket, settings: &Settings) -> Result<SocketId, Errno> {
+        self.check_room(settings)?;
         self.open += 1;
         if let Some(Reverse(index)) = self.free.pop() {
             self.slots[index as usize] = Some(socket);
@@ -110,8 +109,13 @@ impl SocketTable {
         Ok(SocketId(index + FIRST))
     }
 
-    pub(super) fn is_full(&self, most: u32) -> bool {
-        self.open >= most
+    /// Whether there is room for one more: for the process a descriptor, for the host a file.
+    pub(super) fn check_room(&self, settings: &Settings) -> Result<(), Errno> {
+        match settings.files {
+            _ if self.open >= settings.descriptors => Err(Errno::EMFILE),
+            Some(most) if self.open >= most => Err(Errno::ENFILE),
+            _ => Ok(()),
+        }
     }
 
     pub(super) fn get(&self, id: SocketId) -> Result<&Socket, Errno> {

@@ -4,7 +4,7 @@ use super::counters::{Counter, Counters, Machine};
 use super::demux::{Key, Place, Slot};
 use super::listener::QueueRule;
 use super::options::Options;
-use super::ports::{Destination, Hold, Scope};
+use super::ports::{Destination, Hold, Scope, Sharing};
 use super::sockets::{Phase, Role};
 use crate::endpoint::{Cx, Errno, Event, IfaceId, Readiness, SocketId, State, TcpInfo, Tuple};
 use crate::tcp::{Closing, ClosingStep, ConnEvent, Connection, Context, Knobs, Ports, Setup, Tally, TcpEvent};
@@ -24,7 +24,7 @@ pub(super) struct Conn {
     pub(super) armed: HostTime,
     pub(super) owner: Owner,
     pub(super) hold: Hold,
-    pub(super) reuse: bool,
+    pub(super) reuse: Sharing,
     /// Whether segments still find it; once closed it is kept for what the application has not read.
     pub(super) indexed: bool,
     /// The end of what was ever sent, to tell retransmissions.
@@ -53,7 +53,7 @@ pub(super) struct Leftover {
     remote: u32,
     local: u16,
     hold: Hold,
-    reuse: bool,
+    reuse: Sharing,
     pub(super) birth: u32,
 }
 
@@ -208,7 +208,10 @@ impl Host {
             self.retire(cx, index, closing);
         }
         match owner {
-            Owner::Orphan if over => self.conns.discard(index),
+            Owner::Orphan if over => {
+                self.orphans -= 1;
+                self.conns.discard(index);
+            }
             _ => self.rearm_conn(index),
         }
         if let Owner::Socket(id) = owner {
@@ -250,7 +253,7 @@ impl Host {
     }
 
     /// What is left of a connection holds a bound port less firmly than its socket did.
-    fn leave(&mut self, key: Key, hold: Hold, reuse: bool) -> Hold {
+    fn leave(&mut self, key: Key, hold: Hold, reuse: Sharing) -> Hold {
         if hold != Hold::Bound {
             return hold;
         }
@@ -260,7 +263,18 @@ impl Host {
         Hold::Left
     }
 
-    fn release(&mut self, key: Key, hold: Hold, reuse: bool) {
+    /// The socket of `index` shares its port in another way from now on.
+    pub(super) fn share_conn(&mut self, index: u32, reuse: Sharing) {
+        let Some(conn) = self.conns.get_mut(index) else { return };
+        let (key, hold, before) = (conn.key, conn.hold, std::mem::replace(&mut conn.reuse, reuse));
+        if conn.indexed {
+            let scope = self.scope_of(key);
+            self.tcp_ports.release(key.local_port, scope, hold, before);
+            self.tcp_ports.hold(key.local_port, scope, hold, reuse);
+        }
+    }
+
+    fn release(&mut self, key: Key, hold: Hold, reuse: Sharing) {
         self.tcp_ports.release(key.local_port, self.scope_of(key), hold, reuse);
         self.unindex(key);
     }
@@ -298,7 +312,7 @@ impl Host {
         Some(step)
     }
 
-    fn drop_leftover(&mut self, index: u32) {
+    pub(super) fn drop_leftover(&mut self, index: u32) {
         if let Some(leftover) = self.leftovers.remove(index) {
             self.release(leftover.key(), leftover.hold, leftover.reuse);
         }
@@ -330,6 +344,7 @@ impl Host {
             return self.conns.discard(index);
         }
         conn.owner = Owner::Orphan;
+        self.orphans += 1;
         let unread = conn.tcp.readable() > 0 && self.settings.knobs.reset_unread;
         if unread || linger == Linger::Abort {
             let why = if unread { Counter::AbortOnClose } else { Counter::AbortOnData };
@@ -342,6 +357,12 @@ impl Host {
                 tcp.stop_receiving(context);
                 tcp.close(context);
             });
+            // tcp_check_oom(): after the FIN.
+            let left = self.conns.get(index).is_some_and(|conn| conn.indexed && conn.owner == Owner::Orphan);
+            if left && self.settings.orphans.is_some_and(|most| self.orphans > most) {
+                self.counters.add(Counter::AbortOnMemory);
+                self.touch(cx, index, |tcp, context| tcp.abort(context));
+            }
         }
     }
 
@@ -389,7 +410,7 @@ pub(super) struct NewConn {
     pub(super) path: Path,
     pub(super) owner: Owner,
     pub(super) hold: Hold,
-    pub(super) reuse: bool,
+    pub(super) reuse: Sharing,
 }
 
 /// How a socket lets go of its connection.

@@ -5,6 +5,7 @@ use super::demux::Key;
 use super::faults::Power;
 use super::options::Options;
 use super::ports::{Destination, Hold};
+use super::reconnect::Looks;
 use super::sockets::{Bound, Phase, Role, Socket, Stream};
 use super::stream::{Linger, NewConn, Owner};
 use crate::endpoint::{
@@ -25,7 +26,7 @@ impl Sockets for Host {
             SocketKind::Datagram => Role::Datagram(Box::default()),
         };
         let options = Options::new(&self.settings);
-        let id = self.sockets.insert(Socket::new(family, options, role), self.settings.descriptors)?;
+        let id = self.sockets.insert(Socket::new(family, options, role), &self.settings)?;
         self.set_told(id);
         Ok(id)
     }
@@ -234,6 +235,7 @@ impl Host {
         let ports = if datagram { &mut self.udp_ports } else { &mut self.tcp_ports };
         let port = match local.port() {
             0 => ports.next_unheld(scope).ok_or(Errno::EADDRINUSE)?,
+            port if port < self.settings.unprivileged => return Err(Errno::EACCES),
             port if ports.conflicts(port, scope, reuse) => return Err(Errno::EADDRINUSE),
             port => port,
         };
@@ -244,6 +246,22 @@ impl Host {
         }
         let addr = SocketAddr::new(local.ip(), port);
         self.sockets.get_mut(id)?.bound = Some(Bound { addr, scope, hold, reuse });
+        Ok(())
+    }
+
+    /// How a socket shares its port has changed.
+    pub(super) fn share_anew(&mut self, id: SocketId) -> Result<(), Errno> {
+        let socket = self.sockets.get_mut(id)?;
+        let (reuse, datagram) = (socket.options.reuse, socket.is_datagram());
+        let ports = if datagram { &mut self.udp_ports } else { &mut self.tcp_ports };
+        if let Some(bound) = &mut socket.bound {
+            ports.release(bound.addr.port(), bound.scope, bound.hold, bound.reuse);
+            bound.reuse = reuse;
+            ports.hold(bound.addr.port(), bound.scope, bound.hold, bound.reuse);
+        }
+        if let Role::Stream(stream) = socket.role {
+            self.share_conn(stream.conn, reuse);
+        }
         Ok(())
     }
 
@@ -269,7 +287,7 @@ impl Host {
     /// CLOSED -> SYN-SENT.
     pub(super) fn open_stream(&mut self, cx: &mut Cx<'_>, id: SocketId, remote: SocketAddr) -> Result<(), Errno> {
         let socket = self.sockets.get(id)?;
-        let path = self.addrs.path(remote.ip()).ok_or(Errno::ENETUNREACH)?;
+        let path = self.addrs.route(remote.ip())?;
         let (bound, reuse) = (socket.bound, socket.options.reuse);
         let source = match bound.map(|bound| bound.addr.ip()).filter(|addr| !addr.is_unspecified()) {
             Some(addr) if addr.is_ipv4() != remote.is_ipv4() => return Err(Errno::EINVAL),
@@ -279,19 +297,33 @@ impl Host {
         let local = self.addrs.own(source).ok_or(Errno::EADDRNOTAVAIL)?;
         let peer = self.addrs.use_peer(remote.ip());
         let to = Destination { local, remote: peer, remote_port: remote.port() };
+        let key = |port| Key { remote: peer, local, local_port: port, remote_port: remote.port() };
+        let (settings, demux, leftovers) = (&self.settings, &self.demux, &self.leftovers);
+        let looks = Looks { settings, demux, leftovers, now: cx.now() };
+        let loopback = source.is_loopback() || remote.ip().is_loopback();
         let chosen = match bound {
             Some(bound) => Some((bound.addr.port(), Hold::Bound)),
-            None => self.tcp_ports.next_towards(to).map(|port| (port, Hold::Chosen)),
+            None => {
+                let taken = |port| looks.chosen(key(port), loopback).is_none();
+                self.tcp_ports.next_towards(to, taken).map(|port| (port, Hold::Chosen))
+            }
         };
-        let key = |port| Key { remote: peer, local, local_port: port, remote_port: remote.port() };
-        // TIME-WAIT included: that is what it is for (RFC 9293 3.6.1).
-        let Some((port, hold)) = chosen.filter(|&(port, _)| !self.demux.contains(&key(port))) else {
+        // TIME-WAIT included: that is what it is for (RFC 9293 3.6.1), unless timestamps tell the incarnations apart.
+        let left = chosen.and_then(|(port, hold)| match (self.demux.contains(&key(port)), hold) {
+            (false, _) => Some(None),
+            (true, Hold::Chosen) => looks.chosen(key(port), loopback).map(Some),
+            (true, _) => looks.bound(key(port)).map(Some),
+        });
+        let (Some((port, hold)), Some(left)) = (chosen, left) else {
             self.addrs.drop_peer(remote.ip());
             return Err(Errno::EADDRNOTAVAIL);
         };
         let tuple = Tuple { local: SocketAddr::new(source, port), remote };
-        let setup = self.setup(&self.sockets.get(id)?.options, tuple, path);
-        let iss = self.isn.next(tuple, cx.now());
+        let mut setup = self.setup(&self.sockets.get(id)?.options, tuple, path);
+        let iss = match left.and_then(|left| self.succeed(cx, left, &mut setup)) {
+            Some(beyond) => self.isn.after(tuple, cx.now(), beyond, &self.settings),
+            None => self.isn.next(tuple, cx.now()),
+        };
         let (now, detail) = (cx.now(), cx.detail());
         let (limits, events) = (&mut self.limits, &mut self.events);
         let mut context = Context { now, knobs: &self.settings.knobs, limits, events, detail };
@@ -331,11 +363,17 @@ impl Host {
         if flags.contains(MsgFlags::OOB) {
             return Err(Errno::EINVAL);
         }
+        // tcp_recvmsg_locked(): SOCK_DONE comes before the error, RCV_SHUTDOWN after it.
+        let end_first = self.settings.end_first;
+        if end_first && self.conns.get(stream.conn).is_some_and(|conn| conn.tcp.at_end()) {
+            return Ok(0);
+        }
         if let Some(error) = self.take_socket_error(cx, id)? {
             return Err(error);
         }
         let conn = self.conns.get(stream.conn).ok_or(Errno::ENOTCONN)?;
         match (stream.phase, conn.indexed) {
+            (Phase::Connecting, false) if end_first => Ok(0),
             (Phase::Connecting, _) => Err(Errno::ENOTCONN),
             (_, true) if !conn.tcp.at_end() && !stream.shut_read => Err(Errno::EAGAIN),
             _ => Ok(0),
@@ -350,6 +388,9 @@ impl Host {
                 let index = stream.conn;
                 if !self.conns.get(index).is_some_and(|conn| conn.indexed) {
                     return Err(Errno::ENOTCONN);
+                }
+                if how != Shutdown::Write {
+                    self.touch(cx, index, |tcp, context| tcp.shut_reading(context));
                 }
                 if how != Shutdown::Read {
                     self.touch(cx, index, |tcp, context| tcp.close(context));
@@ -375,7 +416,13 @@ impl Host {
             return;
         };
         if let Some(bound) = &mut socket.bound {
-            self.listeners.remove(&(bound.scope, bound.addr.port()));
+            let place = (bound.scope, bound.addr.port());
+            if let Some(group) = self.listeners.get_mut(&place) {
+                group.retain(|&other| other != id);
+                if group.is_empty() {
+                    self.listeners.remove(&place);
+                }
+            }
             self.tcp_ports.release(bound.addr.port(), bound.scope, bound.hold, bound.reuse);
             bound.hold = Hold::Bound;
             self.tcp_ports.hold(bound.addr.port(), bound.scope, bound.hold, bound.reuse);

@@ -33,6 +33,7 @@ impl Forwarder {
                     self.lengths.insert(at, *prefix_len);
                 }
             }
+            Attach::NoRoute { .. } => {}
         }
     }
 

@@ -410,8 +410,9 @@ impl Decode for Target {
 /// `option = "SO_KEEPALIVE"` with its `value`.
 fn set_option(fields: &mut Fields<'_>) -> Option<SockOpt> {
     const OFF: Span = Span::ZERO;
-    const OPTIONS: [SockOpt; 18] = [
+    const OPTIONS: [SockOpt; 19] = [
         SockOpt::ReuseAddr(true),
+        SockOpt::ReusePort(true),
         SockOpt::KeepAlive(true),
         SockOpt::Linger(None),
         SockOpt::SendBuffer(0),
@@ -438,6 +439,7 @@ fn set_option(fields: &mut Fields<'_>) -> Option<SockOpt> {
     let option = fields.sink.word(node, "socket option", &OPTIONS.map(|option| (option.name(), option)))?;
     Some(match option {
         SockOpt::ReuseAddr(_) => SockOpt::ReuseAddr(fields.need("value")?),
+        SockOpt::ReusePort(_) => SockOpt::ReusePort(fields.need("value")?),
         SockOpt::KeepAlive(_) => SockOpt::KeepAlive(fields.need("value")?),
         SockOpt::Linger(_) => SockOpt::Linger(span_or_off(fields)?),
         SockOpt::SendBuffer(_) => SockOpt::SendBuffer(buffer(fields)?),

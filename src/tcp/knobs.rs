@@ -1,3 +1,4 @@
+use crate::endpoint::Errno;
 use crate::time::{Span, ms, secs};
 
 /// How TCP behaves on one host: what its profile, sysctls and teaching settings say, as plain data.
@@ -44,6 +45,18 @@ pub struct Knobs {
     pub time_wait_ignores_rst: bool,
     /// Length of FIN-WAIT-2 once nobody owns the connection; `None`: it ends with the connection only.
     pub fin_wait2: Option<Span>,
+    /// What TIME-WAIT and a FIN-WAIT-2 that nobody owns answer.
+    pub closing: ClosingRule,
+    /// What a segment has to pass before its acknowledgment counts.
+    pub checks: CheckRule,
+    /// The error of a connection that is reset after the peer's FIN.
+    pub reset_after_fin: Errno,
+    /// Whether the text and the FIN of a SYN-ACK are taken (RFC 9293 3.10.7.3, fourth).
+    pub syn_ack_text: bool,
+    /// After how many ticks a SYN that went once goes again where an old acknowledgment answers it; none: no sooner.
+    pub syn_again: Option<u8>,
+    /// Whether new data is answered by RST once the application has shut both directions down.
+    pub reset_shut: bool,
     /// Challenge ACKs in a span, host-wide (RFC 5961 7); `None`: no limit.
     pub challenge_acks: Option<(u32, Span)>,
     /// Least time between the answers to two segments of one connection that lie outside its window and occupy no
@@ -55,9 +68,6 @@ pub struct Knobs {
     /// Whether, once the peer's FIN is acknowledged, a RST with the number of that FIN resets too (`tcp_reset_check()`):
     /// the peer may have sent it before.
     pub rst_of_fin: bool,
-    /// Whether an active open takes the text and the FIN of a SYN-ACK (RFC 9293 3.10.7.3, fourth); otherwise they have
-    /// to come again.
-    pub syn_ack_text: bool,
     /// Whether a soft ICMP error ends a connection attempt (RFC 5461; RFC 9293 3.9.2.2 says it must not).
     pub soft_errors_abort_connect: bool,
     /// Smallest path MTU that an ICMP error is believed.
@@ -108,6 +118,26 @@ pub struct Knobs {
     pub ecn: EcnRule,
     /// Teaching: how a passive open is established.
     pub handshake: Handshake,
+}
+
+/// What TIME-WAIT and a FIN-WAIT-2 that nobody owns answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClosingRule {
+    /// RFC 9293 3.10.7.4, with RFC 6191 for SYNs.
+    Rfc9293,
+    /// `tcp_timewait_state_process()`: nearly everything starts TIME-WAIT anew. A FIN-WAIT-2 that may last longer than
+    /// TIME-WAIT is two waits, of which only the second is for the small machine.
+    Linux,
+}
+
+/// What a segment has to pass before its acknowledgment counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CheckRule {
+    /// RFC 9293 3.10.7.4 with RFC 5961 and RFC 7323.
+    Rfc9293,
+    /// `tcp_validate_incoming()`: a timestamp may be one tick old, a RST may stand at the end of what came out of order,
+    /// and [`Knobs::empty_answers`] also limits the challenge ACKs of each connection.
+    Linux,
 }
 
 /// In which order the options of a SYN stand, and how they are padded.
@@ -229,6 +259,18 @@ pub struct KeepAlive {
     pub count: u8,
 }
 
+/// How long FIN-WAIT-2 lasts once nobody owns the connection (`TCP_LINGER2`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Linger2 {
+    /// As [`Knobs::fin_wait2`] says.
+    #[default]
+    System,
+    /// So long.
+    For(Span),
+    /// Not at all: a reset ends the connection.
+    Never,
+}
+
 /// How a passive open is established.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Handshake {
@@ -255,6 +297,8 @@ pub struct Setup {
     pub window_shift: u8,
     /// Added to the timestamp clock, where the knob is on.
     pub ts_offset: u32,
+    /// TSecr of the SYN: the last timestamp of the incarnation before, where the profile uses its 4-tuple again.
+    pub ts_echo: Option<u32>,
     /// `TCP_NODELAY`.
     pub nodelay: bool,
     /// `TCP_CORK`.
@@ -267,6 +311,8 @@ pub struct Setup {
     pub keepalive: Option<KeepAlive>,
     /// `TCP_USER_TIMEOUT`: takes the place of R2 (RFC 5482).
     pub user_timeout: Option<Span>,
+    /// `TCP_LINGER2`: how long FIN-WAIT-2 lasts once nobody owns the connection.
+    pub linger2: Linger2,
     /// `TCP_SYNCNT`: takes the place of `syn_give_up`.
     pub syn_count: Option<u8>,
 }
@@ -294,11 +340,16 @@ impl Default for Knobs {
             time_wait: secs(240),
             time_wait_ignores_rst: false,
             fin_wait2: None,
+            closing: ClosingRule::Rfc9293,
+            checks: CheckRule::Rfc9293,
+            reset_after_fin: Errno::ECONNRESET,
+            syn_ack_text: true,
+            syn_again: None,
+            reset_shut: false,
             challenge_acks: Some((10, secs(5))),
             empty_answers: ms(500),
             rst_exact: true,
             rst_of_fin: false,
-            syn_ack_text: true,
             soft_errors_abort_connect: false,
             min_mtu: 68,
             initial_window: None,
@@ -338,12 +389,14 @@ impl Default for Setup {
             snd_buf: 65_536,
             window_shift: 0,
             ts_offset: 0,
+            ts_echo: None,
             nodelay: false,
             cork: false,
             quick_ack: false,
             oob_inline: false,
             keepalive: None,
             user_timeout: None,
+            linger2: Linger2::System,
             syn_count: None,
         }
     }

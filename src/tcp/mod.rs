@@ -45,8 +45,8 @@ pub use context::{Context, Limits, Ports, TcpEvent};
 pub use cookie::{Kept, cookie_syn_ack};
 pub use half_open::{Demands, HalfOpen, HalfOpenStep};
 pub use knobs::{
-    AckRule, EcnRule, GiveUp, Handshake, KeepAlive, Knobs, NagleRule, PushRule, RttRule, Setup, SynLayout,
-    SynReceivedRule, TimerRule, WindowProbe, WindowRule,
+    AckRule, CheckRule, ClosingRule, EcnRule, GiveUp, Handshake, KeepAlive, Knobs, Linger2, NagleRule, PushRule,
+    RttRule, Setup, SynLayout, SynReceivedRule, TimerRule, WindowProbe, WindowRule,
 };
 pub use reset::reset_for;
 pub use tally::Tally;

@@ -182,6 +182,11 @@ impl Rcv {
         }
     }
 
+    /// Where what waits ahead of `nxt` ends.
+    pub(super) fn rightmost(&self) -> Option<Seq> {
+        self.ahead.back().map(|(seq, data)| *seq + data.len())
+    }
+
     /// Whether something waits ahead of `nxt`.
     pub(super) fn has_gap(&self) -> bool {
         !self.ahead.is_empty() || self.fin.is_some_and(|fin| self.nxt.lt(fin))

@@ -36,7 +36,8 @@ pub(super) fn initial(setup: &Setup, knobs: &Knobs, ts: bool) -> u16 {
     let window = match knobs.window {
         WindowRule::Buffer => setup.rcv_buf,
         WindowRule::Linux => {
-            let mss = advmss(setup, ts);
+            // tcp_connect_init() counts them in where the incarnation before had them.
+            let mss = advmss(setup, ts || setup.ts_echo.is_some());
             let space = (setup.rcv_buf * (RATIO / 2)) / (PARTS / 2);
             if space > mss { space - space % mss } else { space }
         }

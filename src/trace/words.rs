@@ -238,6 +238,7 @@ pub(super) fn option_value(option: SockOpt) -> String {
     let off = || "off".to_owned();
     match option {
         SockOpt::ReuseAddr(on)
+        | SockOpt::ReusePort(on)
         | SockOpt::KeepAlive(on)
         | SockOpt::OobInline(on)
         | SockOpt::V6Only(on)

@@ -1,14 +1,18 @@
 //! Linux 6.18: `Documentation/networking/ip-sysctl.rst`, `net/ipv4/tcp*.c`, and recordings of 6.18.44.
 
 use super::Behaviour;
-use super::Confidence::{Recorded, Specified};
+use super::Confidence::{Chosen, Recorded, Specified};
 use super::table::{buffer, does, int, off, one, port, small};
+use crate::endpoint::Errno;
 use crate::host::config::BufferRule;
 use crate::host::cookies::CookieUse;
 use crate::host::listener::QueueRule;
+use crate::host::ports::PortRule;
+use crate::host::reconnect;
 use crate::host::sysctl::{Sysctl, Unit};
 use crate::tcp::{
-    AckRule, EcnRule, GiveUp, NagleRule, PushRule, RttRule, SynLayout, SynReceivedRule, WindowProbe, WindowRule,
+    AckRule, CheckRule, ClosingRule, EcnRule, GiveUp, NagleRule, PushRule, RttRule, SynLayout, SynReceivedRule,
+    WindowProbe, WindowRule,
 };
 use crate::time::{Span, ms, secs, us};
 
@@ -16,6 +20,10 @@ const RST: (&str, super::Confidence) = ("ip-sysctl.rst", Specified);
 const SOURCE: (&str, super::Confidence) = ("tcp.h, tcp_*.c", Specified);
 
 pub(super) const SYSCTLS: &[Sysctl] = &[
+    // The real default is the memory's; what systemd sets is no limit.
+    one("fs.file-max", Unit::Number, 1 << 26, (1, 1 << 26), ("fs/file_table.c", Chosen), |s, [n, ..]| {
+        s.files = (n < 1 << 26).then_some(int(n));
+    }),
     one("fs.nr_open", Unit::Number, 1 << 20, (1, 1 << 26), ("fs/file.c", Specified), |s, [n, ..]| {
         s.descriptors = int(n);
     }),
@@ -30,6 +38,17 @@ pub(super) const SYSCTLS: &[Sysctl] = &[
             s.ports = (port(low), port(high));
         })
     },
+    // 1024 by default, but applications here are root unless told otherwise by this.
+    one(
+        "net.ipv4.ip_unprivileged_port_start",
+        Unit::Port,
+        0,
+        (0, 65_535),
+        ("root may bind every port", Chosen),
+        |s, [n, ..]| {
+            s.unprivileged = port(n);
+        },
+    ),
     one("net.ipv4.tcp_abort_on_overflow", Unit::Switch, 0, (0, 1), RST, |s, [n, ..]| s.abort_on_overflow = n == 1),
     one("net.ipv4.tcp_challenge_ack_limit", Unit::Number, 0x7fff_ffff, (0, 0x7fff_ffff), RST, |s, [n, ..]| {
         s.knobs.challenge_acks = (n < 0x7fff_ffff).then_some((int(n), secs(1)));
@@ -51,6 +70,10 @@ pub(super) const SYSCTLS: &[Sysctl] = &[
     }),
     one("net.ipv4.tcp_keepalive_time", Unit::Seconds, 7_200, (1, 32_767), RST, |s, [n, ..]| {
         s.knobs.keepalive.idle = secs(n);
+    }),
+    // By default what the memory allows.
+    one("net.ipv4.tcp_max_orphans", Unit::Connections, 262_144, (0, 1 << 26), ("tcp_init()", Chosen), |s, [n, ..]| {
+        s.orphans = Some(int(n));
     }),
     one("net.ipv4.tcp_max_syn_backlog", Unit::Connections, 1_024, (1, 1 << 20), RST, |s, [n, ..]| {
         s.syn_backlog = int(n);
@@ -88,6 +111,11 @@ pub(super) const SYSCTLS: &[Sysctl] = &[
         s.cookies = [CookieUse::Never, CookieUse::Overflow, CookieUse::Always][usize::from(small(n)).min(2)];
     }),
     one("net.ipv4.tcp_timestamps", Unit::Number, 1, (0, 2), RST, |s, [n, ..]| s.knobs.timestamps = n > 0),
+    one("net.ipv4.tcp_tw_reuse", Unit::Number, 2, (0, 2), RST, |s, [n, ..]| {
+        s.reuse.chosen = [reconnect::Chosen::Never, reconnect::Chosen::Always, reconnect::Chosen::OnLoopback]
+            [usize::from(small(n).min(2))];
+    }),
+    one("net.ipv4.tcp_tw_reuse_delay", Unit::Milliseconds, 1_000, (1, 60_000), RST, |s, [n, ..]| s.reuse.delay = ms(n)),
     one("net.ipv4.tcp_window_scaling", Unit::Switch, 1, (0, 1), RST, |s, [n, ..]| s.knobs.window_scale = n == 1),
     buffer("net.ipv4.tcp_wmem", [4_096, 16_384, 4_194_304], RST, |s, values| s.send_buffer = values.map(int)),
 ];
@@ -102,6 +130,52 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
     does("TIME-WAIT", "60 s, whatever the sysctls say", ("TCP_TIMEWAIT_LEN in tcp.h", Specified), |s| {
         s.knobs.time_wait = secs(60);
     }),
+    does(
+        "closing answers",
+        "in TIME-WAIT any ACK starts it anew; a SYN opens by its timestamp or number; an orphan in FIN-WAIT-2 resets data",
+        ("tcp_timewait_state_process()", Recorded),
+        |s| s.knobs.closing = ClosingRule::Linux,
+    ),
+    does(
+        "checks of segments",
+        "a timestamp may be one tick old; RST also at the end of what came out of order; one challenge ACK in 500 ms",
+        ("tcp_validate_incoming()", Recorded),
+        |s| s.knobs.checks = CheckRule::Linux,
+    ),
+    does(
+        "answers of SYN-SENT",
+        "after a bad ACK the first SYN goes again in 2 ticks",
+        ("tcp_rcv_synsent_state_process()", Recorded),
+        |s| s.knobs.syn_again = Some(2),
+    ),
+    does("ICMP while connecting", "every error ends the attempt", ("tcp_v4_err()", Recorded), |s| {
+        s.knobs.soft_errors_abort_connect = true;
+    }),
+    does("RST after FIN", "EPIPE; recv() goes on to give 0", ("tcp_reset()", Recorded), |s| {
+        (s.knobs.reset_after_fin, s.end_first) = (Errno::EPIPE, true);
+    }),
+    does("data after shutdown", "of both directions: RST", ("tcp_rcv_state_process()", Recorded), |s| {
+        s.knobs.reset_shut = true;
+    }),
+    does(
+        "connect in TIME-WAIT",
+        "on a bound port at once where the connection used timestamps, whatever tcp_tw_reuse says",
+        ("tcp_twsk_unique()", Recorded),
+        |s| s.reuse.bound = true,
+    ),
+    does(
+        "ephemeral port",
+        "random start, then every second port: connect takes those with the low end's parity first, bind the others",
+        ("__inet_hash_connect(), inet_csk_find_open_port()", Recorded),
+        |s| s.port_rule = PortRule::Parity,
+    ),
+    does(
+        "bind to a port in use",
+        "EADDRINUSE unless both sockets have SO_REUSEADDR and none listens there, or both have SO_REUSEPORT; TIME-WAIT is \
+                a socket like others",
+        ("inet_bind_conflict()", Recorded),
+        |s| s.port_rule = PortRule::Parity,
+    ),
     does(
         "initial RTO",
         "1 s; 3 s for data after a SYN that was sent twice",

@@ -155,7 +155,7 @@ impl Connection {
     /// FIN-WAIT-1 -> FIN-WAIT-2, where the segment at hand brought the ACK of our FIN and no FIN.
     pub(super) fn settle_fin_wait(&mut self, cx: &mut Context<'_>) {
         if self.state == State::FinWait1 && self.snd.fin_acked() {
-            let lasts = cx.knobs.fin_wait2.filter(|_| self.is_orphan());
+            let lasts = self.fin_wait2(cx).filter(|_| self.is_orphan());
             cx.transition(&mut self.state, State::FinWait2, lasts, None);
             self.leave_fin_wait2(cx);
         }

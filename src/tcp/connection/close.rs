@@ -5,7 +5,8 @@ use crate::endpoint::{Errno, State};
 use crate::tcp::closing::Remains;
 use crate::tcp::rcv::Reader;
 use crate::tcp::snd::End;
-use crate::tcp::{Closing, Context};
+use crate::tcp::timers::Timer;
+use crate::tcp::{Closing, ClosingRule, Context, Linger2};
 use crate::time::Span;
 
 impl Connection {
@@ -31,6 +32,12 @@ impl Connection {
             _ => {}
         }
         self.more = false;
+    }
+
+    /// The application reads no more, but its socket is open: what arrives is taken, unless it has closed as well and
+    /// the profile resets then.
+    pub fn shut_reading(&mut self, _cx: &mut Context<'_>) {
+        self.shut = true;
     }
 
     /// ABORT: a reset to the peer, and all is forgotten (RFC 9293 3.10.5). No error: the user asked for it.
@@ -76,16 +83,50 @@ impl Connection {
 
     /// FIN-WAIT-2 that nobody owns is for the small machine too, where the profile limits it.
     pub(super) fn leave_fin_wait2(&mut self, cx: &mut Context<'_>) {
-        if self.state == State::FinWait2
-            && self.is_orphan()
-            && let Some(lasts) = cx.knobs.fin_wait2
-        {
-            // The small machine delays nothing: what is owed is acknowledged before (RFC 9293 3.8.6.3, MUST-40).
-            if let Ack::Delayed(_) = self.ack {
-                self.ack = Ack::Now;
-            }
-            self.hand_over(cx, lasts);
+        if self.state != State::FinWait2 || !self.is_orphan() {
+            return;
         }
+        if self.setup.linger2 == Linger2::Never {
+            return self.abort(cx);
+        }
+        let Some(lasts) = self.fin_wait2(cx) else { return };
+        // tcp_fin_time(): the small machine must not hold it for longer than TIME-WAIT; the connection waits for the
+        // excess, and then the small one for the excess once more.
+        let excess = lasts.saturating_sub(cx.knobs.time_wait);
+        if cx.knobs.closing == ClosingRule::Linux && excess > Span::ZERO {
+            self.timers.set(cx, Timer::KeepAlive, excess);
+        } else {
+            self.shrink(cx, lasts);
+        }
+    }
+
+    /// The first wait of a long FIN-WAIT-2 is over.
+    pub(super) fn end_long_fin_wait2(&mut self, cx: &mut Context<'_>) {
+        match self.fin_wait2(cx).unwrap_or_default().saturating_sub(cx.knobs.time_wait) {
+            Span::ZERO => self.abort(cx),
+            excess => self.shrink(cx, excess),
+        }
+    }
+
+    fn shrink(&mut self, cx: &mut Context<'_>, lasts: Span) {
+        // The small machine delays nothing: what is owed is acknowledged before (RFC 9293 3.8.6.3, MUST-40).
+        if let Ack::Delayed(_) = self.ack {
+            self.ack = Ack::Now;
+        }
+        self.hand_over(cx, lasts);
+    }
+
+    /// How long FIN-WAIT-2 lasts without an owner; on Linux at least 3.5 RTO (`tcp_fin_time()`).
+    pub(super) fn fin_wait2(&self, cx: &Context<'_>) -> Option<Span> {
+        let lasts = match self.setup.linger2 {
+            Linger2::For(span) => Some(span),
+            Linger2::System | Linger2::Never => cx.knobs.fin_wait2,
+        };
+        let least = match cx.knobs.closing {
+            ClosingRule::Linux => self.rto.current(cx.knobs) * 7 / 2,
+            ClosingRule::Rfc9293 => Span::ZERO,
+        };
+        lasts.map(|lasts| lasts.max(least))
     }
 
     /// Over, with or without an error: all queues to send are flushed, what was received stays readable.

@@ -11,6 +11,7 @@ mod tail;
 mod text;
 mod timeout;
 mod user;
+mod validate;
 
 use self::tail::Tail;
 use super::acks::Acks;
@@ -64,6 +65,8 @@ pub struct Connection {
     error: Option<Errno>,
     /// The last soft ICMP error: the reason given if the connection times out (RFC 9293 3.9.2.2).
     soft_error: Option<Errno>,
+    /// Whether the application has shut down reading.
+    shut: bool,
     closing: Option<Closing>,
     setup: Setup,
 }

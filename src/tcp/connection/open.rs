@@ -126,6 +126,7 @@ impl Connection {
             events: Pending::empty(),
             error: None,
             soft_error: None,
+            shut: false,
             closing: None,
             setup: setup.clone(),
         }

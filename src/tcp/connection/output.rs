@@ -254,7 +254,10 @@ impl Connection {
         let (ts, shift) = if alone {
             seg.ack = Seq(0);
             let val = crate::tcp::timestamps::clock(cx.now).wrapping_add(self.setup.ts_offset);
-            (cx.knobs.timestamps.then_some((val, 0)), cx.knobs.window_scale.then_some(self.setup.window_shift.min(14)))
+            (
+                cx.knobs.timestamps.then_some((val, self.setup.ts_echo.unwrap_or(0))),
+                cx.knobs.window_scale.then_some(self.setup.window_shift.min(14)),
+            )
         } else {
             // Both shifts 0 is what no scaling means.
             let scaled = self.rcv.shift > 0 || self.snd.shift > 0;

@@ -7,7 +7,7 @@ use crate::tcp::newreno::Phase;
 use crate::tcp::snd::Syn;
 use crate::tcp::timers::Timer;
 use crate::tcp::window;
-use crate::tcp::{Context, Tally, TcpEvent};
+use crate::tcp::{CheckRule, Context, Tally, TcpEvent};
 use crate::wire::{Flags, Segment};
 
 /// Whether the steps go on.
@@ -34,14 +34,18 @@ impl Connection {
 
     /// RFC 9293 3.10.7.4, the steps in their order.
     fn on_segment_in_window(&mut self, cx: &mut Context<'_>, seg: &Segment) {
-        let text = match self.check_sequence(cx, seg) {
-            Step::Done => return,
-            step => step == Step::Next,
-        };
-        if self.check_reset(cx, seg) == Step::Done || self.check_syn(cx, seg) == Step::Done {
+        let linux = cx.knobs.checks == CheckRule::Linux && self.state != State::SynReceived;
+        let checked = if linux { self.validate_incoming(cx, seg) } else { self.check_sequence(cx, seg) };
+        if checked == Step::Done {
             return;
         }
-        if let Some(ts) = &mut self.ts {
+        let text = checked == Step::Next;
+        if !linux && (self.check_reset(cx, seg) == Step::Done || self.check_syn(cx, seg) == Step::Done) {
+            return;
+        }
+        // tcp_ack() looks at the timestamp last: an old acknowledgment does not bring a new one.
+        let current = !linux || (seg.has(Flags::ACK) && seg.ack.ge(self.snd.una) && seg.ack.le(self.snd.max));
+        if let Some(ts) = self.ts.as_mut().filter(|_| current) {
             ts.update(seg, self.rcv.last_ack);
         }
         (self.keep.heard, self.keep.probes) = (cx.now, 0);
@@ -66,6 +70,10 @@ impl Connection {
             cx.dropped(DropReason::AckUnsent);
             if !seg.has(Flags::RST) {
                 self.urgently = Some(Urgently::Reset(seg.ack, None));
+            }
+            if let Some(soon) = cx.knobs.syn_again.filter(|_| self.rto.tries == 0) {
+                let tick = cx.knobs.tick.unwrap_or(cx.knobs.clock_granularity);
+                self.timers.set(cx, Timer::Retransmit, tick * u64::from(soon));
             }
             return;
         }
@@ -134,7 +142,7 @@ impl Connection {
         if seg.has(Flags::RST) {
             let after_fin = matches!(self.state, State::CloseWait | State::LastAck | State::Closing);
             if cx.knobs.rst_of_fin && after_fin && seg.seq + 1 == self.rcv.nxt {
-                self.reset_by_peer(cx);
+                self.reset(cx);
             } else {
                 cx.dropped(DropReason::RstIgnored);
             }
@@ -179,13 +187,15 @@ impl Connection {
             self.challenge(cx);
             return Step::Done;
         }
-        self.reset_by_peer(cx);
+        self.reset(cx);
         Step::Done
     }
 
-    fn reset_by_peer(&mut self, cx: &mut Context<'_>) {
+    /// A RST that counts.
+    pub(super) fn reset(&mut self, cx: &mut Context<'_>) {
         let error = match self.state {
             State::SynReceived => Some(Errno::ECONNREFUSED),
+            State::CloseWait => Some(cx.knobs.reset_after_fin),
             State::Closing | State::LastAck => None,
             _ => Some(Errno::ECONNRESET),
         };
@@ -208,7 +218,8 @@ impl Connection {
 
     /// "<SEQ=SND.NXT><ACK=RCV.NXT><CTL=ACK>", where the limit allows one more.
     pub(super) fn challenge(&mut self, cx: &mut Context<'_>) {
-        if cx.allow_challenge() {
+        let limited = cx.knobs.checks == CheckRule::Linux && !self.throttle.allows(cx);
+        if !limited && cx.allow_challenge() {
             cx.count(Tally::ChallengeAck);
             self.ack = Ack::Now;
         }

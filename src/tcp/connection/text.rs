@@ -2,7 +2,7 @@
 
 use super::segment::Step;
 use super::{Ack, Connection, Pending, Urgently};
-use crate::endpoint::{Arrival, DropReason, State};
+use crate::endpoint::{Arrival, DropReason, Errno, State};
 use crate::tcp::rcv::{Reader, Taken};
 use crate::tcp::urgent::Urgent;
 use crate::tcp::{AckRule, Context, Tally, TcpEvent};
@@ -33,14 +33,7 @@ impl Connection {
         }
         let len = seg.payload.len();
         let new_data = len > 0 && (seg.seq + len).gt(self.rcv.nxt);
-        if new_data && self.rcv.reader == Reader::Gone && cx.knobs.reset_unread {
-            // 3.6.1: "if new data is received after CLOSE is called, its TCP implementation SHOULD send a RST to show
-            // that data was lost."
-            cx.dropped(DropReason::DataAfterClose);
-            cx.count(Tally::AbortOnData);
-            let last = seg.ack;
-            self.die(cx, None);
-            self.urgently = Some(Urgently::Reset(last, None));
+        if new_data && self.refuses_text(cx, seg) {
             return Step::Done;
         }
         let fin = seg.seq + len;
@@ -111,6 +104,24 @@ impl Connection {
         if let Some(run) = self.rcv.run(seq) {
             self.sacks.grew(run);
         }
+    }
+
+    /// Whether nobody takes new data any more, and the peer is told so by RST.
+    fn refuses_text(&mut self, cx: &mut Context<'_>, seg: &Segment) -> bool {
+        let closed = matches!(self.state, State::FinWait1 | State::FinWait2);
+        let error = match self.rcv.reader {
+            // 3.6.1: "if new data is received after CLOSE is called, its TCP implementation SHOULD send a RST to show
+            // that data was lost."
+            Reader::Gone if cx.knobs.reset_unread => None,
+            // tcp_rcv_state_process(): "RFC 1122 says we MUST send a reset".
+            Reader::Present if closed && self.shut && cx.knobs.reset_shut => Some(Errno::ECONNRESET),
+            _ => return false,
+        };
+        cx.dropped(DropReason::DataAfterClose);
+        cx.count(Tally::AbortOnData);
+        self.die(cx, error);
+        self.urgently = Some(Urgently::Reset(seg.ack, None));
+        true
     }
 
     /// Eighth: the FIN, once everything before it has come.

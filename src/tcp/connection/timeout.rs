@@ -6,7 +6,7 @@ use crate::tcp::knobs::{GiveUp, KeepAlive};
 use crate::tcp::rcv::Reader;
 use crate::tcp::snd::Syn;
 use crate::tcp::timers::Timer;
-use crate::tcp::{Context, Tally, TcpEvent};
+use crate::tcp::{ClosingRule, Context, Tally, TcpEvent};
 use crate::time::Span;
 
 impl Connection {
@@ -100,6 +100,9 @@ impl Connection {
 
     /// RFC 9293 3.8.4. The timer is not moved by every segment: it looks when it fires.
     fn on_keepalive_timeout(&mut self, cx: &mut Context<'_>, last: Span) {
+        if self.state == State::FinWait2 && self.is_orphan() && cx.knobs.closing == ClosingRule::Linux {
+            return self.end_long_fin_wait2(cx);
+        }
         let Some(keep) = self.keepalive(cx) else { return };
         if self.state == State::SynReceived {
             return self.timers.set(cx, Timer::KeepAlive, keep.idle);

@@ -2,7 +2,7 @@
 
 use super::{Ack, Connection};
 use crate::endpoint::{MsgFlags, State};
-use crate::tcp::knobs::KeepAlive;
+use crate::tcp::knobs::{KeepAlive, Linger2};
 use crate::tcp::rcv::Reader;
 use crate::tcp::snd::End;
 use crate::tcp::window::Window;
@@ -138,6 +138,11 @@ impl Connection {
     /// `TCP_USER_TIMEOUT`; none is the system's default.
     pub fn set_user_timeout(&mut self, _cx: &mut Context<'_>, timeout: Option<Span>) {
         self.setup.user_timeout = timeout;
+    }
+
+    /// `TCP_LINGER2`.
+    pub fn set_linger2(&mut self, _cx: &mut Context<'_>, linger2: Linger2) {
+        self.setup.linger2 = linger2;
     }
 
     /// `SO_SNDBUF` in bytes.

@@ -1,0 +1,139 @@
+//! What Linux checks before it looks at the acknowledgment: `tcp_validate_incoming()` in tcp_input.c.
+
+use super::segment::Step;
+use super::{Ack, Connection};
+use crate::endpoint::{Arrival, DropReason, State};
+use crate::tcp::{Context, TcpEvent};
+use crate::time::ms;
+use crate::wire::{Flags, Segment};
+
+impl Connection {
+    /// PAWS, the sequence number, RST and SYN of a segment for a synchronized connection.
+    pub(super) fn validate_incoming(&mut self, cx: &mut Context<'_>, seg: &Segment) -> Step {
+        let (rst, syn) = (seg.has(Flags::RST), seg.has(Flags::SYN));
+        if !seg.has(Flags::ACK) && !rst && !syn {
+            cx.dropped(DropReason::NoAck);
+            return Step::Done;
+        }
+        // RST is taken though it did not pass PAWS.
+        if !rst && let Some(answered) = self.disordered(cx, seg) {
+            match (syn, answered) {
+                (true, _) => {
+                    cx.dropped(DropReason::SynChallenged);
+                    self.challenge(cx);
+                }
+                (false, true) => self.answer_invalid(cx, seg, Arrival::Dropped(DropReason::Paws)),
+                (false, false) => cx.dropped(DropReason::Paws),
+            }
+            return Step::Done;
+        }
+        // tcp_reset_check(): some send the RST with the number of their FIN.
+        let after_fin = matches!(self.state, State::CloseWait | State::LastAck | State::Closing);
+        let at_fin = rst && after_fin && seg.seq == self.rcv.nxt - 1;
+        if !self.in_sequence(seg) && !at_fin {
+            return self.out_of_sequence(cx, seg);
+        }
+        if rst {
+            if at_fin || seg.seq == self.rcv.nxt || (self.sack && self.rcv.rightmost() == Some(seg.seq)) {
+                self.reset(cx);
+            } else {
+                cx.dropped(DropReason::RstNotExact);
+                self.challenge(cx);
+            }
+            return Step::Done;
+        }
+        if syn {
+            cx.dropped(DropReason::SynChallenged);
+            self.challenge(cx);
+            return Step::Done;
+        }
+        self.check_text(cx, seg)
+    }
+
+    /// What `tcp_data_queue()` does not take, though its acknowledgment counts.
+    fn check_text(&mut self, cx: &mut Context<'_>, seg: &Segment) -> Step {
+        if seg.seq_len() == 0 {
+            return Step::Next;
+        }
+        if seg.end().le(self.rcv.nxt) {
+            cx.note(TcpEvent::Arrival(Arrival::Duplicate));
+            self.came_again(seg);
+            return Step::NoText;
+        }
+        // A bare FIN needs no room.
+        let bare = seg.payload.is_empty() && seg.seq == self.rcv.nxt;
+        if seg.seq.ge(self.rcv.edge) && !bare {
+            let full = seg.seq == self.rcv.nxt;
+            cx.dropped(if full { DropReason::BufferFull } else { DropReason::OutOfWindow });
+            self.ack = Ack::Now;
+            return Step::NoText;
+        }
+        Step::Next
+    }
+
+    /// Quick acknowledgments from here on, the first one with a D-SACK.
+    fn came_again(&mut self, seg: &Segment) {
+        let offered = self.rcv.edge.since(self.rcv.last_ack);
+        self.pace.alarm(offered, self.rcv_mss());
+        self.sacks.came_twice(seg.seq, seg.end().min(self.rcv.nxt));
+        self.ack = Ack::Now;
+    }
+
+    fn out_of_sequence(&mut self, cx: &mut Context<'_>, seg: &Segment) -> Step {
+        if seg.has(Flags::RST) {
+            cx.dropped(DropReason::RstIgnored);
+        } else if seg.has(Flags::SYN) {
+            cx.dropped(DropReason::SynChallenged);
+            self.challenge(cx);
+        } else {
+            let old = seg.seq_len() > 0 && self.rcv.irs.le(seg.seq) && seg.end().le(self.rcv.nxt);
+            let arrival = if old { Arrival::Duplicate } else { Arrival::Dropped(DropReason::OutOfWindow) };
+            self.answer_invalid(cx, seg, arrival);
+        }
+        Step::Done
+    }
+
+    /// `tcp_sequence()`. What ends where the last acknowledgment stood still brings its own.
+    fn in_sequence(&self, seg: &Segment) -> bool {
+        let (end, edge) = (seg.end(), self.rcv.edge);
+        if end.lt(self.rcv.last_ack) {
+            return false;
+        }
+        let fin = u32::from(seg.has(Flags::FIN));
+        let empty = seg.seq == self.rcv.nxt && self.rcv.wnd() == 0;
+        (end - fin).le(edge) || (seg.seq.le(edge) && (self.rcv.queue.is_empty() || empty))
+    }
+
+    /// `tcp_disordered_ack_check()`: none if the timestamp is in order, or close enough; else whether it is answered.
+    fn disordered(&self, cx: &Context<'_>, seg: &Segment) -> Option<bool> {
+        let ts = self.ts?;
+        let (val, _) = seg.options.timestamps()?;
+        let behind = ts.recent.wrapping_sub(val);
+        // TCP_PAWS_WINDOW: one tick.
+        if behind >= 1 << 31 || behind <= 1 {
+            return None;
+        }
+        if !seg.has(Flags::ACK) || seg.seq_len() > 0 {
+            return Some(true);
+        }
+        if seg.seq != self.rcv.nxt {
+            return Some(!seg.seq.lt(self.rcv.nxt));
+        }
+        let updates = u32::from(seg.window) << self.snd.shift > self.snd.wnd;
+        let replay = self.rto.current(cx.knobs) * 6 / 5;
+        let near = ms(u64::from(behind)) <= replay;
+        (seg.ack != self.snd.una || updates || !near).then_some(true)
+    }
+
+    /// `tcp_send_dupack()`, limited as `tcp_oow_rate_limited()` has it: not for data.
+    fn answer_invalid(&mut self, cx: &mut Context<'_>, seg: &Segment, arrival: Arrival) {
+        if seg.seq_len() == 0 && !self.throttle.allows(cx) {
+            return cx.dropped(DropReason::OutOfWindowUnanswered);
+        }
+        cx.note(TcpEvent::Arrival(arrival));
+        if seg.seq_len() > 0 && seg.seq.lt(self.rcv.nxt) {
+            self.came_again(seg);
+        }
+        self.ack = Ack::Now;
+    }
+}

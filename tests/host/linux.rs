@@ -1,0 +1,291 @@
+//! What the sockets of the profile `linux` do in their own way.
+
+use super::wire::{C, S, World, any, at};
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use wirefate::endpoint::{
+    Attach, Endpoint, Errno, Family, NoRoute, Readiness, Shutdown, SockOpt, SocketId, SocketKind, State,
+};
+use wirefate::host::{HostConfig, Profile};
+use wirefate::time::{ms, secs};
+use wirefate::wire::Flags;
+
+fn linux(name: &str) -> HostConfig {
+    HostConfig { profile: Profile::Linux, ..HostConfig::named(name) }
+}
+
+fn plain() -> World {
+    World::pair(linux("client"), linux("server"))
+}
+
+fn with_client(sysctl: &str, value: &str) -> World {
+    World::pair(linux("client").sysctl(sysctl, value), linux("server"))
+}
+
+/// A socket on the client with `SO_REUSEADDR`, bound to `port`.
+fn bound(world: &mut World, port: u16) -> SocketId {
+    let id = world.stream(C);
+    world.call(C, |s, cx| s.set_option(cx, id, SockOpt::ReuseAddr(true))).unwrap();
+    world.call(C, |s, cx| s.bind(cx, id, any(port))).unwrap();
+    id
+}
+
+/// Opens and closes a connection from the client, which then is in TIME-WAIT; its socket was `id`.
+fn closed(world: &mut World, listener: SocketId, id: SocketId) {
+    assert_eq!(world.connect(C, id, at(S, 80)), Err(Errno::EINPROGRESS));
+    world.run();
+    let server = world.accept(S, listener).unwrap();
+    world.close(C, id);
+    world.run();
+    world.close(S, server);
+    world.run();
+    assert_eq!(world.states(C), [State::TimeWait]);
+}
+
+fn so_error(world: &mut World, id: SocketId) -> Option<Errno> {
+    match world.call(C, |s, cx| s.get_option(cx, id, SockOpt::Error(None))) {
+        Ok(SockOpt::Error(error)) => error,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_bound_port_in_time_wait_connects_at_once_where_timestamps_are() {
+    for (timestamps, reuse, result) in [
+        ("1", "0", Errno::EINPROGRESS),
+        ("1", "2", Errno::EINPROGRESS),
+        ("0", "0", Errno::EADDRNOTAVAIL),
+        ("0", "1", Errno::EADDRNOTAVAIL),
+    ] {
+        let client =
+            linux("client").sysctl("net.ipv4.tcp_timestamps", timestamps).sysctl("net.ipv4.tcp_tw_reuse", reuse);
+        let mut world = World::pair(client, linux("server"));
+        let listener = world.listen(S, any(80), 8);
+        let first = bound(&mut world, 5_000);
+        closed(&mut world, listener, first);
+        let again = bound(&mut world, 5_000);
+        assert_eq!(world.connect(C, again, at(S, 80)), Err(result), "timestamps {timestamps}, tcp_tw_reuse {reuse}");
+    }
+}
+
+#[test]
+fn tcp_tw_reuse_gives_a_chosen_port_after_its_delay() {
+    for (reuse, after, result) in [
+        ("0", ms(5_000), Errno::EADDRNOTAVAIL),
+        ("1", ms(1_000), Errno::EADDRNOTAVAIL),
+        ("1", ms(1_001), Errno::EINPROGRESS),
+        ("2", ms(5_000), Errno::EADDRNOTAVAIL),
+    ] {
+        let client = linux("client").sysctl("net.ipv4.ip_local_port_range", "40000 40000");
+        let mut world = World::pair(client.sysctl("net.ipv4.tcp_tw_reuse", reuse), linux("server"));
+        let listener = world.listen(S, any(80), 8);
+        let first = world.stream(C);
+        closed(&mut world, listener, first);
+        world.advance(after);
+        let again = world.stream(C);
+        assert_eq!(world.connect(C, again, at(S, 80)), Err(result), "tcp_tw_reuse {reuse} after {after}");
+    }
+}
+
+/// TIME-WAIT is a socket like others: both the old and the new one need `SO_REUSEADDR`.
+#[test]
+fn bind_beside_time_wait_takes_reuse_on_both() {
+    for (old, new, result) in
+        [(true, true, Ok(())), (false, true, Err(Errno::EADDRINUSE)), (true, false, Err(Errno::EADDRINUSE))]
+    {
+        let mut world = plain();
+        let listener = world.listen(S, any(80), 8);
+        let first = bound(&mut world, 5_000);
+        world.call(C, |s, cx| s.set_option(cx, first, SockOpt::ReuseAddr(old))).unwrap();
+        closed(&mut world, listener, first);
+        let again = world.stream(C);
+        world.call(C, |s, cx| s.set_option(cx, again, SockOpt::ReuseAddr(new))).unwrap();
+        assert_eq!(world.call(C, |s, cx| s.bind(cx, again, any(5_000))), result, "{old} {new}");
+    }
+}
+
+#[test]
+fn reuseport_spreads_connections_over_its_listeners() {
+    let mut world = plain();
+    let mut listeners = Vec::new();
+    for port_too in [true, true, false] {
+        let id = world.stream(S);
+        world.call(S, |s, cx| s.set_option(cx, id, SockOpt::ReusePort(port_too))).unwrap();
+        let result = world.call(S, |s, cx| s.bind(cx, id, any(80)));
+        assert_eq!(result, if port_too { Ok(()) } else { Err(Errno::EADDRINUSE) });
+        if port_too {
+            world.call(S, |s, cx| s.listen(cx, id, 64)).unwrap();
+            listeners.push(id);
+        }
+    }
+    for _ in 0..32 {
+        let client = world.stream(C);
+        assert_eq!(world.connect(C, client, at(S, 80)), Err(Errno::EINPROGRESS));
+    }
+    world.run();
+    let counts = [0, 1].map(|n| (0..).take_while(|_| world.accept(S, listeners[n]).is_ok()).count());
+    assert!(counts[0] + counts[1] == 32 && counts.iter().all(|&count| count > 4), "{counts:?}");
+    // One goes: all that come go to the other.
+    world.close(S, listeners[0]);
+    let client = world.stream(C);
+    assert_eq!(world.connect(C, client, at(S, 80)), Err(Errno::EINPROGRESS));
+    world.run();
+    assert!(world.accept(S, listeners[1]).is_ok());
+}
+
+/// `connect` takes the low end's parity first, `bind` the other; then there are none.
+#[test]
+fn ephemeral_ports_go_by_parity() {
+    let mut world = with_client("net.ipv4.ip_local_port_range", "40000 40007");
+    world.listen(S, any(80), 64);
+    world.listen(S, any(81), 64);
+    let mut ports = Vec::new();
+    for _ in 0..8 {
+        let id = world.stream(C);
+        assert_eq!(world.connect(C, id, at(S, 80)), Err(Errno::EINPROGRESS));
+        ports.push(world.call(C, |s, _| s.local_addr(id)).unwrap().port());
+    }
+    assert!(ports[..4].iter().all(|port| port % 2 == 0) && ports[4..].iter().all(|port| port % 2 == 1), "{ports:?}");
+    assert_eq!(ports.iter().collect::<BTreeSet<_>>().len(), 8);
+    let id = world.stream(C);
+    assert_eq!(world.connect(C, id, at(S, 80)), Err(Errno::EADDRNOTAVAIL));
+    assert_eq!(world.connect(C, id, at(S, 81)), Err(Errno::EINPROGRESS), "another destination shares the ports");
+    let id = world.stream(C);
+    assert_eq!(world.call(C, |s, cx| s.bind(cx, id, any(0))), Err(Errno::EADDRINUSE));
+    let mut world = with_client("net.ipv4.ip_local_port_range", "40000 40007");
+    let mut bind = || {
+        let id = world.stream(C);
+        world.call(C, |s, cx| s.bind(cx, id, any(0))).unwrap();
+        world.call(C, |s, _| s.local_addr(id)).unwrap().port()
+    };
+    let ports: Vec<u16> = (0..8).map(|_| bind()).collect();
+    assert!(ports[..4].iter().all(|port| port % 2 == 1) && ports[4..].iter().all(|port| port % 2 == 0), "{ports:?}");
+}
+
+#[test]
+fn a_refused_socket_has_its_errors_in_order() {
+    let mut world = plain();
+    let id = world.stream(C);
+    assert_eq!(world.connect(C, id, at(S, 80)), Err(Errno::EINPROGRESS));
+    assert_eq!(world.connect(C, id, at(S, 80)), Err(Errno::EALREADY));
+    world.run();
+    let all = Readiness::READABLE | Readiness::WRITABLE | Readiness::ERROR | Readiness::HUP | Readiness::RDHUP;
+    assert_eq!(world.poll(C, id), all);
+    assert_eq!((so_error(&mut world, id), so_error(&mut world, id)), (Some(Errno::ECONNREFUSED), None));
+    assert_eq!(world.recv(C, id), Ok(String::new()));
+    assert_eq!(world.connect(C, id, at(S, 80)), Err(Errno::ECONNABORTED));
+}
+
+#[test]
+fn a_reset_after_the_end_of_the_stream_is_epipe_for_writers_only() {
+    let mut world = plain();
+    let (client, _, server) = world.connected(80);
+    world.call(S, |s, cx| s.shutdown(cx, server, Shutdown::Write)).unwrap();
+    world.run();
+    world.call(S, |s, cx| s.abort(cx, server)).unwrap();
+    world.run();
+    assert_eq!(world.recv(C, client), Ok(String::new()));
+    assert_eq!(world.send(C, client, "x"), Err(Errno::EPIPE));
+    assert_eq!(so_error(&mut world, client), None);
+}
+
+#[test]
+fn what_arrives_after_shutdown_of_reading_is_kept_and_of_both_is_reset() {
+    for (how, text, error) in [(Shutdown::Read, "hello", None), (Shutdown::Both, "", Some(Errno::ECONNRESET))] {
+        let mut world = plain();
+        let (client, _, server) = world.connected(80);
+        world.call(C, |s, cx| s.shutdown(cx, client, how)).unwrap();
+        world.run();
+        assert_eq!(world.send(S, server, "hello"), Ok(5));
+        world.run();
+        assert_eq!(so_error(&mut world, client), error);
+        assert_eq!(world.recv(C, client), Ok(text.to_owned()));
+    }
+}
+
+#[test]
+fn every_route_that_leads_nowhere_has_its_error() {
+    let mut world = plain();
+    let kinds = [NoRoute::Absent, NoRoute::Unreachable, NoRoute::Blackhole, NoRoute::Prohibit];
+    for (kind, error) in kinds.into_iter().zip([Errno::ENETUNREACH, Errno::EHOSTUNREACH, Errno::EINVAL, Errno::EACCES])
+    {
+        let attach = Attach::NoRoute { prefix: at(S, 80).ip(), prefix_len: 32, kind };
+        world.with(C, |host, cx| host.on_attach(cx, &attach));
+        let id = world.stream(C);
+        assert_eq!(world.connect(C, id, at(S, 80)), Err(error));
+        let udp = world.call(C, |s, cx| s.socket(cx, Family::V4, SocketKind::Datagram)).unwrap();
+        assert_eq!(world.call(C, |s, cx| s.send_to(cx, udp, &"x".into(), at(S, 80))), Err(error));
+    }
+}
+
+#[test]
+fn files_and_low_ports_have_limits() {
+    let client = linux("client").sysctl("fs.file-max", 2).sysctl("net.ipv4.ip_unprivileged_port_start", 1_024);
+    let mut world = World::pair(client, linux("server"));
+    let socket = |world: &mut World| world.call(C, |s, cx| s.socket(cx, Family::V4, SocketKind::Stream));
+    let id = socket(&mut world).unwrap();
+    let mut bind = |port| world.call(C, |s, cx| s.bind(cx, id, SocketAddr::new(at(C, 0).ip(), port)));
+    assert_eq!(bind(1_023), Err(Errno::EACCES));
+    assert_eq!(bind(1_024), Ok(()));
+    assert!(socket(&mut world).is_ok());
+    assert_eq!(socket(&mut world), Err(Errno::ENFILE));
+    let mut world = with_client("fs.nr_open", "1");
+    assert!(socket(&mut world).is_ok());
+    assert_eq!(socket(&mut world), Err(Errno::EMFILE));
+}
+
+/// One orphan too many is reset after its FIN; what is in FIN-WAIT-2 or TIME-WAIT does not count.
+#[test]
+fn orphans_have_a_limit() {
+    for (most, sent) in
+        [("0", vec![Flags::FIN | Flags::ACK, Flags::RST | Flags::ACK]), ("1", vec![Flags::FIN | Flags::ACK])]
+    {
+        let mut world = with_client("net.ipv4.tcp_max_orphans", most);
+        let (client, ..) = world.connected(80);
+        world.close(C, client);
+        let flags: Vec<Flags> =
+            world.sent().into_iter().filter(|(from, ..)| *from == C).map(|(_, flags, _)| flags).collect();
+        assert_eq!(flags, sent);
+        assert_eq!(world.counter(C, "TcpExt.TCPAbortOnMemory"), u64::from(most == "0"));
+    }
+    let mut world = with_client("net.ipv4.tcp_max_orphans", "1");
+    let (client, listener, _) = world.connected(80);
+    world.close(C, client);
+    world.advance(secs(1));
+    assert_eq!(world.states(C), [State::FinWait2]);
+    let second = world.stream(C);
+    assert_eq!(world.connect(C, second, at(S, 80)), Err(Errno::EINPROGRESS));
+    world.run();
+    world.accept(S, listener).unwrap();
+    world.close(C, second);
+    assert_eq!(world.counter(C, "TcpExt.TCPAbortOnMemory"), 0);
+}
+
+#[test]
+fn linger2_is_kept_within_its_limits() {
+    let mut world = plain();
+    let id = world.stream(C);
+    let mut set = |span| {
+        world.call(C, |s, cx| s.set_option(cx, id, SockOpt::Linger2(span))).unwrap();
+        world.call(C, |s, cx| s.get_option(cx, id, SockOpt::Linger2(None))).unwrap()
+    };
+    assert_eq!(set(Some(secs(0))), SockOpt::Linger2(Some(secs(60))));
+    assert_eq!(set(Some(secs(120))), SockOpt::Linger2(Some(secs(120))));
+    assert_eq!(set(Some(secs(121))), SockOpt::Linger2(Some(secs(120))));
+    assert_eq!(set(None), SockOpt::Linger2(None));
+}
+
+/// Where TIME-WAIT is full, already FIN-WAIT-2 has no place: the peer's FIN meets a closed port.
+#[test]
+fn too_many_time_waits_end_orphans() {
+    for (most, last) in [("0", Flags::RST), ("1", Flags::ACK)] {
+        let mut world = with_client("net.ipv4.tcp_max_tw_buckets", most);
+        let (client, _, server) = world.connected(80);
+        world.close(C, client);
+        world.advance(ms(100));
+        world.sent();
+        world.close(S, server);
+        world.advance(ms(100));
+        assert_eq!(world.sent().last().map(|&(from, flags, _)| (from, flags)), Some((C, last)));
+    }
+}
