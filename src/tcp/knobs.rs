@@ -108,6 +108,9 @@ pub struct Knobs {
     pub keepalive_resets: bool,
     /// Whether an ICMP error about a retransmission takes its doubling of the RTO back (RFC 6069).
     pub unreachable_undoes_backoff: bool,
+    /// Whether the SYN-ACK of a simultaneous open has all that the SYN had, and the one that comes is acknowledged as a
+    /// duplicate; otherwise it has what both agree on (RFC 9293 3.5, figure 7).
+    pub crossing_repeats_syn: bool,
     /// What a zero-window probe is.
     pub window_probe: WindowProbe,
     /// Whether the last segment in flight is sent again before the RTO (RFC 8985 7).
@@ -334,6 +337,7 @@ impl Default for Knobs {
             persist: (secs(1), secs(60)),
             sws_override: Some(ms(500)),
             unreachable_undoes_backoff: false,
+            crossing_repeats_syn: false,
             delayed_ack: ms(200),
             keepalive: KeepAlive { idle: secs(7200), interval: secs(75), count: 9 },
             always_keepalive: false,

@@ -14,6 +14,7 @@ pub(crate) const EXCEPTIONS: &[(&str, &str, &str)] = &[
     (TRANSITIONS, "TIME-WAIT -> LISTEN", "the old incarnation ends in CLOSED, the new one begins in LISTEN"),
     (TRANSITIONS, "TIME-WAIT -> SYN-RECEIVED", "the old incarnation ends in CLOSED, the new one begins in LISTEN"),
     (DROPS, "PAWS", "the profile rfc9293 has no timestamps"),
+    (DROPS, "deferred", "the profile rfc9293 has no TCP_DEFER_ACCEPT"),
     (DROPS, "bad cookie", "the profile rfc9293 has no SYN cookies"),
     (TIMERS, "tlp", "the profile rfc9293 has no tail loss probe"),
     (TIMERS, "reorder", "the profile rfc9293 has no RACK"),

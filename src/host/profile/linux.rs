@@ -268,6 +268,9 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
         },
     ),
     does("cork", "an RTO", ("tcp_check_probe_timer()", Recorded), |s| s.knobs.sws_override = None),
+    does("simultaneous open", "the SYN-ACK has the options of the SYN", ("tcp_send_synack()", Recorded), |s| {
+        s.knobs.crossing_repeats_syn = true;
+    }),
     does("unreachable", "an ICMP error takes the doubling of the RTO back", ("tcp_ld_RTO_revert()", Recorded), |s| {
         s.knobs.unreachable_undoes_backoff = true;
     }),

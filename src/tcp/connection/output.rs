@@ -251,8 +251,11 @@ impl Connection {
         let alone = self.state == State::SynSent;
         let flags = if alone { Flags::SYN } else { Flags::SYN | Flags::ACK };
         let mut seg = self.header(cx, self.snd.iss, flags);
-        let (ts, shift) = if alone {
+        if alone {
             seg.ack = Seq(0);
+        }
+        let offers = alone || cx.knobs.crossing_repeats_syn;
+        let (ts, shift) = if offers {
             let val = crate::tcp::timestamps::clock(cx.now).wrapping_add(self.setup.ts_offset);
             (
                 cx.knobs.timestamps.then_some((val, self.setup.ts_echo.unwrap_or(0))),
@@ -263,11 +266,11 @@ impl Connection {
             let scaled = self.rcv.shift > 0 || self.snd.shift > 0;
             (self.ts.map(|ts| (ts.val(cx.now), ts.recent)), scaled.then_some(self.rcv.shift))
         };
-        let sack = if alone { cx.knobs.sack } else { self.sack };
+        let sack = if offers { cx.knobs.sack } else { self.sack };
         let offer = handshake::Offer { mss: self.setup.mss, ts, shift, sack };
         seg.options = offer.options(cx.knobs.syn_layout);
         // RFC 7323 2.2: the window of a SYN is never scaled.
-        seg.window = window::initial(&self.setup, cx.knobs, !alone && self.ts.is_some());
+        seg.window = window::initial(&self.setup, cx.knobs, !offers && self.ts.is_some());
         seg
     }
 

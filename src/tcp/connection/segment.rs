@@ -151,6 +151,11 @@ impl Connection {
         // Figure 8: in a simultaneous open the peer's SYN comes once more, with the ACK we wait for.
         let again = seg.seq == self.rcv.irs && seg.has(Flags::SYN);
         if again && self.state == State::SynReceived && seg.has(Flags::ACK) && seg.ack == self.snd.iss + 1 {
+            if cx.knobs.crossing_repeats_syn {
+                // tcp_data_queue(): the SYN is sequence space that has come before.
+                self.sacks.came_twice(self.rcv.irs, self.rcv.nxt);
+                self.ack = Ack::Now;
+            }
             return Step::NoText;
         }
         if again && !seg.has(Flags::ACK) && self.snd.syn == Syn::Unacked {
