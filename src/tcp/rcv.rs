@@ -33,7 +33,7 @@ pub(super) struct Rcv {
     /// Size of the receive buffer in bytes.
     pub(super) buf: u32,
     /// How the window grows, where it is not just the free part of the buffer.
-    pub(super) window: Option<Window>,
+    pub(super) window: Option<Box<Window>>,
 }
 
 /// Who takes what arrives.

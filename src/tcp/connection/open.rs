@@ -80,7 +80,7 @@ impl Connection {
     pub(super) fn open_window(&mut self, cx: &Context<'_>, offered: u16) {
         self.rcv.edge = self.rcv.nxt + u32::from(offered);
         if cx.knobs.window == WindowRule::Linux {
-            self.rcv.window = Some(Window::new(&self.setup, self.ts.is_some(), u32::from(offered)));
+            self.rcv.window = Some(Box::new(Window::new(&self.setup, self.ts.is_some(), u32::from(offered))));
         }
     }
 

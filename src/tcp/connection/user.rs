@@ -5,7 +5,6 @@ use crate::endpoint::{MsgFlags, State};
 use crate::tcp::knobs::{KeepAlive, Linger2};
 use crate::tcp::rcv::Reader;
 use crate::tcp::snd::End;
-use crate::tcp::window::Window;
 use crate::tcp::{AckRule, Context, Setup};
 use crate::time::Span;
 use crate::wire::{Payload, Rope};
@@ -68,7 +67,7 @@ impl Connection {
         self.rcv.note_read();
         if cx.knobs.acks == AckRule::Linux && taken > 0 && self.ack != Ack::None {
             // tcp_cleanup_rbuf()
-            let is_empty = self.rcv.window.as_ref().map_or(self.rcv.queue.is_empty(), Window::is_empty);
+            let is_empty = self.rcv.window.as_ref().map_or(self.rcv.queue.is_empty(), |window| window.is_empty());
             if self.owes_a_segment() || (is_empty && self.pace.goes_with_read()) {
                 self.ack = Ack::Now;
             }
