@@ -13,6 +13,8 @@ mod tidy {
     pub(crate) mod tree;
 }
 
+use std::fs;
+use std::path::PathBuf;
 use tidy::finding::{Finding, assert_none};
 use tidy::tree::{Source, Tree};
 use tidy::{code, layers, readme, snapshots};
@@ -42,6 +44,22 @@ fn top_level_modules_have_no_import_circle() {
 fn every_top_level_module_has_a_layer() {
     let paths: Vec<String> = Tree::here().sources(&["src"]).into_iter().map(|source| source.path).collect();
     assert_none(layers::unplaced(&paths));
+}
+
+/// What our hosts do depends on no recording's name.
+#[test]
+fn no_recording_is_named_in_the_source() {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/cases");
+    let names: Vec<String> = fs::read_dir(folder)
+        .expect("the recordings lie there")
+        .filter_map(|entry| Some(entry.ok()?.path().file_stem()?.to_str()?.to_owned()))
+        .collect();
+    assert!(names.len() > 100, "{} recordings", names.len());
+    for source in Tree::here().sources(&["src"]) {
+        let mut words = source.text.split(|c: char| !c.is_alphanumeric() && c != '_');
+        let named = words.find(|word| names.iter().any(|name| name == word));
+        assert_eq!(named, None, "{} names a recording", source.path);
+    }
 }
 
 #[test]

@@ -190,7 +190,7 @@ pub(super) enum ReportFormat {
 Examples:
   wirefate golden tests/golden                         every recording
   wirefate golden tests/golden --filter keepalive      those with this in their names
-  wirefate golden tests/golden/cases/hs_basic.json -v  one, both sides of it line by line
+  wirefate golden tests/golden/cases/NAME.json -v      one, both sides of it line by line
 
 The last line counts; exit code 0 where every recording matched, 1 where one did not.")]
 pub(super) struct GoldenArgs {
