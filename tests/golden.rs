@@ -139,6 +139,31 @@ fn shift(field: &mut Value, millis: u32) {
     *field = json!(field.as_f64().unwrap() + f64::from(millis) / 1_000.0);
 }
 
+/// A segment that was forwarded and overtaken all the same is overtaken in the replay too, and its receiver says so.
+#[test]
+fn what_was_overtaken_is_overtaken_again() {
+    let is_data = |seg: &Value| seg["act"] == "fwd" && seg["dir"] == "c>s" && seg["len"].as_i64() > Some(0);
+    let (mut recorded, at) = recordings()
+        .iter()
+        .map(|(recording, _)| to_json(recording))
+        .find_map(|json| {
+            let at = json["segments"].as_array()?.windows(3).position(|three| three.iter().all(is_data))?;
+            Some((json, at))
+        })
+        .expect("some recording has three data segments in a row");
+    let gaps = |recorded: &Value| {
+        let ours = replay(&parsed(recorded), Profile::Linux).unwrap();
+        let is_sack = |option: &Value| option.as_str().is_some_and(|text| text.starts_with("sack "));
+        let json = to_json(&ours);
+        json["segments"].as_array().unwrap().iter().any(|seg| {
+            seg["dir"] == "s>c" && seg["options"].as_array().is_some_and(|options| options.iter().any(is_sack))
+        })
+    };
+    assert!(!gaps(&recorded), "in order as it was recorded");
+    shift(&mut recorded["segments"][at]["t_rx"], 20);
+    assert!(gaps(&recorded), "the first of the three comes last");
+}
+
 #[test]
 fn each_changed_field_of_a_segment_differs() {
     for flags in ["S", "S.", ".", "P.", "F."] {

@@ -16,6 +16,8 @@ pub(super) struct Fate {
     pub(super) act: Act,
     /// How long it takes; nothing where it is lost.
     pub(super) delay: Option<Span>,
+    /// Whether it arrives before one that its side forwarded earlier.
+    pub(super) overtakes: bool,
     /// What is added to SEG.SEQ and SEG.ACK.
     pub(super) shift: Option<(u32, u32)>,
     /// An ICMP error about it that goes back, and how long that takes.
@@ -55,6 +57,7 @@ impl Plan {
     pub(super) fn of(recording: &Recording) -> Result<Plan, String> {
         let mut plan = Plan { delay: recording.delay(), ..Plan::default() };
         let mut bases: BTreeMap<(Flow, Dir), u32> = BTreeMap::new();
+        let mut latest: BTreeMap<(Flow, Dir), SimTime> = BTreeMap::new();
         let mut last_lost: Option<(Flow, Dir, SimTime)> = None;
         for seg in &recording.segments {
             let flow = recording.flow(seg);
@@ -80,7 +83,13 @@ impl Plan {
                 (new.seq_abs.wrapping_sub(seq), new.ack_abs.wrapping_sub(ack))
             });
             last_lost = delay.is_none().then_some((flow, seg.dir, seg.at));
-            let fate = Fate { act: seg.act.clone(), delay, shift, icmp: None };
+            let mut overtakes = false;
+            if let (Act::Forward, Some(arrived)) = (&seg.act, seg.arrived) {
+                let latest = latest.entry((flow, seg.dir)).or_insert(arrived);
+                overtakes = arrived < *latest;
+                *latest = arrived.max(*latest);
+            }
+            let fate = Fate { act: seg.act.clone(), delay, overtakes, shift, icmp: None };
             plan.fates.entry((flow, seg.dir)).or_default().push(fate);
         }
         for call in &recording.script {
@@ -101,7 +110,7 @@ impl Plan {
         }
         let lost = fates.last().map_or_else(|| self.is_elsewhere(flow, dir), |last| last.delay.is_none());
         let (act, delay) = if lost { (Act::Drop, None) } else { (Act::Forward, Some(self.delay)) };
-        Fate { act, delay, shift: None, icmp: None }
+        Fate { act, delay, overtakes: false, shift: None, icmp: None }
     }
 
     /// Nobody is there to take what goes to an address of neither host.

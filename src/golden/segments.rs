@@ -225,8 +225,7 @@ impl Segments<'_> {
     }
 }
 
-/// What is wrong with the time of an event, if anything is. What was seen late may have come before what the recording
-/// has in front of it.
+/// What is wrong with the time of an event, if anything is.
 pub(super) fn misfit(
     recorded: &Timeline<'_>,
     ours: &Timeline<'_>,
@@ -235,17 +234,14 @@ pub(super) fn misfit(
     own: Event,
     seen_late: Span,
 ) -> Option<String> {
-    let text = |seen: crate::time::SimTime| {
-        let (a, b) = match recorded.before(flow, side, seen, Some(own)) {
-            Some((event, time)) => (gap(time, at), gap(ours.time(side, event)?, our_at)),
-            None => (gap(crate::time::SimTime::ZERO, at), gap(crate::time::SimTime::ZERO, our_at)),
-        };
-        let fit = Rule { seen_late }.fit(a, b);
-        let shown = |nanos: i64| format!("{}{}", if nanos < 0 { "-" } else { "" }, millis(nanos));
-        let (a, b) = (shown(a), shown(b));
-        (fit != Fit::Fits).then(|| format!("time: {a} ms after what came before, ours {b} ms: {fit}"))
+    let (a, b) = match recorded.before(flow, side, at, Some(own)) {
+        Some((event, time)) => (gap(time, at), gap(ours.time(side, event)?, our_at)),
+        None => (gap(crate::time::SimTime::ZERO, at), gap(crate::time::SimTime::ZERO, our_at)),
     };
-    text(at).filter(|_| seen_late == Span::ZERO || text(at - seen_late).is_some())
+    let fit = Rule { seen_late }.fit(a, b);
+    let shown = |nanos: i64| format!("{}{}", if nanos < 0 { "-" } else { "" }, millis(nanos));
+    let (a, b) = (shown(a), shown(b));
+    (fit != Fit::Fits).then(|| format!("time: {a} ms after what came before, ours {b} ms: {fit}"))
 }
 
 /// Milliseconds with two decimals.

@@ -134,8 +134,9 @@ impl Wire {
         }
         debug_assert!(self.counts.contains_key(&(flow, dir)), "it was counted");
         let mut at = now + delay;
-        if fate.act == Act::Forward {
-            // What is only forwarded stays in order, though the recorded delays differ by the forwarder's pace.
+        if fate.act == Act::Forward && !fate.overtakes {
+            // What was forwarded in order stays so: our hosts send a burst at one instant, and the recorded delays within
+            // it differ by the forwarder's pace.
             let last = self.forwarded.entry((flow, dir)).or_insert(at);
             at = at.max(*last);
             *last = at;

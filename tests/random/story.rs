@@ -11,7 +11,7 @@ pub(crate) fn story(sim: &mut Sim) -> (World, bool) {
     let draw = &mut draw;
     sim.set_budget(Budget {
         events: 2_000_000,
-        zero_time: 50_000,
+        zero_time: 20_000,
         in_flight: 100_000,
         memory: 64 << 20,
         ..Budget::default()
