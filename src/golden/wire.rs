@@ -100,17 +100,38 @@ impl Wire {
         let n = std::mem::replace(count, *count + 1);
         let fate = self.plan.fate(flow, dir, n);
         let at = sim(now);
-        let arrived = fate.delay.map(|delay| at + delay);
+        let delivered = self.delivery(now, flow, dir, &fate);
+        let arrived = delivered.map(sim);
         let body = SegBody::Tcp(self.shown(flow, dir, segment, packet.tos));
         let ip =
             (flow.client.ip() != self.client || flow.server.ip() == self.client).then_some((packet.src, packet.dst));
         let seg = Seg { at, arrived, dir, act: fate.act.clone(), ip, body, note: None, rewritten: None };
         self.write(flow, seg);
-        self.follow(now, flow, dir, &fate, packet);
+        self.follow(now, (flow, dir), &fate, delivered, packet);
+    }
+
+    /// When a packet arrives that is sent now, if it does.
+    fn delivery(&mut self, now: HostTime, flow: Flow, dir: Dir, fate: &Fate) -> Option<HostTime> {
+        let at = now + fate.delay?;
+        if fate.act != Act::Forward || fate.overtakes {
+            return Some(at);
+        }
+        // What was forwarded in order stays so: our hosts send a burst at one instant, and the recorded delays within it
+        // differ by the forwarder's pace.
+        let last = self.forwarded.entry((flow, dir)).or_insert(at);
+        *last = at.max(*last);
+        Some(*last)
     }
 
     /// Delivers, loses or changes a packet as its fate says.
-    fn follow(&mut self, now: HostTime, flow: Flow, dir: Dir, fate: &Fate, mut packet: Packet) {
+    fn follow(
+        &mut self,
+        now: HostTime,
+        (flow, dir): (Flow, Dir),
+        fate: &Fate,
+        delivered: Option<HostTime>,
+        mut packet: Packet,
+    ) {
         if let Some((kind, took)) = fate.icmp {
             let icmp = Icmp { kind, quote: quote_of(&packet) };
             let back = Packet { ttl: 64, tos: 0, ..Packet::new(packet.dst, packet.src, Body::Icmp(icmp)) };
@@ -121,7 +142,7 @@ impl Wire {
             self.log.push(seg);
             self.launch(now + took, dir, back);
         }
-        let Some(delay) = fate.delay else { return };
+        let Some(at) = delivered else { return };
         if let (Some((seq, ack)), Body::Tcp(segment)) = (fate.shift, &mut packet.body) {
             segment.seq += seq;
             if segment.has(Flags::ACK) {
@@ -133,14 +154,6 @@ impl Wire {
             }
         }
         debug_assert!(self.counts.contains_key(&(flow, dir)), "it was counted");
-        let mut at = now + delay;
-        if fate.act == Act::Forward && !fate.overtakes {
-            // What was forwarded in order stays so: our hosts send a burst at one instant, and the recorded delays within
-            // it differ by the forwarder's pace.
-            let last = self.forwarded.entry((flow, dir)).or_insert(at);
-            at = at.max(*last);
-            *last = at;
-        }
         if fate.act == Act::Duplicate {
             self.launch(at, dir, packet.clone());
         }
