@@ -71,6 +71,8 @@ pub enum CaState {
     Open,
     /// `TCP_CA_Disorder`: duplicate acknowledgments, too few to act.
     Disorder,
+    /// `TCP_CA_CWR`: the window shrinks since the network marked congestion, and nothing is lost.
+    Cwr,
     /// `TCP_CA_Recovery`: fast recovery.
     Recovery,
     /// `TCP_CA_Loss`: after a timeout.

@@ -59,7 +59,11 @@ impl Connection {
             return cx.dropped(DropReason::IcmpIrrelevant);
         }
         self.snd.mss = mss;
-        self.recovery.on_too_big(self.snd.una, self.snd.nxt);
+        let at = self.moment(cx);
+        match &mut self.sender {
+            Some(sender) if self.snd.syn == crate::tcp::snd::Syn::Acked => sender.on_too_big(&at),
+            _ => self.recovery.on_too_big(self.snd.una, self.snd.nxt),
+        }
         self.rto.resent();
     }
 }

@@ -31,8 +31,8 @@ impl Connection {
             snd_mss: u32::from(snd.mss),
             rcv_mss: rcv.mss,
             advmss: u32::from(self.setup.mss),
-            snd_cwnd: self.recovery.cwnd,
-            snd_ssthresh: Some(self.recovery.ssthresh).filter(|&bytes| bytes < u32::MAX),
+            snd_cwnd: self.window_bytes().0,
+            snd_ssthresh: Some(self.window_bytes().1).filter(|&bytes| bytes < u32::MAX),
             unacked: snd.flight(),
             notsent_bytes: u32::try_from(snd.data_end().diff(snd.nxt.max(snd.iss + 1))).unwrap_or(0),
             snd_wnd: snd.wnd,
@@ -44,6 +44,9 @@ impl Connection {
     }
 
     fn ca_state(&self) -> CaState {
+        if let Some(sender) = &self.sender {
+            return sender.state;
+        }
         match self.recovery.phase {
             // Before the handshake is over, what is sent again is the SYN, and nothing else can be lost.
             Phase::Loss { .. } if self.snd.syn == Syn::Unacked => CaState::Open,

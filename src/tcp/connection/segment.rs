@@ -89,7 +89,6 @@ impl Connection {
         if !seg.has(Flags::SYN) {
             return cx.dropped(DropReason::NoMeaning);
         }
-        let syn_resent = self.rto.tries > 0;
         let agreed = Agreed::from_syn(seg, &self.setup, cx.knobs);
         self.rcv.synchronize(seg.seq);
         self.agree(agreed);
@@ -102,11 +101,7 @@ impl Connection {
             self.recovery.phase = Phase::Loss { recover: self.snd.nxt, next: self.snd.iss };
             return;
         }
-        self.snd.advance(seg.ack);
-        let echo = self.echo(cx, seg);
-        self.rto.acked(seg.ack, echo, self.snd.nxt, cx.now, cx.knobs);
-        self.timers.stop(Timer::Retransmit);
-        self.established(cx, syn_resent);
+        self.establish(cx, seg);
         self.ack = Ack::Now;
         // "If there are other controls or text in the segment, then continue processing at the sixth step".
         self.process_urgent(seg);
