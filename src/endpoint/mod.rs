@@ -14,7 +14,7 @@ mod state;
 pub use cx::{Cx, Effect, IfaceId, Streams};
 pub use errno::Errno;
 pub use event::{Arrival, DropReason, Event, TimerChange, TimerKind, Tuple};
-pub use info::{CaState, TcpInfo};
+pub use info::{CaState, SegmentCounts, TcpInfo};
 pub use sockets::{Family, MsgFlags, Readiness, Shutdown, SockOpt, SocketId, SocketKind, Sockets};
 pub use state::State;
 

@@ -248,8 +248,7 @@ pub enum SynReceivedRule {
     Linux,
 }
 
-/// Whether ECN (RFC 3168) is agreed on in SYNs. Nothing more comes of it: no packet is marked here, so no echo is ever
-/// due.
+/// Whether ECN (RFC 3168) is agreed on in SYNs; data then leaves as ECN-capable, marks are echoed and obeyed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EcnRule {
     /// Neither asked for nor agreed to.

@@ -148,9 +148,8 @@ impl Snd {
     /// did. Call before [`Snd::advance`].
     pub(super) fn take_window(&mut self, seg: &Segment) -> bool {
         let wnd = u32::from(seg.window) << self.shift;
-        let newer = seg.ack.gt(self.una)
-            || seg.seq.gt(self.wl1)
-            || (seg.seq == self.wl1 && (wnd > self.wnd || wnd == 0));
+        let newer =
+            seg.ack.gt(self.una) || seg.seq.gt(self.wl1) || (seg.seq == self.wl1 && (wnd > self.wnd || wnd == 0));
         if newer {
             self.set_window(wnd, seg.seq, seg.ack);
         }

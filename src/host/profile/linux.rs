@@ -11,8 +11,8 @@ use crate::host::ports::PortRule;
 use crate::host::reconnect;
 use crate::host::sysctl::{Sysctl, Unit};
 use crate::tcp::{
-    AckRule, CheckRule, ClosingRule, EcnRule, GiveUp, Congestion, NagleRule, RecoveryRule, RttRule, SynLayout, SynReceivedRule,
-    WindowProbe, WindowRule,
+    AckRule, CheckRule, ClosingRule, Congestion, EcnRule, GiveUp, NagleRule, RecoveryRule, RttRule, SynLayout,
+    SynReceivedRule, WindowProbe, WindowRule,
 };
 use crate::time::{Span, ms, secs, us};
 

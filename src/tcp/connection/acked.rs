@@ -1,6 +1,6 @@
 //! The acknowledgment where the sender goes by segments (`tcp_ack()`).
 
-use super::{Connection, Pending};
+use super::{Ack, Connection, Pending};
 use crate::endpoint::CaState;
 use crate::tcp::sender::{Incoming, News, Next};
 use crate::tcp::snd::Syn;
@@ -35,6 +35,7 @@ impl Connection {
             // RFC 9293 3.8.6.1: whoever answers probes is alive.
             self.rto.alive(cx.now);
         }
+        self.accept_cwr(seg);
         let mut at = self.moment(cx);
         let Some(sender) = &mut self.sender else { return };
         if self.snd.wnd != wnd && unsent {
@@ -63,6 +64,16 @@ impl Connection {
             Incoming { ack: seg.ack, sacks: seg.options.sack(), echo: None, echo_rtt: None, news: News::empty() };
         let next = sender.on_old_ack(&mut at, &incoming);
         self.follow_up(cx, next, before);
+    }
+
+    /// The peer says that it has reduced its window (RFC 3168 6.1.2): the echo ends, and it may be waiting.
+    pub(super) fn accept_cwr(&mut self, seg: &Segment) {
+        if let Some(sender) = self.sender.as_mut().filter(|_| seg.has(Flags::CWR)) {
+            sender.ecn.accept_cwr();
+            if seg.seq_len() > 0 {
+                self.ack = Ack::Now;
+            }
+        }
     }
 
     fn takes_ece(&self, seg: &Segment) -> bool {

@@ -1,7 +1,7 @@
 //! `TCP_INFO`.
 
 use super::{Connection, Persist};
-use crate::endpoint::{CaState, State, TcpInfo};
+use crate::endpoint::{CaState, SegmentCounts, State, TcpInfo};
 use crate::tcp::Knobs;
 use crate::tcp::newreno::Phase;
 use crate::tcp::snd::Syn;
@@ -39,8 +39,14 @@ impl Connection {
             rcv_wnd: if synchronized { rcv.wnd() } else { 0 },
             last_data_sent: (snd.nxt != snd.iss).then(|| now.since(self.last_sent)),
             last_ack_recv: synchronized.then(|| now.since(self.keep.heard)),
+            segments: self.segment_counts(now, knobs),
             ..TcpInfo::CLOSED
         }
+    }
+
+    fn segment_counts(&self, now: HostTime, knobs: &Knobs) -> Option<SegmentCounts> {
+        let at = self.moment_at(now, knobs);
+        self.sender.as_ref().map(|sender| sender.counts(&at))
     }
 
     fn ca_state(&self) -> CaState {

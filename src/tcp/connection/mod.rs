@@ -229,6 +229,11 @@ impl Connection {
         self.snd.end == End::Closed
     }
 
+    /// Whether the segment that `poll_transmit` gave last is to leave as one that the network may mark (RFC 3168 5).
+    pub fn is_ect(&self) -> bool {
+        self.ect
+    }
+
     /// Smoothed round-trip time, once measured.
     pub fn srtt(&self) -> Option<Span> {
         self.rto.srtt()

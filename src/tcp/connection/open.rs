@@ -74,6 +74,9 @@ impl Connection {
         self.snd.mss = agreed.effective_mss();
         (self.ts, self.sack) = (agreed.ts, agreed.sack);
         (self.rcv.shift, self.snd.shift) = agreed.shifts.unwrap_or((0, 0));
+        if let Some(sender) = &mut self.sender {
+            sender.ecn.is_agreed = agreed.ecn;
+        }
     }
 
     /// Our SYN offered this window.

@@ -2,11 +2,11 @@
 //! in units of segmentation offload, then the timers that wait for their acknowledgment.
 
 use super::{Connection, Persist};
-use crate::tcp::sender::{Due, Moment, Probe, Sender, TIMEOUT_MIN, Tags, Unit};
+use crate::tcp::sender::{Due, Moment, Probe, Sender, TIMEOUT_MIN, Tags, Unit, Wait};
 use crate::tcp::snd::{End, Syn};
 use crate::tcp::timers::Timer;
-use crate::tcp::{Context, NagleRule, Tally};
-use crate::time::{Span, ms, us};
+use crate::tcp::{Context, Knobs, NagleRule, Tally};
+use crate::time::{HostTime, Span, ms, us};
 use crate::wire::{Flags, Segment, Seq};
 
 /// How strictly a small unit is held back.
@@ -28,8 +28,13 @@ impl Connection {
 
     /// What the sender has to know now.
     pub(super) fn moment<'a>(&self, cx: &Context<'a>) -> Moment<'a> {
+        self.moment_at(cx.now, cx.knobs)
+    }
+
+    /// What it has to know at `now`.
+    pub(super) fn moment_at<'a>(&self, now: HostTime, knobs: &'a Knobs) -> Moment<'a> {
         Moment {
-            now: cx.now,
+            now,
             una: self.snd.una,
             nxt: self.snd.nxt,
             mss: self.send_mss_now(),
@@ -39,8 +44,8 @@ impl Connection {
             sack: self.sack,
             ts_offset: self.ts.map(|ts| ts.offset),
             tries: self.rto.tries,
-            rto: self.rto.current(cx.knobs),
-            knobs: cx.knobs,
+            rto: self.rto.current(knobs),
+            knobs,
         }
     }
 
@@ -76,7 +81,10 @@ impl Connection {
                 }
                 Due::Lost => match self.resend_lost(cx) {
                     Some(segment) => return Some(segment),
-                    None => self.set_due(Due::Nothing),
+                    None => {
+                        self.sender.as_mut()?.again = None;
+                        self.set_due(Due::Nothing);
+                    }
                 },
                 Due::New(from) => match self.send_unit(cx, Haste::NoNagle) {
                     Some(segment) => return Some(segment),
@@ -109,6 +117,9 @@ impl Connection {
         let at = self.moment(cx);
         let Some(sender) = &mut self.sender else { return };
         (sender.is_quiet, sender.is_pushed) = (false, false);
+        if self.blocked && sender.writes.is_empty() && sender.has_sent && !sender.is_window_limited() {
+            sender.waits_for(&at, Wait::Buffer);
+        }
         if sender.end_burst(&at, self.blocked) {
             self.schedule_loss_probe(cx, false);
         }
@@ -127,6 +138,11 @@ impl Connection {
             return None;
         }
         let slow = sender.state == crate::endpoint::CaState::Loss;
+        if sender.again.is_none() {
+            let run = sender.queue.run(place, sender.window.cwnd - sender.queue.in_flight());
+            let last = sender.queue.get_mut(place + run as usize - 1)?.end;
+            sender.again = (run > 1).then_some(last);
+        }
         cx.count(if slow { Tally::SlowStartRetrans } else { Tally::FastRetrans });
         let segment = self.resend(cx, place, false);
         if place == 0 && segment.is_some() && !self.timers.is_armed(Timer::Reorder) {
@@ -156,9 +172,12 @@ impl Connection {
         }
         let sent = *sender.queue.get_mut(place)?;
         sender.sent_again(&at, place, is_probe);
+        let ends_unit = sender.again.is_some_and(|end| end.le(sent.end));
+        sender.again = sender.again.filter(|_| !ends_unit);
         self.rto.resent();
         self.last_sent = cx.now;
-        Some(self.segment(cx, sent.seq, sent.end, sent.tags))
+        let push = sent.tags.contains(Tags::PUSH) || ends_unit;
+        Some(self.segment(cx, sent.seq, sent.end, push))
     }
 
     /// The next segment of the unit at hand, or of the next one.
@@ -175,12 +194,13 @@ impl Connection {
         let mut tags = Tags::empty();
         tags.set(Tags::PUSH, is_last && unit.push);
         tags.set(Tags::RECORD_END, is_last && unit.is_whole);
+        tags.set(Tags::GOES_ON, !is_last);
         let starts = self.sender.as_ref().is_some_and(|sender| sender.queue.is_empty());
         let sender = self.sender.as_mut()?;
         sender.sent(&at, seq, end, tags);
         sender.unit = (!is_last).then_some(unit);
         let cwr = seq.lt(data_end) && sender.ecn.take_cwr();
-        let mut segment = self.segment(cx, seq, end, tags);
+        let mut segment = self.segment(cx, seq, end, is_last && (unit.push || unit.is_many));
         segment.flags.set(Flags::CWR, cwr);
         self.ect = !segment.payload.is_empty() && self.sender.as_ref().is_some_and(|sender| sender.ecn.is_agreed);
         if is_last && (1..at.mss).contains(&segment.payload.len()) {
@@ -216,8 +236,10 @@ impl Connection {
             return sender.take_overridden(&at, unit);
         }
         if first_end.gt(at.window_end) {
+            sender.waits_for(&at, Wait::Window);
             return None;
         }
+        sender.waited_for(&at, Wait::Window);
         let is_last = sender.writes.is_last();
         // tcp_nagle_check(): whether what is not full is held back.
         let nagle = !nodelay && !sender.queue.is_empty() && !idle_small;
@@ -245,7 +267,7 @@ impl Connection {
         let cut = (len > most).then(|| at.nxt + most);
         let mut unit = sender.writes.take(cut)?;
         // __tcp_transmit_skb(): what is more than one segment is pushed, so that the receiver hands it on.
-        unit.push |= data_len(at.nxt, unit.end, data_end) > at.mss;
+        unit.is_many = data_len(at.nxt, unit.end, data_end) > at.mss;
         Some(unit)
     }
 
@@ -259,11 +281,11 @@ impl Connection {
     }
 
     /// The segment from `seq` to `end`, with the FIN where it lies in between.
-    fn segment(&mut self, cx: &mut Context<'_>, seq: Seq, end: Seq, tags: Tags) -> Segment {
+    fn segment(&mut self, cx: &mut Context<'_>, seq: Seq, end: Seq, push: bool) -> Segment {
         let data_end = self.snd.data_end();
         let len = data_len(seq, end, data_end);
         let mut flags = Flags::ACK;
-        flags.set(Flags::PSH, tags.contains(Tags::PUSH) && len > 0);
+        flags.set(Flags::PSH, push && len > 0);
         flags.set(Flags::FIN, end.gt(data_end) && self.snd.end == End::Closed);
         let mut segment = self.header(cx, seq, flags);
         if let Some(up) = self.snd.up.filter(|up| seq.lt(*up)) {
@@ -292,7 +314,7 @@ impl Connection {
         let at = self.moment(cx);
         let Some(sender) = &self.sender else { return };
         if sender.queue.is_empty() {
-            [Timer::Retransmit, Timer::LossProbe, Timer::Reorder].map(|timer| self.timers.stop(timer));
+            [Timer::Retransmit, Timer::LossProbe, Timer::Reorder].iter().for_each(|timer| self.timers.stop(*timer));
             return;
         }
         let waited = self.timers.is_armed(Timer::LossProbe) || self.timers.is_armed(Timer::Reorder);
@@ -379,6 +401,8 @@ impl Connection {
         }
         let nxt = self.snd.nxt.max(self.snd.iss + 1);
         sender.is_pushed = false;
+        sender.waits_for(&at, Wait::Busy);
+        sender.waited_for(&at, Wait::Buffer);
         sender.writes.write(len, nxt, goal, is_open, is_whole);
         if !all {
             // sk_stream_wait_memory(): what is there goes, since nothing can be added to it.
@@ -386,7 +410,6 @@ impl Connection {
             sender.is_pushed = true;
         }
     }
-
 }
 
 /// Bytes of data between `seq` and `end`: the FIN is none.

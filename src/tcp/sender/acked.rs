@@ -1,6 +1,7 @@
 //! An acknowledgment: what it covers, round trips, and what follows (`tcp_ack()`, `tcp_clean_rtx_queue()`).
 
 use super::alert::Cause;
+use super::chrono::Wait;
 use super::queue::{Sent, Tags};
 use super::{Due, Moment, Sender, sent_after};
 use crate::endpoint::CaState;
@@ -108,7 +109,13 @@ impl Acked {
 impl Sender {
     /// An acknowledgment that is not too old came; SND.UNA and the window are moved already. `prior` is SND.UNA before.
     /// What it means for the timers.
-    pub(in crate::tcp) fn on_ack(&mut self, at: &mut Moment<'_>, rto: &mut Rto, seg: &Incoming<'_>, prior: Seq) -> Next {
+    pub(in crate::tcp) fn on_ack(
+        &mut self,
+        at: &mut Moment<'_>,
+        rto: &mut Rto,
+        seg: &Incoming<'_>,
+        prior: Seq,
+    ) -> Next {
         let mut acked = Acked::new(seg.news, at.nxt);
         let (delivered, lost) = (self.delivered, self.queue.ever_lost);
         let (prior_segments, prior_highest) = (self.queue.len(), self.queue.highest_sack(prior));
@@ -138,6 +145,9 @@ impl Sender {
         }
         if acked.news.contains(News::SET_TIMER) && next == Next::Keep {
             next = Next::Restart;
+        }
+        if acked.news.contains(News::ECE) {
+            self.marked += self.delivered - delivered;
         }
         let (arrived, lost) = (self.delivered - delivered, self.queue.ever_lost - lost);
         self.control(at, &acked, arrived, lost);
@@ -187,6 +197,9 @@ impl Sender {
             self.take_acked(at, seg, sent, &mut gone, acked);
         }
         self.queue.trim_first(at.una);
+        if self.queue.is_empty() {
+            self.waited_for(at, Wait::Busy);
+        }
         acked.news.set(News::RENEGING, self.queue.first().is_some_and(|sent| sent.tags.contains(Tags::SACKED)));
         let measured = gone.first.zip(gone.last).filter(|_| !acked.news.contains(News::RESENT_ACKED));
         let mut seq_rtt = measured.map(|(first, _)| at.since(first));

@@ -316,10 +316,8 @@ impl Sender {
         }
         for place in 0..self.queue.len() as usize {
             let Some(&sent) = self.queue.get(place) else { break };
-            let recent = place > 0
-                && !reneged
-                && Sender::uses_rack(at)
-                && self.rack_remaining(at, sent.at, 0).is_some();
+            let recent =
+                place > 0 && !reneged && Sender::uses_rack(at) && self.rack_remaining(at, sent.at, 0).is_some();
             if !recent {
                 self.queue.mark_lost(place);
             }
@@ -520,12 +518,18 @@ impl Sender {
 
     /// Segments are larger than the path takes: they go again, and congestion is not to blame
     /// (`tcp_simple_retransmit()`).
-    pub(in crate::tcp) fn on_too_big(&mut self, at: &Moment<'_>) {
+    pub(in crate::tcp) fn on_too_big(&mut self, at: &Moment<'_>, data_end: Seq) {
+        let mut goes_on = false;
         for place in 0..self.queue.len() as usize {
-            if self.queue.get(place).is_some_and(|sent| sent.end.since(sent.seq) > at.mss) {
+            let Some(&sent) = self.queue.get(place) else { break };
+            // A unit of several segments is as large as these, its rest included.
+            let is_large = goes_on || sent.end.since(sent.seq) > at.mss;
+            if is_large {
                 self.queue.mark_lost(place);
             }
+            goes_on = is_large && sent.tags.contains(Tags::GOES_ON);
         }
+        self.queue.divide_anew(at.mss, data_end);
         if self.queue.lost == 0 {
             return;
         }

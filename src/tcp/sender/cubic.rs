@@ -147,7 +147,13 @@ impl Cubic {
 impl HyStart {
     fn reset(&mut self, at: &Moment<'_>) {
         let now = at.micros();
-        *self = HyStart { is_found: self.is_found, round_end: at.nxt, round_start: now, last_ack: now, ..HyStart::default() };
+        *self = HyStart {
+            is_found: self.is_found,
+            round_end: at.nxt,
+            round_start: now,
+            last_ack: now,
+            ..HyStart::default()
+        };
     }
 
     /// `hystart_update()`; whether slow start should end.
@@ -177,9 +183,9 @@ impl HyStart {
 /// `cubic_root()`: by table and one step of Newton's method, with its error of a fifth of a percent.
 fn cube_root(a: u64) -> u64 {
     const ROOTS: [u8; 64] = [
-        0, 54, 54, 54, 118, 118, 118, 118, 123, 129, 134, 138, 143, 147, 151, 156, 157, 161, 164, 168, 170, 173, 176, 179,
-        181, 185, 187, 190, 192, 194, 197, 199, 200, 202, 204, 206, 209, 211, 213, 215, 217, 219, 221, 222, 224, 225, 227,
-        229, 231, 232, 234, 236, 237, 239, 240, 242, 244, 245, 246, 248, 250, 251, 252, 254,
+        0, 54, 54, 54, 118, 118, 118, 118, 123, 129, 134, 138, 143, 147, 151, 156, 157, 161, 164, 168, 170, 173, 176,
+        179, 181, 185, 187, 190, 192, 194, 197, 199, 200, 202, 204, 206, 209, 211, 213, 215, 217, 219, 221, 222, 224,
+        225, 227, 229, 231, 232, 234, 236, 237, 239, 240, 242, 244, 245, 246, 248, 250, 251, 252, 254,
     ];
     let root = |n: u64| u64::from(ROOTS[usize::try_from(n).unwrap_or(0).min(63)]);
     let bits = u64::from(64 - a.leading_zeros());

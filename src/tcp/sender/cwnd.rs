@@ -131,7 +131,13 @@ impl Window {
     }
 
     /// `tcp_cwnd_validate()`, at the end of a burst with `out` segments out of which `in_flight` fly.
-    pub(super) fn validate(&mut self, at: &Moment<'_>, out: u32, is_limited: bool, (state, is_blocked): (CaState, bool)) {
+    pub(super) fn validate(
+        &mut self,
+        at: &Moment<'_>,
+        out: u32,
+        is_limited: bool,
+        (state, is_blocked): (CaState, bool),
+    ) {
         let usage = &mut self.usage;
         if at.una.ge(usage.round) || is_limited || (!usage.is_limited && out > usage.most) {
             (usage.is_limited, usage.most, usage.round) = (is_limited, out, at.nxt);
@@ -220,7 +226,9 @@ impl Window {
 impl Sender {
     /// `tcp_slow_start_after_idle_check()`: new data is queued, or its window opens, after a silence.
     pub(in crate::tcp) fn check_idle(&mut self, at: &Moment<'_>) {
-        let Some(last) = self.last_data.filter(|_| at.knobs.restart_after_idle && self.queue.is_empty()) else { return };
+        let Some(last) = self.last_data.filter(|_| at.knobs.restart_after_idle && self.queue.is_empty()) else {
+            return;
+        };
         let idle = at.ticks() - last.as_nanos() / at.tick();
         if idle > at.rto.as_nanos().div_ceil(at.tick()) {
             self.window.restart(at, idle, self.state);
@@ -235,6 +243,11 @@ impl Sender {
             self.window.validate(at, self.queue.len(), is_limited, (self.state, is_blocked));
         }
         sent
+    }
+
+    /// Whether the congestion window is what holds back.
+    pub(in crate::tcp) fn is_window_limited(&self) -> bool {
+        self.queue.in_flight() >= self.window.cwnd
     }
 
     /// `tcp_tso_segs()`: segments in one unit, by what goes in a millisecond and how near the peer is.

@@ -48,7 +48,7 @@ impl Ecn {
         }
     }
 
-    /// The peer has reduced its window (`tcp_ecn_accept_cwr()`); whether it was waiting for that.
+    /// The peer has reduced its window (`tcp_ecn_accept_cwr()`).
     pub(in crate::tcp) fn accept_cwr(&mut self) {
         self.echoes = false;
     }

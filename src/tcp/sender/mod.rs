@@ -6,6 +6,7 @@
 
 mod acked;
 mod alert;
+mod chrono;
 mod cubic;
 mod cwnd;
 mod ecn;
@@ -16,13 +17,15 @@ mod sacked;
 mod writes;
 
 pub(super) use acked::{Incoming, News, Next};
-pub(super) use rack::TIMEOUT_MIN;
 pub(super) use queue::{Queue, Sent, Tags};
+pub(super) use rack::TIMEOUT_MIN;
 pub(super) use writes::{Unit, Writes};
 
 use self::alert::Undo;
+pub(super) use chrono::Wait;
 pub(super) use cwnd::NO_THRESHOLD;
 
+use self::chrono::Chrono;
 use self::cwnd::Window;
 use self::ecn::Ecn;
 use self::min_rtt::MinRtt;
@@ -30,7 +33,7 @@ use self::rack::Rack;
 use super::rto::Rto;
 use super::timestamps::clock;
 use super::{Congestion, Knobs, Tally};
-use crate::endpoint::CaState;
+use crate::endpoint::{CaState, SegmentCounts};
 use crate::time::{HostTime, Span, secs};
 use crate::wire::Seq;
 
@@ -66,6 +69,8 @@ pub(super) struct Sender {
     pub(super) due: Due,
     /// The unit that is being sent, segment by segment.
     pub(super) unit: Option<Unit>,
+    /// Where the unit ends that goes again, if it is more than a segment.
+    pub(super) again: Option<Seq>,
     /// Whether this burst has sent something new.
     pub(super) has_sent: bool,
     /// Whether a unit was held back for want of congestion window.
@@ -79,6 +84,9 @@ pub(super) struct Sender {
     /// `tcp_wstamp_ns`: when anything left last.
     pub(super) last_packet: Option<HostTime>,
     pub(super) ecn: Ecn,
+    chrono: Chrono,
+    /// Segments that were acknowledged with the echo of a mark.
+    marked: u32,
     /// What is to be counted with the host.
     counted: Vec<Tally>,
 }
@@ -205,6 +213,7 @@ impl Sender {
             frto: false,
             due: Due::Nothing,
             unit: None,
+            again: None,
             has_sent: false,
             deferred: false,
             is_quiet: false,
@@ -212,6 +221,8 @@ impl Sender {
             last_data: None,
             last_packet: None,
             ecn: Ecn::default(),
+            chrono: Chrono::default(),
+            marked: 0,
             counted: Vec::new(),
         }
     }
@@ -229,19 +240,42 @@ impl Sender {
         self.min_rtt.sample(at.now, rtt.as_nanos() / 1_000, at.knobs.min_rtt_window);
     }
 
+    /// It waits for something more (`tcp_chrono_start()`).
+    pub(super) fn waits_for(&mut self, at: &Moment<'_>, wait: Wait) {
+        self.chrono.start(at, wait);
+    }
+
+    /// It waits for that no more (`tcp_chrono_stop()`).
+    pub(super) fn waited_for(&mut self, at: &Moment<'_>, wait: Wait) {
+        let idle = self.queue.is_empty() && self.writes.is_empty();
+        self.chrono.stop(at, wait, idle);
+    }
+
+    /// The counts of `TCP_INFO`.
+    pub(super) fn counts(&self, at: &Moment<'_>) -> SegmentCounts {
+        let [busy_time, rwnd_limited, sndbuf_limited] = self.chrono.times(at);
+        SegmentCounts {
+            snd_cwnd: self.window.cwnd,
+            snd_ssthresh: self.window.ssthresh,
+            unacked: self.queue.len(),
+            sacked: self.queue.sacked,
+            lost: self.queue.lost,
+            retrans: self.queue.resent,
+            reordering: self.reordering,
+            reord_seen: self.reorderings,
+            delivered: self.delivered,
+            delivered_ce: self.marked,
+            dsack_dups: self.duplicates,
+            min_rtt: self.min_rtt().map(crate::time::us),
+            busy_time,
+            rwnd_limited,
+            sndbuf_limited,
+        }
+    }
+
     /// Least round trip in microseconds.
     pub(super) fn min_rtt(&self) -> Option<u64> {
         self.min_rtt.get()
-    }
-
-    /// Segments that left the network without arriving, as far as is known, and those that go again.
-    pub(super) fn lost_and_resent(&self) -> (u32, u32) {
-        (self.queue.lost, self.queue.resent)
-    }
-
-    /// Segments selectively acknowledged.
-    pub(super) fn sacked(&self) -> u32 {
-        self.queue.sacked
     }
 
     /// The connection is over.

@@ -17,8 +17,10 @@ bitflags::bitflags! {
         const RESENT = 4;
         /// It was sent more than once.
         const EVER_RESENT = 8;
-        /// It is pushed: the last of a unit of segmentation offload, or of a write.
+        /// It is pushed: the last of a write.
         const PUSH = 16;
+        /// The next segment is of the same unit of segmentation offload.
+        const GOES_ON = 64;
         /// Nothing may be joined to it: `MSG_EOR`.
         const RECORD_END = 32;
     }
@@ -79,14 +81,6 @@ impl Queue {
         self.sent.front()
     }
 
-    pub(in crate::tcp) fn last(&self) -> Option<&Sent> {
-        self.sent.back()
-    }
-
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Sent> {
-        self.sent.iter()
-    }
-
     /// `tcp_any_retrans_done()`.
     pub(super) fn any_resent(&self) -> bool {
         self.resent > 0 || self.first().is_some_and(|sent| sent.tags.contains(Tags::EVER_RESENT))
@@ -127,7 +121,7 @@ impl Queue {
         let Some(whole) = self.sent.get_mut(at).filter(|sent| sent.seq.lt(seq) && seq.lt(sent.end)) else { return };
         let rest = Sent { seq, ..*whole };
         whole.end = seq;
-        whole.tags -= Tags::PUSH | Tags::RECORD_END;
+        whole.tags -= Tags::PUSH | Tags::RECORD_END | Tags::GOES_ON;
         self.count(rest.tags);
         self.sent.insert(at + 1, rest);
     }
@@ -145,7 +139,48 @@ impl Queue {
         self.uncount(next.tags);
         let Some(one) = self.sent.get_mut(at) else { return };
         one.end = next.end;
-        one.tags |= next.tags & (Tags::EVER_RESENT | Tags::PUSH | Tags::RECORD_END);
+        one.tags -= Tags::GOES_ON;
+        one.tags |= next.tags & (Tags::EVER_RESENT | Tags::PUSH | Tags::RECORD_END | Tags::GOES_ON);
+    }
+
+    /// How many segments from `place` on are of one unit and in the same condition: what goes again as one, at most
+    /// `most`.
+    pub(in crate::tcp) fn run(&self, place: usize, most: u32) -> u32 {
+        const CONDITION: Tags = Tags::SACKED.union(Tags::LOST).union(Tags::RESENT);
+        let mut count = 1;
+        let mut at = place;
+        while let (Some(sent), Some(next)) = (self.sent.get(at), self.sent.get(at + 1)) {
+            let alike = (sent.tags & CONDITION) == (next.tags & CONDITION);
+            if !sent.tags.contains(Tags::GOES_ON) || !alike || count >= most {
+                break;
+            }
+            (count, at) = (count + 1, at + 1);
+        }
+        count
+    }
+
+    /// Segments carry `mss` bytes now: what was of one unit is divided anew; `data_end` is where the FIN lies.
+    pub(super) fn divide_anew(&mut self, mss: u32, data_end: Seq) {
+        let mut place = 0;
+        while place < self.sent.len() {
+            let mut joined = self.run(place, u32::MAX);
+            while joined > 1 {
+                self.join(place);
+                joined -= 1;
+            }
+            while let Some(sent) = self.sent.get(place).copied() {
+                let cut = sent.seq + mss;
+                if cut.ge(sent.end.min(data_end)) {
+                    break;
+                }
+                self.split(place, cut);
+                if let Some(first) = self.sent.get_mut(place) {
+                    first.tags |= Tags::GOES_ON;
+                }
+                place += 1;
+            }
+            place += 1;
+        }
     }
 
     fn count(&mut self, tags: Tags) {
@@ -190,9 +225,10 @@ impl Queue {
             return None;
         }
         let from = self.first_due.map_or(0, |due| self.position(due));
-        let skip = self.sent.range(from..).position(|sent| {
-            sent.tags.contains(Tags::LOST) && !sent.tags.intersects(Tags::SACKED | Tags::RESENT)
-        });
+        let skip = self
+            .sent
+            .range(from..)
+            .position(|sent| sent.tags.contains(Tags::LOST) && !sent.tags.intersects(Tags::SACKED | Tags::RESENT));
         let found = skip.map(|skip| from + skip);
         self.first_due = found.map(|at| self.sent[at].seq);
         found

@@ -15,6 +15,9 @@ pub(in crate::tcp) struct Unit {
     pub(in crate::tcp) end: Seq,
     /// Whether a write ends with it.
     pub(in crate::tcp) push: bool,
+    /// Whether it is more than a segment: it is pushed on the wire, so that the receiver's offload hands it on, but
+    /// its last segment is not when it goes again alone.
+    pub(in crate::tcp) is_many: bool,
     /// Whether nothing may join it: `MSG_EOR`.
     pub(in crate::tcp) is_whole: bool,
 }
@@ -54,20 +57,33 @@ impl Writes {
 
     /// The application has written `len` bytes; a unit takes `goal` bytes, `half` is half of the greatest window, `nxt`
     /// is SND.NXT. `is_open`: more follows (`MSG_MORE`), so that nothing is pushed yet.
-    pub(in crate::tcp) fn write(&mut self, len: u32, nxt: Seq, (goal, half): (u32, u32), is_open: bool, is_whole: bool) {
+    pub(in crate::tcp) fn write(
+        &mut self,
+        len: u32,
+        nxt: Seq,
+        (goal, half): (u32, u32),
+        is_open: bool,
+        is_whole: bool,
+    ) {
         let mut left = len;
         // The first bytes of a write take the push of the unit that they join away.
         let mut is_first = true;
         while left > 0 {
             let start = self.last_start(nxt);
-            let room = self.units.back().filter(|unit| !unit.is_whole).map_or(0, |unit| goal.saturating_sub(unit.end.since(start)));
+            let room = self
+                .units
+                .back()
+                .filter(|unit| !unit.is_whole)
+                .map_or(0, |unit| goal.saturating_sub(unit.end.since(start)));
             let taken = if room > 0 { room.min(left) } else { left.min(goal.max(1)) };
             match self.units.back_mut().filter(|_| room > 0) {
                 Some(unit) => {
                     unit.end += taken;
                     unit.push &= !is_first;
                 }
-                None => self.units.push_back(Unit { end: self.end + taken, push: false, is_whole: false }),
+                None => {
+                    self.units.push_back(Unit { end: self.end + taken, push: false, is_many: false, is_whole: false })
+                }
             }
             self.end += taken;
             (left, is_first) = (left - taken, false);
@@ -106,7 +122,7 @@ impl Writes {
         self.end += 1;
         match self.units.back_mut() {
             Some(unit) => unit.end += 1,
-            None => self.units.push_back(Unit { end: self.end, push: false, is_whole: false }),
+            None => self.units.push_back(Unit { end: self.end, push: false, is_many: false, is_whole: false }),
         }
     }
 
@@ -121,6 +137,7 @@ impl Writes {
             let grown = Unit {
                 end: if all { next.end } else { first.end + missing },
                 push: first.push || (all && next.push),
+                is_many: false,
                 is_whole: all && next.is_whole,
             };
             if all {
@@ -140,7 +157,11 @@ impl Writes {
         match at {
             Some(end) => {
                 let first = self.first()?;
-                Some(if end.lt(first.end) { Unit { end, push: false, is_whole: false } } else { self.units.pop_front()? })
+                Some(if end.lt(first.end) {
+                    Unit { end, push: false, is_many: false, is_whole: false }
+                } else {
+                    self.units.pop_front()?
+                })
             }
             None => self.units.pop_front(),
         }
@@ -181,7 +202,10 @@ mod tests {
         let mut writes = Writes::new(Seq(1));
         writes.write(2_500, Seq(1), (4_000, 100_000), false, false);
         writes.close();
-        assert_eq!(writes.take(Some(Seq(2_001))), Some(Unit { end: Seq(2_001), push: false, is_whole: false }));
-        assert_eq!(writes.take(None), Some(Unit { end: Seq(2_502), push: true, is_whole: false }));
+        assert_eq!(
+            writes.take(Some(Seq(2_001))),
+            Some(Unit { end: Seq(2_001), push: false, is_many: false, is_whole: false })
+        );
+        assert_eq!(writes.take(None), Some(Unit { end: Seq(2_502), push: true, is_many: false, is_whole: false }));
     }
 }
