@@ -63,7 +63,10 @@ impl Connection {
         self.snd.mss = mss;
         let at = self.moment(cx);
         match &mut self.sender {
-            Some(sender) if self.snd.syn == Syn::Acked => sender.on_too_big(&at, data_end),
+            Some(sender) if self.snd.syn == Syn::Acked => {
+                sender.on_too_big(&at, data_end);
+                (sender.is_quiet, self.is_stale) = (true, true);
+            }
             _ => self.recovery.on_too_big(self.snd.una, self.snd.nxt),
         }
         self.rto.resent();

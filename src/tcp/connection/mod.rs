@@ -49,6 +49,9 @@ pub struct Connection {
     /// Whether both ends permit selective acknowledgments.
     sack: bool,
     sacks: Sacks,
+    /// When a segment, a timeout or the application last made it look at the clock, and whether it has not since.
+    read_at: HostTime,
+    is_stale: bool,
     /// Where the last segment ends that was sent and was not full.
     partial: Option<Seq>,
     /// Whether what was transmitted last may be marked by the network (RFC 3168 5).

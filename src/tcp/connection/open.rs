@@ -125,6 +125,8 @@ impl Connection {
             ts: None,
             sack: false,
             sacks: Sacks::default(),
+            read_at: cx.now,
+            is_stale: false,
             partial: None,
             ect: false,
             persist: Persist::Idle,

@@ -260,7 +260,7 @@ impl Connection {
                 self.rcv.edge = self.rcv.next_edge(self.setup.mss);
             }
             seg.ack = self.rcv.nxt;
-            seg.window = self.rcv.window_field();
+            seg.window = self.rcv.offer();
             self.rcv.last_ack = self.rcv.nxt;
             self.pace.sent(self.ack != Ack::None);
             self.ack = Ack::None;
@@ -273,7 +273,7 @@ impl Connection {
         }
         self.ect = false;
         if let Some(ts) = self.ts {
-            ts.write(cx.now, &mut seg.options);
+            ts.write(self.clock(cx), &mut seg.options);
         }
         if self.sack && !self.sacks.is_empty() && !flags.contains(Flags::SYN) && flags.contains(Flags::ACK) {
             self.sacks.write(&mut seg.options);

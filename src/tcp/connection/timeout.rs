@@ -12,6 +12,7 @@ use crate::time::Span;
 impl Connection {
     /// The instant of [`Connection::poll_timeout`] has come.
     pub fn on_timeout(&mut self, cx: &mut Context<'_>) {
+        self.read_at = cx.now;
         for timer in Timer::ALL {
             let Some(span) = self.timers.take_due(timer, cx.now) else { continue };
             match timer {

@@ -28,7 +28,12 @@ impl Connection {
 
     /// What the sender has to know now.
     pub(super) fn moment<'a>(&self, cx: &Context<'a>) -> Moment<'a> {
-        self.moment_at(cx.now, cx.knobs)
+        self.moment_at(self.clock(cx), cx.knobs)
+    }
+
+    /// `tcp_mstamp`: the clock as the kernel has read it last, which it does not do for an ICMP error.
+    pub(super) fn clock(&self, cx: &Context<'_>) -> HostTime {
+        if self.is_stale { self.read_at } else { cx.now }
     }
 
     /// What it has to know at `now`.
@@ -116,7 +121,7 @@ impl Connection {
     fn end_burst(&mut self, cx: &mut Context<'_>) {
         let at = self.moment(cx);
         let Some(sender) = &mut self.sender else { return };
-        (sender.is_quiet, sender.is_pushed) = (false, false);
+        (sender.is_quiet, sender.is_pushed, self.is_stale) = (false, false, false);
         if self.blocked && sender.writes.is_empty() && sender.has_sent && !sender.is_window_limited() {
             sender.waits_for(&at, Wait::Buffer);
         }
@@ -127,19 +132,20 @@ impl Connection {
 
     /// The next of what is lost, if the window has room.
     fn resend_lost(&mut self, cx: &mut Context<'_>) -> Option<Segment> {
-        let (una, end) = (self.snd.una, self.snd.una + self.snd.wnd);
+        let at = self.moment(cx);
         let sender = self.sender.as_mut()?;
         if sender.queue.in_flight() >= sender.window.cwnd {
             return None;
         }
         let place = sender.queue.next_due()?;
         let seq = sender.queue.get_mut(place)?.seq;
-        if seq.ge(end) && seq != una {
+        if seq.ge(at.window_end) && seq != at.una {
             return None;
         }
         let slow = sender.state == crate::endpoint::CaState::Loss;
         if sender.again.is_none() {
-            let run = sender.queue.run(place, sender.window.cwnd - sender.queue.in_flight());
+            let most = sender.unit_segments(&at).min(sender.window.cwnd - sender.queue.in_flight());
+            let run = sender.queue.run(place, most);
             let last = sender.queue.get_mut(place + run as usize - 1)?.end;
             sender.again = (run > 1).then_some(last);
         }

@@ -21,6 +21,7 @@ impl Connection {
         if taken == 0 {
             return 0;
         }
+        self.read_at = cx.now;
         self.snd.push(data.slice(0..taken));
         self.more = flags.contains(MsgFlags::MORE);
         let (all, is_open) = (taken == data.len(), self.more);
