@@ -82,7 +82,8 @@ impl Writes {
                     unit.push &= !is_first;
                 }
                 None => {
-                    self.units.push_back(Unit { end: self.end + taken, push: false, is_many: false, is_whole: false })
+                    let end = self.end + taken;
+                    self.units.push_back(Unit { end, push: false, is_many: false, is_whole: false });
                 }
             }
             self.end += taken;
