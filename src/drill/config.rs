@@ -118,8 +118,10 @@ impl Config {
         let default = |v4: [u8; 4], v6: [u16; 8]| {
             if packets_v6 { IpAddr::V6(Ipv6Addr::from(v6)) } else { IpAddr::V4(Ipv4Addr::from(v4)) }
         };
-        let local = given.local.unwrap_or(default([192, 168, 0, 1], [0xfd3d, 0x0a0b, 0x17d6, 0, 0, 0, 0, 1]));
-        let remote = given.remote.unwrap_or(default([192, 0, 2, 1], [0xfd3d, 0xfa7b, 0xd17d, 0, 0, 0, 0, 1]));
+        // The script's own addresses win where they are of the version of the run.
+        let own = |addr: Option<IpAddr>| addr.filter(|addr| addr.is_ipv6() == packets_v6 || variant == Variant::Plain);
+        let local = own(given.local).unwrap_or(default([192, 168, 0, 1], [0xfd3d, 0x0a0b, 0x17d6, 0, 0, 0, 0, 1]));
+        let remote = own(given.remote).unwrap_or(default([192, 0, 2, 1], [0xfd3d, 0xfa7b, 0xd17d, 0, 0, 0, 0, 1]));
         for addr in [local, remote] {
             if addr.is_ipv6() != packets_v6 {
                 return Err(Misfit::OtherVersion(format!("{addr} in a run over {variant}")));
@@ -255,22 +257,18 @@ impl Given {
     }
 
     fn version(&self, script: &Script, variant: Variant) -> Result<IpVersion, Misfit> {
-        let own = self.version.or_else(|| {
-            let addr = self.local.or(self.remote)?;
-            addr.is_ipv6().then_some(IpVersion::V6)
-        });
-        let by_content = if script.has_icmp(|icmp| icmp.v6_only) { IpVersion::V6 } else { IpVersion::V4 };
         let wanted = match variant {
-            Variant::Plain => return Ok(own.unwrap_or(by_content)),
+            Variant::Plain => {
+                let by_addr = self.local.or(self.remote).map(|addr| addr.is_ipv6());
+                let v6 = by_addr.unwrap_or_else(|| script.has_icmp(|icmp| icmp.v6_only));
+                return Ok(self.version.unwrap_or(if v6 { IpVersion::V6 } else { IpVersion::V4 }));
+            }
             Variant::Ipv4 => IpVersion::V4,
             Variant::Mapped => IpVersion::Mapped,
             Variant::Ipv6 => IpVersion::V6,
         };
         let (v6, v4) = (script.has_icmp(|icmp| icmp.v6_only), script.has_icmp(|icmp| icmp.v4_only));
-        let fits = match wanted {
-            IpVersion::V6 => !v4 && own != Some(IpVersion::V4),
-            _ => !v6 && own != Some(IpVersion::V6),
-        };
+        let fits = if wanted == IpVersion::V6 { !v4 } else { !v6 };
         if fits { Ok(wanted) } else { Err(Misfit::OtherVersion(format!("what the script has is not of {variant}"))) }
     }
 }

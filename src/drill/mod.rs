@@ -29,8 +29,8 @@ pub use sysctls::Platform;
 
 use crate::endpoint::Endpoint;
 
-/// The ways to run a script: over IPv4, over IPv4 with sockets of IPv6, over IPv6, as far as its addresses and its
-/// ICMP messages are not of another version; and plainly, where it has any of these.
+/// The ways to run a script: over IPv4, over IPv4 with sockets of IPv6, over IPv6, as far as its ICMP messages are not
+/// of another version; and plainly, where it names addresses or has such messages.
 pub fn variants(script: &Script) -> Vec<Variant> {
     let fits = |variant: &Variant| match variant {
         Variant::Plain => script.fixes_addresses(),
