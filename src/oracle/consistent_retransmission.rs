@@ -50,7 +50,7 @@ impl Oracle for ConsistentRetransmission {
     }
 
     fn hears(&self) -> Hears {
-        Hears::SEGMENTS | Hears::ENDED
+        Hears::COMINGS | Hears::TELLING | Hears::ENDED
     }
 
     fn on_record(&mut self, record: &Record<'_>, seen: &mut Seen<'_>) {

@@ -35,7 +35,7 @@ impl Oracle for Mtu {
     }
 
     fn hears(&self) -> Hears {
-        Hears::SEGMENTS | Hears::ENDED
+        Hears::TELLING | Hears::ENDED
     }
 
     fn on_record(&mut self, record: &Record<'_>, seen: &mut Seen<'_>) {

@@ -43,7 +43,7 @@ impl Oracle for RtoGrowth {
     }
 
     fn hears(&self) -> Hears {
-        Hears::SEGMENTS | Hears::ENDED
+        Hears::COMINGS | Hears::TELLING | Hears::ENDED
     }
 
     fn on_record(&mut self, record: &Record<'_>, seen: &mut Seen<'_>) {

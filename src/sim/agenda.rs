@@ -31,8 +31,13 @@ struct Entry {
 }
 
 impl Entry {
+    /// Time and rank as one number.
+    fn key(&self) -> u128 {
+        u128::from(self.time.as_nanos()) << 64 | u128::from(self.rank)
+    }
+
     fn before(&self, other: &Entry) -> bool {
-        (self.time, self.rank) < (other.time, other.rank)
+        self.key() < other.key()
     }
 }
 
@@ -59,8 +64,11 @@ impl Agenda {
 
     /// Sets when `source` is due next, or that it is not.
     pub(super) fn set(&mut self, class: Class, source: u32, time: Option<SimTime>) {
-        let place = self.place(class, source);
-        match (place, time) {
+        let places = &mut self.places[class as usize];
+        if places.len() <= source as usize {
+            places.resize(source as usize + 1, ABSENT);
+        }
+        match (places[source as usize], time) {
             (ABSENT, None) => {}
             (ABSENT, Some(time)) => {
                 let entry = self.entry(class, source, time);
@@ -140,18 +148,13 @@ impl Agenda {
         Entry { time, rank, class, source }
     }
 
-    fn place(&self, class: Class, source: u32) -> u32 {
-        self.places[class as usize].get(source as usize).copied().unwrap_or(ABSENT)
-    }
-
+    /// Notes where a source is that has been set before.
+    #[inline]
     fn set_place(&mut self, class: Class, source: u32, place: u32) {
-        let places = &mut self.places[class as usize];
-        if places.len() <= source as usize {
-            places.resize(source as usize + 1, ABSENT);
-        }
-        places[source as usize] = place;
+        self.places[class as usize][source as usize] = place;
     }
 
+    #[inline]
     fn settle(&mut self, at: usize, entry: Entry) {
         self.heap[at] = entry;
         self.set_place(entry.class, entry.source, u32::try_from(at).expect("fewer than 2^32 sources"));

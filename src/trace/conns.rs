@@ -171,24 +171,36 @@ impl Conns {
 
     /// The slot of a 4-tuple that has one, and which of its ends `local` is.
     fn find(&self, local: SocketAddr, remote: SocketAddr) -> Option<(u32, usize)> {
-        match self.last {
-            Some(last) if last.local == local && last.remote == remote => return Some((last.slot, last.end)),
-            Some(last) if last.local == remote && last.remote == local => return Some((last.slot, 1 - last.end)),
-            _ => {}
-        }
+        self.remembered(local, remote).or_else(|| self.search(local, remote))
+    }
+
+    fn search(&self, local: SocketAddr, remote: SocketAddr) -> Option<(u32, usize)> {
         let (pair, end) = Pair::of(local, remote);
         Some((*self.slots.get(&pair)?, end))
     }
 
-    /// The same, remembered for the next time.
+    /// The same, if it is the one that was looked up last.
+    fn remembered(&self, local: SocketAddr, remote: SocketAddr) -> Option<(u32, usize)> {
+        match self.last {
+            Some(last) if last.local == local && last.remote == remote => Some((last.slot, last.end)),
+            Some(last) if last.local == remote && last.remote == local => Some((last.slot, 1 - last.end)),
+            _ => None,
+        }
+    }
+
+    /// The slot of a 4-tuple, remembered for the next time.
     fn look(&mut self, local: SocketAddr, remote: SocketAddr) -> Option<(u32, usize)> {
-        let (slot, end) = self.find(local, remote)?;
+        if let Some(found) = self.remembered(local, remote) {
+            return Some(found);
+        }
+        let (slot, end) = self.search(local, remote)?;
         self.last = Some(Looked { local, remote, slot, end });
         Some((slot, end))
     }
 
-    /// The incarnation that the receiver of `packet`, which was sent in `sent`, is in.
-    pub fn came(&self, packet: &Packet, sent: Belongs) -> Option<Belongs> {
+    /// The incarnation that the receiver of `packet`, which was sent in `sent`, is in. What the receiver does next is
+    /// mostly about it.
+    pub fn came(&mut self, packet: &Packet, sent: Belongs) -> Option<Belongs> {
         let (src_port, dst_port) = packet.ports()?;
         let (local, remote) = (SocketAddr::new(packet.dst, dst_port), SocketAddr::new(packet.src, src_port));
         let Incarnation { opener, other, slot, opener_end, .. } = self.get(sent.conn)?;
@@ -197,7 +209,12 @@ impl Conns {
             Side::Other => (other, opener, *opener_end),
         };
         // Ports may have been changed on the way; and both ends of a connection to itself are one.
-        if (*to, *from) == (local, remote) && to != from { self.of_end(*slot, end) } else { self.of(local, remote) }
+        if (*to, *from) != (local, remote) || to == from {
+            return self.of(local, remote);
+        }
+        let slot = *slot;
+        self.last = Some(Looked { local, remote, slot, end });
+        self.of_end(slot, end)
     }
 
     /// A small number for the end that `belongs` says, the same for every incarnation of its 4-tuple.
