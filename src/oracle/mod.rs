@@ -130,7 +130,7 @@ pub struct Seen<'a> {
     /// The instant.
     pub now: SimTime,
     /// What the record proves; nothing where it is not a segment of a known end, sent or come.
-    sight: Option<evidence::Sight<'a>>,
+    sight: Option<&'a evidence::Sight<'a>>,
     evidence: &'a evidence::Evidence,
     found: &'a mut Vec<Violation>,
 }

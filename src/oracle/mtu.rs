@@ -40,8 +40,8 @@ impl Oracle for Mtu {
 
     fn on_record(&mut self, record: &Record<'_>, seen: &mut Seen<'_>) {
         match seen.sight {
-            Some(Sight::Sent(sending)) => self.sent(&sending, seen),
-            Some(Sight::Came(coming)) => self.came(&coming, seen),
+            Some(Sight::Sent(sending)) => self.sent(sending, seen),
+            Some(Sight::Came(coming)) => self.came(coming, seen),
             None => {
                 if let Some(end) = ended(record) {
                     self.senders.remove(&end);

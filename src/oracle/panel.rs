@@ -39,7 +39,7 @@ impl Panel {
         let sight = self.evidence.look(record, names, conns);
         let kind = Kind::of(record, sight.as_ref());
         let (evidence, found, now) = (&self.evidence, &mut self.found, record.at);
-        let mut seen = Seen { names, conns, now, sight, evidence, found };
+        let mut seen = Seen { names, conns, now, sight: sight.as_ref(), evidence, found };
         for &place in &self.ears[kind as usize] {
             self.oracles[place as usize].on_record(record, &mut seen);
         }

@@ -254,7 +254,7 @@ impl<O: Oracle> Plant<O> {
         let Plant { oracle, evidence, names, conns, found, now, .. } = self;
         let sight = evidence.look(&record, names, conns);
         let kind = Kind::of(&record, sight.as_ref());
-        let mut seen = Seen { names, conns, now: *now, sight, evidence, found };
+        let mut seen = Seen { names, conns, now: *now, sight: sight.as_ref(), evidence, found };
         if oracle.hears().intersects(kind.bits()) {
             oracle.on_record(&record, &mut seen);
         }

@@ -48,7 +48,7 @@ impl Oracle for RtoGrowth {
 
     fn on_record(&mut self, record: &Record<'_>, seen: &mut Seen<'_>) {
         match seen.sight {
-            Some(Sight::Sent(sending)) => self.sent(&sending, seen),
+            Some(Sight::Sent(sending)) => self.sent(sending, seen),
             Some(Sight::Came(coming)) => {
                 self.senders.remove(&coming.end);
             }

@@ -79,8 +79,8 @@ impl Oracle for StreamIntegrity {
 
     fn on_record(&mut self, record: &Record<'_>, seen: &mut Seen<'_>) {
         match seen.sight {
-            Some(Sight::Sent(sending)) => return self.sent(&sending, seen),
-            Some(Sight::Came(coming)) => return self.came(&coming, record.at),
+            Some(Sight::Sent(sending)) => return self.sent(sending, seen),
+            Some(Sight::Came(coming)) => return self.came(coming, record.at),
             None => {}
         }
         match (&record.what, record.node) {

@@ -73,8 +73,8 @@ impl Digester {
 
     /// Parts of fixed size, side by side.
     fn put<const N: usize>(&mut self, bytes: [u8; N]) {
-        if let Some(room) = self.buffer.get_mut(self.end..self.end + N) {
-            room.copy_from_slice(&bytes);
+        if let Some(room) = self.buffer.get_mut(self.end..).and_then(|room| room.first_chunk_mut()) {
+            *room = bytes;
             self.end += N;
         } else {
             self.bytes(&bytes);
