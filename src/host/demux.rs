@@ -41,11 +41,6 @@ impl Place {
 }
 
 impl Slot {
-    /// It as a number.
-    pub(super) fn number(self) -> u32 {
-        self.0
-    }
-
     pub(super) fn place(self) -> Place {
         let index = self.0 >> 2;
         match self.0 & 3 {

@@ -2,36 +2,16 @@ use super::Host;
 use super::demux::{Place, Slot};
 use crate::endpoint::Cx;
 use crate::time::HostTime;
-use std::cmp::{Ordering, Reverse};
+use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 /// When something wants to be woken. Of equal times the older machine comes first, whatever its place in storage.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Alarm {
     pub(super) due: HostTime,
     /// The number of the machine's making.
     pub(super) birth: u32,
     pub(super) slot: Slot,
-}
-
-impl Alarm {
-    /// What orders alarms, as one number: due, birth, slot.
-    fn key(self) -> u128 {
-        let due = u128::from(self.due.as_nanos());
-        due << 64 | u128::from(self.birth) << 32 | u128::from(self.slot.number())
-    }
-}
-
-impl Ord for Alarm {
-    fn cmp(&self, other: &Alarm) -> Ordering {
-        self.key().cmp(&other.key())
-    }
-}
-
-impl PartialOrd for Alarm {
-    fn partial_cmp(&self, other: &Alarm) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
 }
 
 /// All timeouts of a host in one heap. A machine whose timeout moves away keeps its alarm, which is set anew only when

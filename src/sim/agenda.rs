@@ -31,13 +31,8 @@ struct Entry {
 }
 
 impl Entry {
-    /// Time and rank as one number.
-    fn key(&self) -> u128 {
-        u128::from(self.time.as_nanos()) << 64 | u128::from(self.rank)
-    }
-
     fn before(&self, other: &Entry) -> bool {
-        self.key() < other.key()
+        (self.time, self.rank) < (other.time, other.rank)
     }
 }
 
@@ -62,43 +57,41 @@ impl Agenda {
         self.shuffle = Some(seed);
     }
 
-    /// Sets when `source` is due next, or that it is not.
+    /// Sets when `source` is due next, or that it is not. Most of the time that is known already.
+    #[inline]
     pub(super) fn set(&mut self, class: Class, source: u32, time: Option<SimTime>) {
-        let places = &mut self.places[class as usize];
-        if places.len() <= source as usize {
-            places.resize(source as usize + 1, ABSENT);
+        let place = self.places[class as usize].get(source as usize).copied().unwrap_or(ABSENT);
+        let entry = match place {
+            ABSENT => None,
+            FRONT => self.front.as_ref(),
+            place => self.heap.get(place as usize),
+        };
+        if entry.map(|entry| entry.time) != time {
+            self.change(class, source, place, time);
         }
-        match (places[source as usize], time) {
-            (ABSENT, None) => {}
-            (ABSENT, Some(time)) => {
-                let entry = self.entry(class, source, time);
-                self.insert(entry);
-            }
-            (FRONT, None) => {
+    }
+
+    fn change(&mut self, class: Class, source: u32, place: u32, time: Option<SimTime>) {
+        match (place, time) {
+            (FRONT, _) => {
                 self.front = None;
                 self.set_place(class, source, ABSENT);
             }
-            (FRONT, Some(time)) => {
-                if self.front.is_some_and(|front| front.time != time) {
-                    self.front = None;
-                    let entry = self.entry(class, source, time);
-                    self.insert(entry);
-                }
-            }
-            (place, None) => self.remove(place as usize),
+            (ABSENT, _) => {}
             (place, Some(time)) => {
                 let place = place as usize;
-                if self.heap[place].time != time {
-                    let earlier = time < self.heap[place].time;
-                    let entry = self.entry(class, source, time);
-                    if self.front.is_some_and(|front| entry.before(&front)) {
-                        self.remove(place);
-                        return self.insert(entry);
-                    }
+                let earlier = time < self.heap[place].time;
+                let entry = self.entry(class, source, time);
+                if self.front.is_none_or(|front| !entry.before(&front)) {
                     self.heap[place] = entry;
-                    if earlier { self.sift_up(place) } else { self.sift_down(place) }
+                    return if earlier { self.sift_up(place) } else { self.sift_down(place) };
                 }
+                self.remove(place);
             }
+            (place, None) => self.remove(place as usize),
+        }
+        if let Some(time) = time {
+            self.insert(self.entry(class, source, time));
         }
     }
 
@@ -118,6 +111,10 @@ impl Agenda {
 
     /// Puts in a source that is absent.
     fn insert(&mut self, entry: Entry) {
+        let places = &mut self.places[entry.class as usize];
+        if places.len() <= entry.source as usize {
+            places.resize(entry.source as usize + 1, ABSENT);
+        }
         let is_first = match &self.front {
             Some(front) => entry.before(front),
             None => self.heap.first().is_none_or(|first| entry.before(first)),
@@ -148,7 +145,7 @@ impl Agenda {
         Entry { time, rank, class, source }
     }
 
-    /// Notes where a source is that has been set before.
+    /// Notes where a source is that has a place.
     #[inline]
     fn set_place(&mut self, class: Class, source: u32, place: u32) {
         self.places[class as usize][source as usize] = place;

@@ -212,9 +212,17 @@ impl Digester {
     }
 
     fn packet(&mut self, packet: &Packet) {
-        self.addr(packet.src);
-        self.addr(packet.dst);
-        self.put([packet.ttl, packet.tos, packet.dont_fragment.into()]);
+        let flags = [packet.ttl, packet.tos, packet.dont_fragment.into()];
+        match (packet.src, packet.dst) {
+            (IpAddr::V4(src), IpAddr::V4(dst)) => {
+                self.put(Parts::<11>::of(src.octets()).and(dst.octets()).and(flags).done());
+            }
+            (src, dst) => {
+                self.addr(src);
+                self.addr(dst);
+                self.put(flags);
+            }
+        }
         match &packet.body {
             Body::Tcp(segment) => {
                 let ports =
