@@ -31,7 +31,7 @@ pub(super) struct Conn {
     sent: Seq,
     /// Segments that were sent again.
     resent: u32,
-    /// When new data came in order.
+    /// When new data came in order, or before that, when the handshake ended.
     received: Option<HostTime>,
 }
 
@@ -196,7 +196,7 @@ impl Host {
         while let Some(event) = conn.tcp.poll_event() {
             changed = true;
             match event {
-                ConnEvent::Connected => connected = true,
+                ConnEvent::Connected => (connected, conn.received) = (true, conn.received.or(Some(cx.now()))),
                 ConnEvent::Readable => (arrived, conn.received) = (true, Some(cx.now())),
                 ConnEvent::Urgent | ConnEvent::PeerClosed => arrived = true,
                 ConnEvent::Writable | ConnEvent::Failed(_) | ConnEvent::Closed => {}

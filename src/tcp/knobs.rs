@@ -86,6 +86,8 @@ pub struct Knobs {
     pub reordering: u32,
     /// See [`Knobs::reordering`].
     pub max_reordering: u32,
+    /// The least number of segments that one unit of segmentation offload may have.
+    pub min_unit: u32,
     /// How long the least round trip is remembered.
     pub min_rtt_window: Span,
     /// Duplicate ACKs that start fast retransmit (RFC 5681 3.2); 0 turns it off.
@@ -383,6 +385,7 @@ impl Default for Knobs {
             frto: false,
             reordering: 3,
             max_reordering: 300,
+            min_unit: 2,
             min_rtt_window: secs(300),
             dup_acks: 3,
             restart_after_idle: true,

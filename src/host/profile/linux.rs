@@ -78,6 +78,7 @@ pub(super) const SYSCTLS: &[Sysctl] = &[
     one("net.ipv4.tcp_min_rtt_wlen", Unit::Seconds, 300, (0, 86_400), RST, |s, [n, ..]| {
         s.knobs.min_rtt_window = secs(n);
     }),
+    one("net.ipv4.tcp_min_tso_segs", Unit::Number, 2, (1, 65_535), RST, |s, [n, ..]| s.knobs.min_unit = int(n)),
     one("net.ipv4.tcp_recovery", Unit::Number, 1, (0, 7), RST, |s, [n, ..]| s.knobs.rack = n & 1 == 1),
     one("net.ipv4.tcp_reordering", Unit::Number, 3, (1, 65_535), RST, |s, [n, ..]| s.knobs.reordering = int(n)),
     one("net.ipv4.tcp_slow_start_after_idle", Unit::Switch, 1, (0, 1), RST, |s, [n, ..]| {

@@ -40,6 +40,7 @@ impl Connection {
         if let Some(sender) = &mut self.sender {
             sender.writes.close();
         }
+        self.wake();
     }
 
     /// The application reads no more, but its socket is open: what arrives is taken, unless it has closed as well and

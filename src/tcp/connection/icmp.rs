@@ -65,7 +65,7 @@ impl Connection {
         match &mut self.sender {
             Some(sender) if self.snd.syn == Syn::Acked => {
                 sender.on_too_big(&at, data_end);
-                (sender.is_quiet, self.is_stale) = (true, true);
+                self.is_stale = true;
             }
             _ => self.recovery.on_too_big(self.snd.una, self.snd.nxt),
         }

@@ -103,6 +103,7 @@ impl Connection {
         if let Some(sender) = &mut self.sender {
             sender.start(&at, resent);
         }
+        self.wake();
     }
 
     pub(super) fn start_keepalive(&mut self, cx: &mut Context<'_>) {

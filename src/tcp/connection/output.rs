@@ -53,6 +53,13 @@ impl Connection {
         }
     }
 
+    /// New data may be sent again, where the sender goes by segments.
+    pub(super) fn wake(&mut self) {
+        if let Some(sender) = &mut self.sender {
+            sender.is_awake = true;
+        }
+    }
+
     fn send_urgently(&mut self, cx: &mut Context<'_>, urgently: Urgently) -> Option<Segment> {
         match urgently {
             // tcp_send_active_reset(): all that an acknowledgment has.

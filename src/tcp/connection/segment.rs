@@ -25,6 +25,7 @@ impl Connection {
     /// A segment of this connection has come.
     pub fn on_segment(&mut self, cx: &mut Context<'_>, seg: &Segment) {
         self.read_at = cx.now;
+        self.wake();
         match self.state {
             State::Closed | State::Listen | State::TimeWait => cx.dropped(DropReason::NoMeaning),
             State::SynSent => self.on_segment_in_syn_sent(cx, seg),

@@ -90,6 +90,7 @@ impl Connection {
             if self.persist == Persist::Override {
                 self.note_fired(cx, Timer::Persist, last, 1u32, None);
                 self.persist = Persist::Overridden;
+                self.wake();
             }
             return;
         };

@@ -2,7 +2,8 @@
 //! in units of segmentation offload, then the timers that wait for their acknowledgment.
 
 use super::{Connection, Persist};
-use crate::tcp::sender::{Due, Moment, Probe, Sender, TIMEOUT_MIN, Tags, Unit, Wait};
+use crate::endpoint::State;
+use crate::tcp::sender::{Due, Filled, Moment, Probe, Sender, TIMEOUT_MIN, Tags, Unit, Wait};
 use crate::tcp::snd::{End, Syn};
 use crate::tcp::timers::Timer;
 use crate::tcp::{Context, Knobs, NagleRule, Tally};
@@ -76,6 +77,10 @@ impl Connection {
 
     /// The next segment that is due, or new; call until there is none.
     pub(super) fn transmit(&mut self, cx: &mut Context<'_>) -> Option<Segment> {
+        if let Some(segment) = self.sender.as_mut()?.outbox.pop_front() {
+            self.ect = !segment.payload.is_empty() && self.sender.as_ref().is_some_and(|sender| sender.ecn.is_agreed);
+            return Some(segment);
+        }
         loop {
             match self.sender.as_ref()?.due {
                 Due::First => {
@@ -101,8 +106,8 @@ impl Connection {
                     }
                 },
                 Due::Nothing => {
-                    let quiet = self.sender.as_ref().is_some_and(|sender| sender.is_quiet && sender.unit.is_none());
-                    let segment = if quiet { None } else { self.send_unit(cx, Haste::Normal) };
+                    let awake = self.sender.as_ref().is_some_and(|sender| sender.is_awake || sender.unit.is_some());
+                    let segment = if awake { self.send_unit(cx, Haste::Normal) } else { None };
                     if segment.is_none() {
                         self.end_burst(cx);
                     }
@@ -121,7 +126,9 @@ impl Connection {
     fn end_burst(&mut self, cx: &mut Context<'_>) {
         let at = self.moment(cx);
         let Some(sender) = &mut self.sender else { return };
-        (sender.is_quiet, sender.is_pushed, self.is_stale) = (false, false, false);
+        (sender.is_awake, sender.is_pushed, self.is_stale) = (false, false, false);
+        // MSG_MORE holds back for its own call only: the next acknowledgment lets it go.
+        self.more = false;
         if self.blocked && sender.writes.is_empty() && sender.has_sent && !sender.is_window_limited() {
             sender.waits_for(&at, Wait::Buffer);
         }
@@ -389,7 +396,6 @@ impl Connection {
         if sender.queue.is_empty() {
             return;
         }
-        sender.is_quiet = true;
         let left = sender.rto_left(&at);
         if sender.probe.is_none() {
             self.urgently = Some(super::Urgently::LossProbe);
@@ -397,23 +403,51 @@ impl Connection {
         self.wait_for(cx, Timer::Retransmit, left);
     }
 
-    /// The application has written, and perhaps closed.
-    pub(super) fn note_written(&mut self, cx: &Context<'_>, len: u32, (all, is_open, is_whole): (bool, bool, bool)) {
-        let goal = self.size_goal();
+    /// The application has written `len` bytes, in part or `all` of them (`tcp_sendmsg_locked()`): they become units, and
+    /// where one is full, what may leave does before the next is filled.
+    pub(super) fn note_written(
+        &mut self,
+        cx: &mut Context<'_>,
+        len: u32,
+        (all, is_open, is_whole): (bool, bool, bool),
+    ) {
+        let sizes = self.size_goal();
         let at = self.moment(cx);
+        let may_leave = self.snd.syn == Syn::Acked && !matches!(self.state, State::SynSent | State::SynReceived);
         let Some(sender) = &mut self.sender else { return };
-        if self.snd.syn == Syn::Acked {
+        if may_leave {
             sender.check_idle(&at);
         }
-        let nxt = self.snd.nxt.max(self.snd.iss + 1);
-        sender.is_pushed = false;
         sender.waits_for(&at, Wait::Busy);
         sender.waited_for(&at, Wait::Buffer);
-        sender.writes.write(len, nxt, goal, is_open, is_whole);
+        sender.is_pushed = false;
+        sender.is_awake = true;
+        let mut left = len;
+        while left > 0 {
+            let nxt = self.snd.nxt.max(self.snd.iss + 1);
+            let Some(sender) = &mut self.sender else { return };
+            let (taken, filled) = sender.writes.fill(left, left == len, nxt, sizes);
+            left -= taken;
+            if may_leave && filled != Filled::No {
+                self.push_while_writing(cx, filled);
+            }
+        }
+        let Some(sender) = &mut self.sender else { return };
+        sender.writes.end_write(sizes.1, is_open, is_whole);
         if !all {
             // sk_stream_wait_memory(): what is there goes, since nothing can be added to it.
             sender.writes.push();
             sender.is_pushed = true;
+        }
+    }
+
+    fn push_while_writing(&mut self, cx: &mut Context<'_>, filled: Filled) {
+        while let Some(segment) = self.send_unit(cx, Haste::NoNagle) {
+            let Some(sender) = &mut self.sender else { return };
+            sender.outbox.push_back(segment);
+            if filled == Filled::PushOne && sender.unit.is_none() {
+                break;
+            }
         }
     }
 }

@@ -106,12 +106,14 @@ impl Connection {
         if let Some(sender) = &mut self.sender {
             sender.is_pushed |= on;
         }
+        self.wake();
     }
 
     /// `TCP_CORK`; pulling it lets what waited leave at the next `poll_transmit`.
     pub fn set_cork(&mut self, _cx: &mut Context<'_>, on: bool) {
         self.setup.cork = on;
         self.more &= on;
+        self.wake();
     }
 
     /// `TCP_QUICKACK`.

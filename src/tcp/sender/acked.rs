@@ -301,7 +301,6 @@ impl Sender {
     pub(in crate::tcp) fn on_timeout(&mut self, at: &Moment<'_>) {
         self.enter_loss(at);
         self.due = Due::First;
-        self.is_quiet = true;
     }
 
     /// The reordering window is over (`tcp_rack_reo_timeout()`).
@@ -316,7 +315,6 @@ impl Sender {
             }
             self.due = Due::Lost;
         }
-        self.is_quiet = true;
     }
 
     /// When the first segment's RTO would be over, counted from when it left (`tcp_rto_delta_us()`); at least 1 µs.

@@ -19,7 +19,7 @@ mod writes;
 pub(super) use acked::{Incoming, News, Next};
 pub(super) use queue::{Queue, Sent, Tags};
 pub(super) use rack::TIMEOUT_MIN;
-pub(super) use writes::{Unit, Writes};
+pub(super) use writes::{Filled, Unit, Writes};
 
 use self::alert::Undo;
 pub(super) use chrono::Wait;
@@ -35,7 +35,8 @@ use super::timestamps::clock;
 use super::{Congestion, Knobs, Tally};
 use crate::endpoint::{CaState, SegmentCounts};
 use crate::time::{HostTime, Span, secs};
-use crate::wire::Seq;
+use crate::wire::{Segment, Seq};
+use std::collections::VecDeque;
 
 /// The sending half of a connection.
 #[derive(Clone, Debug)]
@@ -75,8 +76,11 @@ pub(super) struct Sender {
     pub(super) has_sent: bool,
     /// Whether a unit was held back for want of congestion window.
     pub(super) deferred: bool,
-    /// A timer has fired that sends nothing new.
-    pub(super) is_quiet: bool,
+    /// Something has happened on which new data is pushed: a segment came, or the application asked
+    /// (`tcp_push_pending_frames()`). Timers do not.
+    pub(super) is_awake: bool,
+    /// What left while the application was still writing, before what follows.
+    pub(super) outbox: VecDeque<Segment>,
     /// The application waits for room, or asks for haste: the last unit goes however small (`TCP_NAGLE_PUSH`).
     pub(super) is_pushed: bool,
     /// `lsndtime`: when data left last.
@@ -216,7 +220,8 @@ impl Sender {
             again: None,
             has_sent: false,
             deferred: false,
-            is_quiet: false,
+            is_awake: false,
+            outbox: VecDeque::new(),
             is_pushed: false,
             last_data: None,
             last_packet: None,

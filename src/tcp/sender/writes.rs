@@ -22,6 +22,17 @@ pub(in crate::tcp) struct Unit {
     pub(in crate::tcp) is_whole: bool,
 }
 
+/// What a write does once a unit is full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::tcp) enum Filled {
+    /// It goes on.
+    No,
+    /// Nothing else waits: the unit leaves, as far as it may (`tcp_push_one()`).
+    PushOne,
+    /// All leaves that may (`forced_push()`).
+    PushAll,
+}
+
 /// What waits.
 #[derive(Clone, Debug)]
 pub(in crate::tcp) struct Writes {
@@ -55,48 +66,46 @@ impl Writes {
         self.units.clear();
     }
 
-    /// The application has written `len` bytes; a unit takes `goal` bytes, `half` is half of the greatest window, `nxt`
-    /// is SND.NXT. `is_open`: more follows (`MSG_MORE`), so that nothing is pushed yet.
-    pub(in crate::tcp) fn write(
+    /// Takes up to `left` bytes of a write into the last unit, or into a new one: as many as fill it. A unit takes `goal`
+    /// bytes, `half` is half of the greatest window, `nxt` is SND.NXT. What was taken, and whether what is there should
+    /// leave before more is written.
+    pub(in crate::tcp) fn fill(
         &mut self,
-        len: u32,
+        left: u32,
+        is_first: bool,
         nxt: Seq,
         (goal, half): (u32, u32),
-        is_open: bool,
-        is_whole: bool,
-    ) {
-        let mut left = len;
-        // The first bytes of a write take the push of the unit that they join away.
-        let mut is_first = true;
-        while left > 0 {
-            let start = self.last_start(nxt);
-            let room = self
-                .units
-                .back()
-                .filter(|unit| !unit.is_whole)
-                .map_or(0, |unit| goal.saturating_sub(unit.end.since(start)));
-            let taken = if room > 0 { room.min(left) } else { left.min(goal.max(1)) };
-            match self.units.back_mut().filter(|_| room > 0) {
-                Some(unit) => {
-                    unit.end += taken;
-                    unit.push &= !is_first;
-                }
-                None => {
-                    let end = self.end + taken;
-                    self.units.push_back(Unit { end, push: false, is_many: false, is_whole: false });
-                }
+    ) -> (u32, Filled) {
+        let start = self.last_start(nxt);
+        let last = self.units.back().filter(|unit| !unit.is_whole);
+        let room = last.map_or(0, |unit| goal.saturating_sub(unit.end.since(start)));
+        let taken = if room > 0 { room.min(left) } else { left.min(goal.max(1)) };
+        self.end += taken;
+        match self.units.back_mut().filter(|_| room > 0) {
+            Some(unit) => {
+                unit.end += taken;
+                // The first bytes of a write take the push of the unit that they join away.
+                unit.push &= !is_first;
             }
-            self.end += taken;
-            (left, is_first) = (left - taken, false);
-            // forced_push(): the peer is told where half of the greatest window has gone by unpushed.
-            if self.end.gt(self.pushed + half) {
-                self.push_last();
-            }
+            None => self.units.push_back(Unit { end: self.end, push: false, is_many: false, is_whole: false }),
         }
+        if taken == left {
+            return (taken, Filled::No);
+        }
+        // forced_push(): the peer is told where half of the greatest window has gone by unpushed.
+        if self.end.gt(self.pushed + half) {
+            self.push_last();
+            return (taken, Filled::PushAll);
+        }
+        (taken, if self.units.len() == 1 { Filled::PushOne } else { Filled::No })
+    }
+
+    /// The write has ended. `is_open`: more follows (`MSG_MORE`), so that nothing is pushed yet; `is_whole`: `MSG_EOR`.
+    pub(in crate::tcp) fn end_write(&mut self, half: u32, is_open: bool, is_whole: bool) {
         if let Some(unit) = self.units.back_mut() {
             unit.is_whole |= is_whole;
         }
-        if !is_open {
+        if !is_open || self.end.gt(self.pushed + half) {
             self.push_last();
         }
     }
@@ -177,13 +186,19 @@ mod tests {
         writes.units.iter().map(|unit| (unit.end.0, unit.push)).collect()
     }
 
+    fn write(writes: &mut Writes, len: u32, sizes: (u32, u32), is_open: bool) -> Vec<(u32, bool)> {
+        let mut left = len;
+        while left > 0 {
+            left -= writes.fill(left, left == len, Seq(1), sizes).0;
+        }
+        writes.end_write(sizes.1, is_open, false);
+        units(writes)
+    }
+
     #[test]
     fn writes_fill_units_and_push_their_ends() {
         let mut writes = Writes::new(Seq(1));
-        let mut write = |len, is_open| {
-            writes.write(len, Seq(1), (1_000, 100_000), is_open, false);
-            units(&writes)
-        };
+        let mut write = |len, is_open| write(&mut writes, len, (1_000, 100_000), is_open);
         assert_eq!(write(400, false), [(401, true)]);
         // The second write joins the unit, and its end is pushed instead.
         assert_eq!(write(400, true), [(801, false)]);
@@ -193,15 +208,14 @@ mod tests {
     #[test]
     fn half_of_the_greatest_window_is_pushed() {
         let mut writes = Writes::new(Seq(1));
-        writes.write(5_000, Seq(1), (1_000, 2_500), true, false);
-        let pushed: Vec<bool> = units(&writes).iter().map(|unit| unit.1).collect();
-        assert_eq!(pushed, [false, false, true, false, false]);
+        let all = write(&mut writes, 4_900, (1_000, 2_500), true);
+        assert_eq!(all.iter().map(|unit| unit.1).collect::<Vec<_>>(), [false, false, true, false, false]);
     }
 
     #[test]
     fn a_part_is_not_pushed_and_the_fin_joins_the_last_unit() {
         let mut writes = Writes::new(Seq(1));
-        writes.write(2_500, Seq(1), (4_000, 100_000), false, false);
+        write(&mut writes, 2_500, (4_000, 100_000), false);
         writes.close();
         assert_eq!(
             writes.take(Some(Seq(2_001))),
