@@ -2,7 +2,7 @@
 
 use super::Host;
 use super::sysctl::{self, SysctlError};
-use crate::endpoint::{Cx, Order, Refusal, State};
+use crate::endpoint::{Cx, Order, Qdisc, Refusal, State};
 
 impl Host {
     pub(super) fn carry_out(&mut self, cx: &mut Cx<'_>, order: &Order) -> Result<(), Refusal> {
@@ -23,7 +23,11 @@ impl Host {
                     Err(Refusal::Invalid(format!("no interface {}", iface.0)))
                 }
             }
-            Order::Route { .. } | Order::Offload { .. } | Order::Qdisc(_) => Err(Refusal::Unknown),
+            Order::Qdisc(Qdisc::Fifo { limit }) => {
+                self.limits.is_queue_full = *limit == Some(0);
+                Ok(())
+            }
+            Order::Route { .. } | Order::Offload { .. } | Order::Qdisc(Qdisc::Fq) => Err(Refusal::Unknown),
         }
     }
 

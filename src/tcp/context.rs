@@ -78,6 +78,9 @@ impl TcpEvent {
 pub struct Limits {
     /// The current interval of the challenge ACK limit and how many were sent in it; none before the first.
     challenge: Option<(HostTime, u32)>,
+    /// Whether the queue of packets that leave the host takes none (`tc qdisc … pfifo limit 0`): senders by segments
+    /// notice at once, and try again later.
+    pub is_queue_full: bool,
     tallies: Tallies,
 }
 

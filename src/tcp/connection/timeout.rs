@@ -7,7 +7,10 @@ use crate::tcp::rcv::Reader;
 use crate::tcp::snd::Syn;
 use crate::tcp::timers::Timer;
 use crate::tcp::{ClosingRule, Context, Tally, TcpEvent};
-use crate::time::Span;
+use crate::time::{Span, ms};
+
+/// `TCP_RESOURCE_PROBE_INTERVAL`.
+const RESOURCE_PROBE: Span = ms(500);
 
 impl Connection {
     /// The instant of [`Connection::poll_timeout`] has come.
@@ -86,6 +89,13 @@ impl Connection {
 
     /// The window is still closed, or holds back a partial segment.
     fn on_persist_timeout(&mut self, cx: &mut Context<'_>, last: Span) {
+        if cx.limits.is_queue_full && self.persist != Persist::Idle {
+            return self.on_failed_probe(cx, last);
+        }
+        if matches!(self.persist, Persist::Probe { .. }) && self.snd.usable(self.snd.nxt) > 0 {
+            // What held back was the host's own queue: data is the best probe.
+            self.persist = Persist::Override;
+        }
         let Persist::Probe { sent, unanswered, since } = self.persist else {
             if self.persist == Persist::Override {
                 self.note_fired(cx, Timer::Persist, last, 1u32, None);
@@ -107,6 +117,8 @@ impl Connection {
         };
         if over {
             self.note_fired(cx, Timer::Persist, last, u32::from(sent) + 1, None);
+            // TCP_INFO goes on to tell of them.
+            self.keep.probes = unanswered;
             return self.time_out(cx);
         }
         let sent = sent.saturating_add(1);
@@ -115,6 +127,22 @@ impl Connection {
         let next = self.persist_interval(cx, sent);
         self.timers.set(cx, Timer::Persist, next);
         self.note_fired(cx, Timer::Persist, last, u32::from(sent), Some(next));
+    }
+
+    /// The host's own queue takes no probe either (`tcp_send_probe0()`): tried again soon, and counted.
+    fn on_failed_probe(&mut self, cx: &mut Context<'_>, last: Span) {
+        let (sent, unanswered, since) = match self.persist {
+            Persist::Probe { sent, unanswered, since } => (sent, unanswered, since),
+            _ => (0, 0, cx.now),
+        };
+        if self.setup.user_timeout.is_some_and(|timeout| cx.now.since(since) >= timeout) {
+            self.note_fired(cx, Timer::Persist, last, u32::from(unanswered) + 1, None);
+            self.keep.probes = unanswered;
+            return self.time_out(cx);
+        }
+        self.persist = Persist::Probe { sent, unanswered: unanswered.saturating_add(1), since };
+        self.timers.set(cx, Timer::Persist, RESOURCE_PROBE);
+        self.note_fired(cx, Timer::Persist, last, u32::from(unanswered) + 1, Some(RESOURCE_PROBE));
     }
 
     /// RFC 9293 3.8.4. The timer is not moved by every segment: it looks when it fires.

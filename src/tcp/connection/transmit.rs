@@ -184,6 +184,10 @@ impl Connection {
             join_small(sender, place, most, (data_end, at.window_end));
         }
         let sent = *sender.queue.get_mut(place)?;
+        if cx.limits.is_queue_full {
+            sender.failed_to_resend(&at, place);
+            return None;
+        }
         sender.sent_again(&at, place, is_probe);
         let ends_unit = sender.again.is_some_and(|end| end.le(sent.end));
         sender.again = sender.again.filter(|_| !ends_unit);
@@ -239,6 +243,11 @@ impl Connection {
             (quota, _) => quota.min(sender.unit_segments(&at)),
         };
         if sender.writes.is_empty() {
+            return None;
+        }
+        if cx.limits.is_queue_full {
+            // __tcp_transmit_skb(): the host's own queue is congested.
+            sender.enter_cwr(&at);
             return None;
         }
         sender.writes.grow(at.nxt, quota.saturating_mul(at.mss));

@@ -348,8 +348,8 @@ impl Sender {
         }
     }
 
-    /// `tcp_enter_cwr()`: the network has marked congestion (RFC 3168 6.1.2).
-    fn enter_cwr(&mut self, at: &Moment<'_>) {
+    /// `tcp_enter_cwr()`: the network has marked congestion (RFC 3168 6.1.2), or the host's own queue is full.
+    pub(in crate::tcp) fn enter_cwr(&mut self, at: &Moment<'_>) {
         self.window.prior_ssthresh = None;
         if matches!(self.state, CaState::Open | CaState::Disorder) {
             self.undo.marker = None;

@@ -343,6 +343,15 @@ impl Sender {
         self.queue.retag(place, tags);
     }
 
+    /// The host's own queue did not take a retransmission; no round trip may be measured by that segment any more.
+    pub(super) fn failed_to_resend(&mut self, at: &Moment<'_>, place: usize) {
+        let Some(sent) = self.queue.get_mut(place) else { return };
+        let tags = sent.tags | Tags::EVER_RESENT;
+        self.queue.retag(place, tags);
+        self.resent += 1;
+        self.enter_cwr(at);
+    }
+
     /// A round trip measured by the segment that was acknowledged, in microseconds.
     fn note_round_trip(&mut self, at: &mut Moment<'_>, rto: &mut Rto, (seq, path): (u64, u64), is_delayed: bool) {
         // A lone small segment may have met a delayed acknowledgment: it must not raise the least round trip.
