@@ -67,6 +67,9 @@ bitflags::bitflags! {
         const PEEK = 2;
         /// `MSG_MORE`: more follows, hold a partial segment back.
         const MORE = 4;
+        /// The caller waits where the call cannot go on. No flag of POSIX: it is what a blocking socket tells its stack,
+        /// which may act on it, as Linux does (`sk_write_pending`); the call answers `EAGAIN` all the same.
+        const WAITS = 8;
     }
 }
 

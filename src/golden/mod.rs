@@ -32,6 +32,6 @@ pub use json::to_json;
 pub use manifest::{Manifest, Repeat};
 pub use picture::side_by_side;
 pub use recording::{BadRecording, Call, Outcome, Recording, Rewritten, Seg, SegBody, StateChange, Sysctls, Tcp};
-pub use replay::{Unsupported, replay};
-pub use rule::{Fit, Rule};
+pub use replay::{Machine, Unsupported, replay, replay_on};
+pub use rule::{Fit, Rule, Timing};
 pub use verdict::{Difference, Totals, Verdict, judge};

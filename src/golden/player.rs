@@ -4,9 +4,9 @@ use super::socket::{self, Progress, Tried, accepted_text};
 use super::verb::Verb;
 use super::wire::{Aliases, Wire};
 use crate::endpoint::{Attach, HostFault, IfaceId};
-use crate::endpoint::{Errno, Event, SockOpt, SocketId, State, Tuple};
+use crate::endpoint::{Errno, Event, MsgFlags, SockOpt, SocketId, State, Tuple};
 use crate::sim::Sim;
-use crate::time::{SimTime, Span};
+use crate::time::{SimTime, Span, ms};
 use crate::trace::{NodeId, What};
 use serde_json::Value;
 use std::any::Any;
@@ -34,11 +34,22 @@ pub(super) struct Player<'a> {
 /// A call and how far it has come.
 struct Entry {
     verb: Verb,
-    /// When it may begin.
-    start: SimTime,
+    start: Start,
     phase: Phase,
     progress: Progress,
 }
+
+/// When a call may begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Start {
+    /// At an instant: when it was recorded.
+    At(SimTime),
+    /// When that call has returned, whenever that is: the program went on because it did.
+    After(usize),
+}
+
+/// A call that began so soon after another had returned on its socket was made because it had.
+const AT_ONCE: Span = ms(1);
 
 enum Phase {
     Waiting,
@@ -62,12 +73,12 @@ impl<'a> Player<'a> {
         let [client, server, wire] = nodes;
         let mut before = SimTime::ZERO;
         let mut entries = Vec::new();
-        for (verb, call) in verbs.into_iter().zip(&recording.script) {
+        for (n, (verb, call)) in verbs.into_iter().zip(&recording.script).enumerate() {
             // A loop was written down when it ended; a script does one thing after the other.
             let start = match &verb {
-                Verb::RecvLoop { every, times: Some(times), .. } => call.at.0 - *every * *times,
-                Verb::RecvLoop { .. } => before,
-                _ => call.at.0,
+                Verb::RecvLoop { every, times: Some(times), .. } => Start::At(call.at.0 - *every * *times),
+                Verb::RecvLoop { .. } => Start::At(before),
+                _ => cause(&recording.script[..n], &entries, call).map_or(Start::At(call.at.0), Start::After),
             };
             before = call.returned.unwrap_or(call.at).0;
             entries.push(Entry { verb, start, phase: Phase::Waiting, progress: Progress::default() });
@@ -98,7 +109,10 @@ impl<'a> Player<'a> {
     fn next_call(&self) -> Option<SimTime> {
         let now = self.sim.now();
         let times = self.entries.iter().filter_map(|entry| match entry.phase {
-            Phase::Waiting => Some(entry.start),
+            Phase::Waiting => match entry.start {
+                Start::At(at) => Some(at),
+                Start::After(_) => None,
+            },
             Phase::Running { wake, .. } => wake,
             Phase::Lingering { until, .. } => Some(until),
             Phase::Returned { .. } => None,
@@ -112,7 +126,7 @@ impl<'a> Player<'a> {
         let mut moved = false;
         for n in 0..self.entries.len() {
             match self.entries[n].phase {
-                Phase::Waiting if self.entries[n].start <= now && self.is_free(n) => {
+                Phase::Waiting if self.is_due(n, now) && self.is_free(n) => {
                     self.entries[n].phase = Phase::Running { began: now, wake: None };
                     self.attempt(n, now);
                     moved = true;
@@ -130,6 +144,13 @@ impl<'a> Player<'a> {
             }
         }
         moved
+    }
+
+    fn is_due(&self, n: usize, now: SimTime) -> bool {
+        match self.entries[n].start {
+            Start::At(at) => at <= now,
+            Start::After(cause) => matches!(self.entries[cause].phase, Phase::Returned { .. }),
+        }
     }
 
     /// Whether the calls before it on the same socket have returned, and the socket exists.
@@ -171,11 +192,8 @@ impl<'a> Player<'a> {
             Verb::Socket => self.with_sockets(call.side, socket::open),
             verb => self.on_socket(n, verb),
         };
-        // A call that took its time in the recording blocked, whatever the socket's mode before; a loop tries again.
-        let waited = call.returned.is_some() || call.result.is_none() || call.call == "recv loop";
-        let blocks = waited || !self.is_nonblocking(call);
         self.entries[n].phase = match tried {
-            Tried::Blocked(_) if blocks => self.wait(n, began),
+            Tried::Blocked(_) if self.waits(call) => self.wait(n, began),
             Tried::Blocked(errno) => Phase::Returned { began, at: now, result: Err(errno) },
             Tried::Sleep(span) => Phase::Running { began, wake: Some(now + span) },
             Tried::Opened(id, outcome) => {
@@ -195,8 +213,11 @@ impl<'a> Player<'a> {
         }
     }
 
-    fn is_nonblocking(&self, call: &Call) -> bool {
-        self.sock(call).is_some_and(|sock| sock.nonblocking)
+    /// Whether a call waits where it cannot go on. One that took its time in the recording did, whatever the socket's
+    /// mode before; a loop tries again.
+    fn waits(&self, call: &Call) -> bool {
+        let waited = call.returned.is_some() || call.result.is_none() || call.call == "recv loop";
+        waited || !self.sock(call).is_some_and(|sock| sock.nonblocking)
     }
 
     fn with_sockets<R>(
@@ -218,7 +239,10 @@ impl<'a> Player<'a> {
             Verb::Fork => self.sock_mut(n).elsewhere = true,
             Verb::Close => return self.close(n, id),
             verb => {
-                let verb = self.translated(verb);
+                let verb = match self.translated(verb) {
+                    Verb::Send(len, flags) if self.waits(call) => Verb::Send(len, flags | MsgFlags::WAITS),
+                    verb => verb,
+                };
                 let mut progress = self.entries[n].progress;
                 let tried =
                     self.with_sockets(call.side, |sockets, cx| socket::attempt(sockets, cx, id, &verb, &mut progress));
@@ -409,6 +433,21 @@ impl<'a> Player<'a> {
         states.sort_by_key(|state| state.at);
         states
     }
+}
+
+/// The call before `call` on its socket because of whose return it was made: one that had blocked, or one that such a
+/// call caused in its turn. The socket that `accept` gives is the listener's too, in that.
+fn cause(before: &[Call], entries: &[Entry], call: &Call) -> Option<usize> {
+    let sock = call.sock.as_deref()?;
+    let gave = |earlier: &Call| match &earlier.result {
+        Some(Outcome::Text(text)) if earlier.call == "accept" => super::plan::accepted(text).is_some_and(|(name, _)| name == sock),
+        _ => false,
+    };
+    let same = |earlier: &Call| earlier.side == call.side && (earlier.sock.as_deref() == Some(sock) || gave(earlier));
+    let last = before.iter().rposition(|earlier| same(earlier) && earlier.result.is_some())?;
+    let blocked = before[last].returned.is_some() || matches!(entries[last].start, Start::After(_));
+    let since = before[last].returned.unwrap_or(before[last].at).0;
+    (blocked && since <= call.at.0 && call.at.0.since(since) < AT_ONCE).then_some(last)
 }
 
 impl Entry {

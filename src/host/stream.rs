@@ -161,8 +161,9 @@ impl Host {
         let (now, detail) = (cx.now(), cx.detail());
         let (limits, events) = (&mut self.limits, &mut self.events);
         let mut context = Context { now, knobs: &self.settings.knobs, limits, events, detail };
-        let result = f(&mut conn.tcp, &mut context);
         let carrier = self.addrs.has_carrier(conn.path.iface);
+        conn.tcp.on_carrier(carrier);
+        let result = f(&mut conn.tcp, &mut context);
         let (ttl, tuple, of) = (self.settings.ttl, conn.tuple, Machine::Conn);
         let mut out = Output { cx, counters: &mut self.counters, ttl, tuple, of };
         out.tell(context.events);

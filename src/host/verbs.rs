@@ -81,6 +81,9 @@ impl Sockets for Host {
         };
         let conn = self.conns.get(stream.conn).ok_or(Errno::EPIPE)?;
         if conn.indexed && stream.phase == Phase::Connecting {
+            if flags.contains(MsgFlags::WAITS) {
+                self.touch(cx, stream.conn, |tcp, context| tcp.await_opening(context));
+            }
             return Err(Errno::EAGAIN);
         }
         if let Some(error) = self.take_socket_error(cx, socket)? {

@@ -294,7 +294,7 @@ fn write(
     flags: MsgFlags,
 ) -> Result<Done, Errno> {
     while *written < data.len() {
-        match cx.send(socket, &data.slice(*written..data.len()), flags) {
+        match cx.send(socket, &data.slice(*written..data.len()), flags | MsgFlags::WAITS) {
             Ok(n) => *written += n,
             Err(Errno::EAGAIN) => return Err(Errno::EAGAIN),
             Err(_) if *written > 0 => break,

@@ -107,7 +107,8 @@ impl Context<'_> {
     /// at the first tick that is no earlier (`mod_timer(jiffies + n)`, and one more for what has passed of this one).
     pub(super) fn after(&self, span: Span) -> HostTime {
         let Some(tick) = self.knobs.tick.map(Span::as_nanos).filter(|&tick| tick > 0) else { return self.now + span };
-        let now = self.now.since(HostTime::ZERO).as_nanos();
+        let uptime = self.knobs.uptime.as_nanos();
+        let now = self.now.since(HostTime::ZERO).as_nanos() + uptime;
         let ticks = span.as_nanos().div_ceil(tick);
         let due = match self.knobs.timers {
             TimerRule::Exact => now.div_ceil(tick) + ticks,
@@ -117,7 +118,7 @@ impl Context<'_> {
                 ((now / tick + ticks) >> (3 * level)).saturating_add(1) << (3 * level)
             }
         };
-        HostTime::from_nanos(tick * due)
+        HostTime::from_nanos((tick * due).saturating_sub(uptime))
     }
 
     /// Tells that something happened.

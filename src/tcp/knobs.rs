@@ -86,12 +86,18 @@ pub struct Knobs {
     pub reset_unread: bool,
     /// Whether selective acknowledgments are offered and accepted (RFC 2018), and duplicates reported (RFC 2883).
     pub sack: bool,
+    /// How many runs of what waits ahead a receiver remembers, each as far as segments have told it; none: every run as it
+    /// stands in the queue (RFC 2018 4).
+    pub sack_memory: Option<u8>,
     /// In which order a SYN's options stand.
     pub syn_layout: SynLayout,
     /// The kernel's clock tick, in which it counts its timers; none: nanoseconds.
     pub tick: Option<Span>,
     /// Where in the kernel's timer wheel a timer fires; means something only with a tick.
     pub timers: TimerRule,
+    /// How long the system had been up when the host's clock showed zero: its ticks, and the buckets of its timer wheel,
+    /// count from its start.
+    pub uptime: Span,
     /// How the RTO follows from measurements.
     pub rtt: RttRule,
     /// When acknowledgments are delayed.
@@ -363,9 +369,11 @@ impl Default for Knobs {
             timestamps: false,
             reset_unread: true,
             sack: false,
+            sack_memory: None,
             syn_layout: SynLayout::Rfc,
             tick: None,
             timers: TimerRule::Exact,
+            uptime: Span::ZERO,
             rtt: RttRule::Rfc6298,
             acks: AckRule::Delay,
             window: WindowRule::Buffer,

@@ -174,6 +174,21 @@ impl Rcv {
         run.filter(|(left, right)| seq.ge(*left) && seq.lt(*right))
     }
 
+    /// The first stretch of `from..to` that waits ahead already.
+    pub(super) fn overlap(&self, from: Seq, to: Seq) -> Option<(Seq, Seq)> {
+        let mut stretch: Option<(Seq, Seq)> = None;
+        for (start, piece) in &self.ahead {
+            let (left, right) = (from.max(*start), to.min(*start + piece.len()));
+            stretch = match stretch {
+                _ if left.ge(right) => stretch,
+                None => Some((left, right)),
+                Some((first, end)) if end == left => Some((first, right)),
+                Some(found) => return Some(found),
+            };
+        }
+        stretch
+    }
+
     /// The application has read.
     pub(super) fn note_read(&mut self) {
         let read = self.read_seq();

@@ -18,6 +18,23 @@ impl Sacks {
         self.blocks.insert(0, block);
     }
 
+    /// `block` has come: what is remembered grows by it, whatever else waits beside it; the run of longest ago is
+    /// forgotten where there are `most` (`tcp_sack_new_ofo_skb()`, `tcp_sack_maybe_coalesce()`).
+    pub(super) fn came(&mut self, mut block: (Seq, Seq), most: u8) {
+        let before = self.blocks.len();
+        self.blocks.retain(|&(left, right)| {
+            let apart = right.lt(block.0) || left.gt(block.1);
+            if !apart {
+                block = (block.0.min(left), block.1.max(right));
+            }
+            apart
+        });
+        if self.blocks.len() == before {
+            self.blocks.truncate(usize::from(most).saturating_sub(1));
+        }
+        self.blocks.insert(0, block);
+    }
+
     /// All before `nxt` is in order now.
     pub(super) fn advance(&mut self, nxt: Seq) {
         self.blocks.retain(|&(_, right)| right.gt(nxt));

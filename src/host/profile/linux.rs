@@ -14,7 +14,7 @@ use crate::tcp::{
     AckRule, CheckRule, ClosingRule, EcnRule, GiveUp, NagleRule, PushRule, RttRule, SynLayout, SynReceivedRule,
     WindowProbe, WindowRule,
 };
-use crate::time::{Span, ms, secs, us};
+use crate::time::{ms, secs, us};
 
 const RST: (&str, super::Confidence) = ("ip-sysctl.rst", Specified);
 const SOURCE: (&str, super::Confidence) = ("tcp.h, tcp_*.c", Specified);
@@ -122,7 +122,7 @@ pub(super) const SYSCTLS: &[Sysctl] = &[
 
 pub(super) const BEHAVIOURS: &[Behaviour] = &[
     does("clock", "timers are counted in ticks, 1000 a second unless built otherwise", ("CONFIG_HZ", Specified), |s| {
-        s.knobs.tick = Some(ms(1));
+        (s.knobs.tick, s.wheel) = (Some(ms(1)), true);
     }),
     does("SO_RCVBUF, SO_SNDBUF", "doubled", ("socket(7), sock_setsockopt()", Specified), |s| {
         s.buffers = BufferRule::Doubled { least: 2_304 };
@@ -255,7 +255,10 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
     }),
     does("initial window", "10 segments", ("TCP_INIT_CWND in tcp.h", Specified), |s| s.knobs.initial_window = Some(10)),
     does("zero-window probes", "after the RTO, doubling", ("tcp_probe0_when()", Recorded), |s| {
-        s.knobs.persist = (Span::ZERO, secs(120));
+        s.knobs.persist = (ms(200), secs(120));
+    }),
+    does("SACK blocks", "of the last four runs, each as segments have joined it", ("TCP_NUM_SACKS", Recorded), |s| {
+        s.knobs.sack_memory = Some(4);
     }),
     does("tail loss probe", "after two round trips, or the RTO", ("tcp_schedule_loss_probe()", Recorded), |_| {}),
     does(

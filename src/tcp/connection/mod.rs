@@ -58,6 +58,10 @@ pub struct Connection {
     more: bool,
     /// Whether a write took less than was asked; the application waits for room.
     blocked: bool,
+    /// Whether a write waits for the handshake.
+    awaited: bool,
+    /// Whether there is no way out: what is sent goes nowhere, and what is new is not sent.
+    cut_off: bool,
     keep: Keep,
     /// When data last left, for RFC 5681 4.1.
     last_sent: HostTime,

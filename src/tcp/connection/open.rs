@@ -121,6 +121,8 @@ impl Connection {
             urgently: None,
             more: false,
             blocked: false,
+            awaited: false,
+            cut_off: false,
             keep: Keep { heard: cx.now, probes: 0 },
             last_sent: cx.now,
             events: Pending::empty(),

@@ -129,7 +129,7 @@ impl Connection {
             return Some(syn);
         }
         // RFC 9293 3.10.2: in SYN-SENT and SYN-RECEIVED data is queued until ESTABLISHED.
-        if matches!(self.state, State::SynSent | State::SynReceived) {
+        if matches!(self.state, State::SynSent | State::SynReceived) || self.cut_off {
             return None;
         }
         let (queued, ends) = (self.snd.data_end().diff(self.snd.nxt), self.snd.end == End::Closed);
@@ -323,13 +323,13 @@ impl Connection {
         if !waits || !open || self.snd.syn == Syn::Unacked || self.timers.is_armed(Timer::Persist) {
             return;
         }
-        if self.snd.usable(self.snd.nxt) == 0 {
+        if self.snd.usable(self.snd.nxt) == 0 || self.cut_off {
             let (sent, unanswered, since) = match self.persist {
                 Persist::Probe { sent, unanswered, since } => (sent, unanswered, since),
                 _ => (0, 0, cx.now),
             };
             self.persist = Persist::Probe { sent, unanswered, since };
-            let wait = self.persist_interval(cx, sent);
+            let wait = self.persist_interval(cx, sent, since);
             self.timers.set(cx, Timer::Persist, wait);
         } else if self.persist != Persist::Overridden {
             self.persist = Persist::Override;

@@ -43,7 +43,7 @@ impl Connection {
         }
         if len == 0 {
             if self.rcv.has_gap() {
-                self.note_run(fin);
+                self.note_run(cx, (fin, fin + 1));
                 cx.note(TcpEvent::Arrival(Arrival::OutOfOrder));
                 self.ack = Ack::Now;
             }
@@ -57,6 +57,7 @@ impl Connection {
     fn take_text(&mut self, cx: &mut Context<'_>, seg: &Segment, had_gap: bool) {
         let (len, before) = (seg.payload.len(), self.rcv.nxt);
         let offered = self.rcv.edge.since(self.rcv.last_ack);
+        let had = self.rcv.overlap(seg.seq.max(before), seg.seq + len);
         let taken = self.rcv.take(seg.seq, &seg.payload);
         if cx.knobs.acks == AckRule::Linux {
             match taken {
@@ -85,13 +86,16 @@ impl Connection {
                 // RFC 5681 4.2: "A TCP receiver SHOULD send an immediate duplicate ACK when an out-of-order segment
                 // arrives."
                 cx.note(TcpEvent::Arrival(Arrival::OutOfOrder));
-                self.note_run(seg.seq.max(self.rcv.nxt));
+                if let Some((from, to)) = had {
+                    self.sacks.came_twice(from, to);
+                }
+                self.note_run(cx, (seg.seq.max(self.rcv.nxt), seg.end()));
                 self.ack = Ack::Now;
             }
             Taken::Nothing => {
                 if seg.seq.ge(self.rcv.nxt) {
                     self.sacks.came_twice(seg.seq, seg.seq + len);
-                    self.note_run(seg.seq);
+                    self.note_run(cx, (seg.seq, seg.end()));
                 }
                 cx.note(TcpEvent::Arrival(Arrival::Duplicate));
                 self.ack = Ack::Now;
@@ -99,10 +103,12 @@ impl Connection {
         }
     }
 
-    /// What waits ahead at `seq` has grown.
-    fn note_run(&mut self, seq: Seq) {
-        if let Some(run) = self.rcv.run(seq) {
-            self.sacks.grew(run);
+    /// What waits ahead has grown by this.
+    fn note_run(&mut self, cx: &Context<'_>, (from, to): (Seq, Seq)) {
+        match (cx.knobs.sack_memory, self.rcv.run(from)) {
+            (Some(most), _) => self.sacks.came((from, to), most),
+            (None, Some(run)) => self.sacks.grew(run),
+            (None, None) => {}
         }
     }
 

@@ -30,6 +30,11 @@ impl Connection {
         taken
     }
 
+    /// A write waits for the connection to be established: what it brings can carry the acknowledgment of the peer's SYN.
+    pub fn await_opening(&mut self, _cx: &mut Context<'_>) {
+        self.awaited |= self.state == State::SynSent;
+    }
+
     /// Moves up to `max` bytes to the end of `into`; how many. With `MSG_OOB` it gives the urgent byte instead; without
     /// it a read stops in front of that byte, and the next one skips it (or gives it, with `SO_OOBINLINE`).
     pub fn receive(&mut self, cx: &mut Context<'_>, max: usize, flags: MsgFlags, into: &mut Rope) -> usize {
