@@ -193,7 +193,9 @@ pub trait Sockets {
     /// `shutdown()`.
     fn shutdown(&mut self, cx: &mut Cx<'_>, socket: SocketId, how: Shutdown) -> Result<(), Errno>;
 
-    /// `close()`: the descriptor is gone at once, the connection ends in its own time.
+    /// `close()`: the descriptor is gone at once, the connection ends in its own time. Where `SO_LINGER` has a time, the
+    /// answer is `EAGAIN` until the FIN is acknowledged or the time is over, and the descriptor is only good for asking
+    /// again.
     fn close(&mut self, cx: &mut Cx<'_>, socket: SocketId) -> Result<(), Errno>;
 
     /// RFC 9293's ABORT: a reset to the peer, as `close()` after `SO_LINGER` with time 0.

@@ -4,7 +4,7 @@ use super::socket::{self, Progress, Tried, accepted_text};
 use super::verb::Verb;
 use super::wire::{Aliases, Wire};
 use crate::endpoint::{Attach, HostFault, IfaceId};
-use crate::endpoint::{Errno, Event, MsgFlags, SockOpt, SocketId, State, Tuple};
+use crate::endpoint::{Errno, Event, MsgFlags, SocketId, State};
 use crate::sim::Sim;
 use crate::time::{SimTime, Span, ms};
 use crate::trace::{NodeId, What};
@@ -54,7 +54,6 @@ const AT_ONCE: Span = ms(1);
 enum Phase {
     Waiting,
     Running { began: SimTime, wake: Option<SimTime> },
-    Lingering { began: SimTime, tuple: Tuple, until: SimTime },
     Returned { began: SimTime, at: SimTime, result: Result<Outcome, Errno> },
 }
 
@@ -65,7 +64,6 @@ struct Sock {
     nonblocking: bool,
     repaired: bool,
     elsewhere: bool,
-    linger: Option<Span>,
 }
 
 impl<'a> Player<'a> {
@@ -114,7 +112,6 @@ impl<'a> Player<'a> {
                 Start::After(_) => None,
             },
             Phase::Running { wake, .. } => wake,
-            Phase::Lingering { until, .. } => Some(until),
             Phase::Returned { .. } => None,
         });
         times.filter(|&time| time > now).min()
@@ -134,11 +131,6 @@ impl<'a> Player<'a> {
                 Phase::Running { began, wake } if wake.is_none_or(|wake| wake <= now) => {
                     self.attempt(n, began);
                     moved |= matches!(self.entries[n].phase, Phase::Returned { .. });
-                }
-                Phase::Lingering { began, tuple, until } if until <= now || !self.is_sending(n, tuple) => {
-                    let result = Ok(Outcome::Number(0));
-                    self.entries[n].phase = Phase::Returned { began, at: now, result };
-                    moved = true;
                 }
                 _ => {}
             }
@@ -193,7 +185,7 @@ impl<'a> Player<'a> {
             verb => self.on_socket(n, verb),
         };
         self.entries[n].phase = match tried {
-            Tried::Blocked(_) if self.waits(call) => self.wait(n, began),
+            Tried::Blocked(_) if self.waits(call) => Phase::Running { began, wake: None },
             Tried::Blocked(errno) => Phase::Returned { began, at: now, result: Err(errno) },
             Tried::Sleep(span) => Phase::Running { began, wake: Some(now + span) },
             Tried::Opened(id, outcome) => {
@@ -204,19 +196,11 @@ impl<'a> Player<'a> {
         };
     }
 
-    fn wait(&self, n: usize, began: SimTime) -> Phase {
-        match (&self.entries[n].phase, &self.entries[n].verb) {
-            (Phase::Lingering { tuple, until, .. }, Verb::Close) => {
-                Phase::Lingering { began, tuple: *tuple, until: *until }
-            }
-            _ => Phase::Running { began, wake: None },
-        }
-    }
-
     /// Whether a call waits where it cannot go on. One that took its time in the recording did, whatever the socket's
     /// mode before; a loop tries again.
     fn waits(&self, call: &Call) -> bool {
-        let waited = call.returned.is_some() || call.result.is_none() || call.call == "recv loop";
+        // A close that lingers waits whatever the mode.
+        let waited = call.returned.is_some() || call.result.is_none() || matches!(&*call.call, "recv loop" | "close");
         waited || !self.sock(call).is_some_and(|sock| sock.nonblocking)
     }
 
@@ -247,9 +231,6 @@ impl<'a> Player<'a> {
                 let tried =
                     self.with_sockets(call.side, |sockets, cx| socket::attempt(sockets, cx, id, &verb, &mut progress));
                 self.entries[n].progress = progress;
-                if let (Verb::Set(SockOpt::Linger(linger)), Tried::Returned(Ok(_))) = (verb, &tried) {
-                    self.sock_mut(n).linger = linger;
-                }
                 return tried;
             }
         }
@@ -279,30 +260,13 @@ impl<'a> Player<'a> {
         if sock.repaired {
             return self.vanish(n);
         }
-        let ends = self.with_sockets(call.side, |sockets, _| (sockets.local_addr(id), sockets.peer_addr(id)));
-        self.sock_mut(n).id = None;
         let tried = self.with_sockets(call.side, |sockets, cx| {
             socket::attempt(sockets, cx, id, &Verb::Close, &mut Progress::default())
         });
-        // SO_LINGER: close() waits until all is acknowledged, on a non-blocking socket too.
-        if let (Some(linger), (Ok(local), Ok(remote))) = (sock.linger, ends)
-            && linger > Span::ZERO
-            && tried == Tried::Returned(Ok(Outcome::Number(0)))
-        {
-            let (began, tuple) = (self.sim.now(), Tuple { local, remote });
-            if self.is_sending(n, tuple) {
-                self.entries[n].phase = Phase::Lingering { began, tuple, until: began + linger };
-                return Tried::Blocked(Errno::EAGAIN);
-            }
+        if !matches!(tried, Tried::Blocked(_)) {
+            self.sock_mut(n).id = None;
         }
         tried
-    }
-
-    /// Whether a connection has something that is not acknowledged.
-    fn is_sending(&self, n: usize, tuple: Tuple) -> bool {
-        let node = self.node(self.recording.script[n].side);
-        let done = [State::FinWait2, State::TimeWait, State::Closed];
-        self.sim.connections(node).iter().any(|conn| conn.tuple == tuple && !done.contains(&conn.state))
     }
 
     /// A repaired socket is closed: it vanishes without a segment. Our hosts forget one connection only with all.
@@ -440,7 +404,9 @@ impl<'a> Player<'a> {
 fn cause(before: &[Call], entries: &[Entry], call: &Call) -> Option<usize> {
     let sock = call.sock.as_deref()?;
     let gave = |earlier: &Call| match &earlier.result {
-        Some(Outcome::Text(text)) if earlier.call == "accept" => super::plan::accepted(text).is_some_and(|(name, _)| name == sock),
+        Some(Outcome::Text(text)) if earlier.call == "accept" => {
+            super::plan::accepted(text).is_some_and(|(name, _)| name == sock)
+        }
         _ => false,
     };
     let same = |earlier: &Call| earlier.side == call.side && (earlier.sock.as_deref() == Some(sock) || gave(earlier));
@@ -455,7 +421,7 @@ impl Entry {
     fn seen(&self, call: &Call) -> Call {
         let (at, returned, result) = match &self.phase {
             Phase::Returned { began, at, result } => (*began, *at, Some(result)),
-            Phase::Running { began, .. } | Phase::Lingering { began, .. } => (*began, *began, None),
+            Phase::Running { began, .. } => (*began, *began, None),
             Phase::Waiting => (call.at.0, call.at.0, None),
         };
         // A loop is written down when it has ended.

@@ -40,11 +40,11 @@ pub struct Machine {
 
 impl Machine {
     /// Machines with a timer wheel, of every phase that makes a difference to timers below two minutes: its buckets are
-    /// of 512 ticks and less. Each tick first, then halves of them.
+    /// of 512 ticks and less. Whole ticks first, then what lies between them.
     pub fn wheels() -> impl Iterator<Item = Machine> {
         let tick = 1_000_000_000 / u64::from(HZ);
-        let at = move |half: u64, n: u64| ns(n * tick + half * tick / 2);
-        let uptimes = (0..2).flat_map(move |half| (0..512).map(move |n| at(half, n)));
+        let at = move |quarter: u64, n: u64| ns(n * tick + quarter * tick / 4);
+        let uptimes = [0, 2, 1, 3].into_iter().flat_map(move |quarter| (0..512).map(move |n| at(quarter, n)));
         uptimes.map(|uptime| Machine { timers: TimerRule::Wheel, uptime })
     }
 }

@@ -119,10 +119,12 @@ mod tests {
     fn what_the_wheel_has_made_late_may_not_be_late_once_more() {
         let wheel = Rule { timing: Timing::Wheel, ..Rule::default() };
         let fit = |recorded: i64, ours: i64| wheel.fit(recorded * 1_000, ours * 1_000);
-        for (recorded, ours) in [(212_000, 216_000), (224_000, 216_000), (1_028_000, 1_032_000), (1_040_000, 1_032_000)] {
+        for (recorded, ours) in [(212_000, 216_000), (224_000, 216_000), (1_028_000, 1_032_000), (1_040_000, 1_032_000)]
+        {
             assert_eq!(fit(recorded, ours), Fit::Fits, "{recorded} {ours}");
         }
-        for (recorded, ours) in [(211_999, 216_000), (224_001, 216_000), (1_027_999, 1_032_000), (1_040_001, 1_032_000)] {
+        for (recorded, ours) in [(211_999, 216_000), (224_001, 216_000), (1_027_999, 1_032_000), (1_040_001, 1_032_000)]
+        {
             assert_ne!(fit(recorded, ours), Fit::Fits, "{recorded} {ours}");
         }
     }

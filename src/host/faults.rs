@@ -59,6 +59,7 @@ impl Host {
         self.limits.forget();
         self.known = KnownPeers::default();
         self.orphans = 0;
+        self.lingering.clear();
     }
 
     /// Power is back. RFC 9293 3.4.3: "a TCP implementation must keep quiet for an MSL before assigning any sequence

@@ -20,6 +20,7 @@ mod icmp;
 mod input;
 mod isn;
 mod known;
+mod linger;
 mod listener;
 mod options;
 mod ports;
@@ -52,6 +53,7 @@ use demux::Demux;
 use faults::Power;
 use isn::Isn;
 use known::KnownPeers;
+use linger::Lingering;
 use listener::Half;
 use ports::{Ports, Scope};
 use sockets::SocketTable;
@@ -82,6 +84,8 @@ pub struct Host {
     limits: Limits,
     /// Connections that nobody owns and that are not closing ones yet.
     orphans: u32,
+    /// Sockets whose `close` waits.
+    lingering: Vec<Lingering>,
     /// What a machine notes during one touch; empty between touches.
     events: Vec<TcpEvent>,
     counters: Counters,
@@ -123,6 +127,7 @@ impl Host {
             isn,
             limits: Limits::default(),
             orphans: 0,
+            lingering: Vec::new(),
             events: Vec::new(),
             counters: Counters::new(),
             settings,

@@ -186,6 +186,9 @@ impl Host {
             out.tell(context.events);
         }
         self.follow(cx, index);
+        if !self.lingering.is_empty() {
+            self.end_lingering(cx);
+        }
         Some(result)
     }
 

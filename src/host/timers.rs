@@ -105,6 +105,7 @@ impl Host {
                 leftover.and_then(|leftover| leftover.tcp.poll_timeout())
             }
             Place::Quiet => Some(alarm.due),
+            Place::Linger => self.lingers_until(alarm.due).then_some(alarm.due),
         };
         match wanted {
             Some(due) if due == alarm.due => Front::True,
@@ -129,6 +130,7 @@ impl Host {
                 Place::Half(index) => self.half_timeout(cx, index),
                 Place::Closing(index) => self.leftover_timeout(cx, index),
                 Place::Quiet => self.end_quiet(cx),
+                Place::Linger => self.end_lingering(cx),
             }
         }
     }

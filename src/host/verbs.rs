@@ -41,6 +41,7 @@ impl Sockets for Host {
             Role::Idle | Role::Listener(_) => {}
             Role::Datagram(_) => return Err(Errno::EOPNOTSUPP),
             Role::Waiting(_) | Role::Stream(_) => return Err(Errno::EINVAL),
+            Role::Lingering => return Err(Errno::EBADF),
         }
         if entry.bound.is_none() {
             let any = SocketAddr::new(entry.unspecified(), 0);
@@ -59,6 +60,7 @@ impl Sockets for Host {
             Role::Datagram(_) => return self.connect_datagram(socket, remote),
             Role::Listener(_) => Err(Errno::EISCONN),
             Role::Waiting(_) => Err(Errno::EALREADY),
+            Role::Lingering => Err(Errno::EBADF),
             Role::Stream(stream) => self.connect_again(socket, stream),
             Role::Idle => match self.take_socket_error(cx, socket)? {
                 Some(error) => Err(error),
@@ -74,6 +76,7 @@ impl Sockets for Host {
             Role::Stream(stream) => *stream,
             Role::Waiting(_) => return Err(Errno::EAGAIN),
             Role::Idle | Role::Listener(_) => return Err(Errno::ENOTCONN),
+            Role::Lingering => return Err(Errno::EBADF),
             Role::Datagram(queue) => {
                 let peer = queue.peer.ok_or(Errno::EDESTADDRREQ)?;
                 return self.send_datagram(cx, socket, data, peer);
@@ -110,6 +113,7 @@ impl Sockets for Host {
             Role::Stream(stream) => *stream,
             Role::Waiting(_) => return Err(Errno::EAGAIN),
             Role::Idle | Role::Listener(_) => return Err(Errno::ENOTCONN),
+            Role::Lingering => return Err(Errno::EBADF),
             Role::Datagram(_) => {
                 // What does not fit into `max` is lost with its datagram, as POSIX has it.
                 let (payload, _) = self.recv_from(cx, socket)?;
@@ -160,10 +164,16 @@ impl Sockets for Host {
     }
 
     fn close(&mut self, cx: &mut Cx<'_>, socket: SocketId) -> Result<(), Errno> {
-        self.sockets.get(socket)?;
-        self.close_socket(cx, socket);
+        let waits = match self.sockets.get(socket)?.options.linger.filter(|&span| span > Span::ZERO) {
+            Some(_) if self.lingers(socket) => true,
+            Some(span) => self.close_lingering(cx, socket, span),
+            None => false,
+        };
+        if !waits {
+            self.close_socket(cx, socket);
+        }
         self.settle_timers();
-        Ok(())
+        if waits { Err(Errno::EAGAIN) } else { Ok(()) }
     }
 
     fn abort(&mut self, cx: &mut Cx<'_>, socket: SocketId) -> Result<(), Errno> {
@@ -186,7 +196,7 @@ impl Sockets for Host {
     }
 
     fn readiness(&self, socket: SocketId) -> Readiness {
-        self.sockets.get(socket).map_or(Readiness::empty(), |socket| self.poll(socket))
+        self.sockets.get(socket).map_or(Readiness::empty(), |known| self.poll(socket, known))
     }
 
     fn local_addr(&self, socket: SocketId) -> Result<SocketAddr, Errno> {
@@ -408,6 +418,7 @@ impl Host {
             Role::Listener(_) => Ok(()),
             Role::Datagram(queue) if queue.peer.is_some() => Ok(()),
             Role::Datagram(_) | Role::Idle | Role::Waiting(_) => Err(Errno::ENOTCONN),
+            Role::Lingering => Err(Errno::EBADF),
         }
     }
 
@@ -436,6 +447,7 @@ impl Host {
     /// The descriptor is gone at once; what it stood for ends in its own time.
     pub(super) fn close_socket(&mut self, cx: &mut Cx<'_>, id: SocketId) {
         self.stop_listening(cx, id);
+        self.lingering.retain(|lingering| !lingering.is(id));
         let Some(socket) = self.sockets.remove(id) else { return };
         let ports = if socket.is_datagram() { &mut self.udp_ports } else { &mut self.tcp_ports };
         if let Some(Bound { addr, scope, hold, reuse }) = socket.bound {
@@ -454,7 +466,7 @@ impl Host {
                     waiting.retain(|&other| other != id);
                 }
             }
-            Role::Idle | Role::Listener(_) | Role::Datagram(_) => {}
+            Role::Idle | Role::Listener(_) | Role::Datagram(_) | Role::Lingering => {}
         }
     }
 }

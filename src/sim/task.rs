@@ -197,7 +197,8 @@ fn step(
         },
     };
     let result = perform(cx, stream, socket, written, op, by_socket);
-    if matches!(op, Op::Close | Op::Abort) {
+    // A socket that lingers is there until its close returns.
+    if matches!(op, Op::Close | Op::Abort) && result != Err(Errno::EAGAIN) {
         by_socket.remove(&socket);
         *slot = Slot::Closed;
     }

@@ -1,5 +1,5 @@
 use super::tally::Tallies;
-use super::{Knobs, Tally, TimerRule};
+use super::{Knobs, Tally};
 use crate::endpoint::{Arrival, DropReason, Errno, Event, State, TimerChange, TimerKind, Tuple};
 use crate::time::{HostTime, Span};
 
@@ -103,22 +103,9 @@ impl Limits {
 }
 
 impl Context<'_> {
-    /// The instant `span` from now. A kernel counts in ticks: `span` is rounded up to whole ones, and the timer fires
-    /// at the first tick that is no earlier (`mod_timer(jiffies + n)`, and one more for what has passed of this one).
+    /// When a timer fires that is set now for `span`.
     pub(super) fn after(&self, span: Span) -> HostTime {
-        let Some(tick) = self.knobs.tick.map(Span::as_nanos).filter(|&tick| tick > 0) else { return self.now + span };
-        let uptime = self.knobs.uptime.as_nanos();
-        let now = self.now.since(HostTime::ZERO).as_nanos() + uptime;
-        let ticks = span.as_nanos().div_ceil(tick);
-        let due = match self.knobs.timers {
-            TimerRule::Exact => now.div_ceil(tick) + ticks,
-            TimerRule::Wheel => {
-                // Level n holds what is due in 63 * 8^(n-1) ticks or more, in buckets of 8^n.
-                let level = (ticks / 63).checked_ilog2().map_or(0, |log| log / 3 + 1).min(8);
-                ((now / tick + ticks) >> (3 * level)).saturating_add(1) << (3 * level)
-            }
-        };
-        HostTime::from_nanos((tick * due).saturating_sub(uptime))
+        self.knobs.after(self.now, span)
     }
 
     /// Tells that something happened.

@@ -1,5 +1,5 @@
 use crate::endpoint::Errno;
-use crate::time::{Span, ms, secs};
+use crate::time::{HostTime, Span, ms, secs};
 
 /// How TCP behaves on one host: what its profile, sysctls and teaching settings say, as plain data.
 ///
@@ -324,6 +324,27 @@ pub struct Setup {
     pub linger2: Linger2,
     /// `TCP_SYNCNT`: takes the place of `syn_give_up`.
     pub syn_count: Option<u8>,
+}
+
+impl Knobs {
+    /// When a timer fires that is set at `now` for `span`. A kernel counts in ticks: `span` is rounded up to whole ones,
+    /// and the timer fires at the first tick that is no earlier (`mod_timer(jiffies + n)`, and one more for what has
+    /// passed of this one).
+    pub fn after(&self, now: HostTime, span: Span) -> HostTime {
+        let Some(tick) = self.tick.map(Span::as_nanos).filter(|&tick| tick > 0) else { return now + span };
+        let uptime = self.uptime.as_nanos();
+        let now = now.since(HostTime::ZERO).as_nanos() + uptime;
+        let ticks = span.as_nanos().div_ceil(tick);
+        let due = match self.timers {
+            TimerRule::Exact => now.div_ceil(tick) + ticks,
+            TimerRule::Wheel => {
+                // Level n holds what is due in 63 * 8^(n-1) ticks or more, in buckets of 8^n.
+                let level = (ticks / 63).checked_ilog2().map_or(0, |log| log / 3 + 1).min(8);
+                ((now / tick + ticks) >> (3 * level)).saturating_add(1) << (3 * level)
+            }
+        };
+        HostTime::from_nanos((tick * due).saturating_sub(uptime))
+    }
 }
 
 impl Default for Knobs {

@@ -299,6 +299,20 @@ mod tests {
     }
 
     #[test]
+    fn what_waits_already_is_found() {
+        let mut rcv = rcv();
+        let first = rcv.nxt;
+        rcv.take(first + 10, &vec![1; 10].into());
+        rcv.take(first + 20, &vec![1; 5].into());
+        rcv.take(first + 30, &vec![1; 5].into());
+        let found = |a: u32, b: u32| rcv.overlap(first + a, first + b).map(|(a, b)| (a.since(first), b.since(first)));
+        assert_eq!(found(0, 10), None);
+        assert_eq!(found(5, 12), Some((10, 12)));
+        assert_eq!(found(15, 40), Some((15, 25)), "the first stretch only");
+        assert_eq!(found(26, 31), Some((30, 31)));
+    }
+
+    #[test]
     fn what_lies_outside_the_window_is_cut_off() {
         let mut rcv = rcv();
         let first = rcv.nxt;

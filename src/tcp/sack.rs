@@ -89,6 +89,20 @@ mod tests {
     }
 
     #[test]
+    fn a_run_that_was_forgotten_is_not_joined() {
+        let mut sacks = Sacks::default();
+        for n in [2, 4, 6, 8, 10] {
+            sacks.came((Seq(n * 10), Seq(n * 10 + 5)), 4);
+        }
+        assert_eq!(told(&mut sacks), [(100, 105), (80, 85), (60, 65), (40, 45)]);
+        // What lies between the forgotten run and one that is remembered joins the latter only.
+        sacks.came((Seq(25), Seq(40)), 4);
+        assert_eq!(told(&mut sacks), [(25, 45), (100, 105), (80, 85), (60, 65)]);
+        sacks.came((Seq(45), Seq(60)), 4);
+        assert_eq!(told(&mut sacks), [(25, 65), (100, 105), (80, 85)]);
+    }
+
+    #[test]
     fn timestamps_leave_room_for_three() {
         let mut sacks = Sacks::default();
         (0..5).for_each(|n| sacks.grew((Seq(n * 10), Seq(n * 10 + 5))));
