@@ -145,6 +145,7 @@ fn one_recording_alone_has_no_wide_gaps() {
     let (mut recorded, ours) = subject();
     let at = with_flags(&recorded, "F.");
     shift(&mut recorded["segments"][at]["t"], 13);
+    shift(&mut recorded["segments"][at]["t_rx"], 13);
     let comparison = compare(&parsed(&recorded), &ours, &Repeat::Identical, Timing::Exact);
     assert_eq!((comparison.differences.len(), comparison.wide.len()), (0, 1), "{comparison:?}");
     let result = Ok((ours, comparison));

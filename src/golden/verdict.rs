@@ -25,8 +25,8 @@ pub struct Difference {
 pub struct Verdict {
     /// Its name.
     pub name: String,
-    /// On which machines it was played in the end: on exact timers, or where only those of a wheel come to the same, on
-    /// the first that do.
+    /// On which machines it was played in the end: on exact timers, or where those of a wheel come nearer, on the first
+    /// that come nearest.
     pub machine: Machine,
     /// What was seen and how it compares; or why it could not be played.
     pub result: Result<(Recording, Comparison), Unsupported>,
@@ -51,26 +51,30 @@ pub struct Totals {
 const WIDE: usize = 5;
 
 /// Plays a recording on `profile` and compares; where exact timers do not come to the same, and the system has a timer
-/// wheel, with that, in each of its phases.
+/// wheel, with that, in each of its phases until one does.
 pub fn judge(recording: &Recording, repeat: &Repeat, profile: Profile) -> Verdict {
     let name = recording.name.clone();
     let exact = replay(recording, profile).map(|ours| {
         let comparison = compare(recording, &ours, repeat, Timing::Exact);
         (ours, comparison)
     });
-    let machine = Machine::default();
-    let wanting = exact.as_ref().is_ok_and(|(_, found)| !found.differences.is_empty() || !found.wide.is_empty());
+    let mut best = Verdict { name, machine: Machine::default(), result: exact };
     // What two runs do not share has no times.
-    if wanting && *repeat == Repeat::Identical && profile.has_timer_wheel() {
-        for machine in Machine::wheels() {
-            let Ok(ours) = replay_on(recording, profile, machine) else { break };
-            let comparison = compare(recording, &ours, repeat, Timing::Wheel);
-            if comparison.differences.is_empty() && comparison.wide.is_empty() {
-                return Verdict { name, machine, result: Ok((ours, comparison)) };
-            }
+    let phases = *repeat == Repeat::Identical && profile.has_timer_wheel();
+    for machine in Machine::wheels().take_while(|_| phases) {
+        let wanting = best.wanting();
+        if wanting == 0 {
+            break;
+        }
+        let Ok(ours) = replay_on(recording, profile, machine) else { break };
+        let comparison = compare(recording, &ours, repeat, Timing::Wheel);
+        let other = Verdict { name: best.name.clone(), machine, result: Ok((ours, comparison)) };
+        // One that differs is no better than another, and shown with exact timers.
+        if other.wanting() < wanting {
+            best = other;
         }
     }
-    Verdict { name, machine, result: exact }
+    best
 }
 
 impl Totals {
@@ -97,6 +101,15 @@ impl Totals {
 }
 
 impl Verdict {
+    /// How many gaps need the wider rule; the greatest number where anything differs.
+    fn wanting(&self) -> usize {
+        match &self.result {
+            Ok((_, comparison)) if comparison.differences.is_empty() => comparison.wide.len(),
+            Ok(_) => usize::MAX,
+            Err(_) => 0,
+        }
+    }
+
     /// `matched`, `differed` or `unsupported`; where more windows differ in the run than may, or more gaps need the wider
     /// rule, those that do count.
     pub fn word(&self, totals: &Totals) -> &'static str {

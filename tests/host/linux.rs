@@ -302,10 +302,10 @@ fn what_is_written_without_carrier_leaves_with_a_later_try() {
     assert_eq!(world.send(C, client, "hello"), Ok(5));
     world.advance(ms(500));
     world.fault(C, HostFault::LinkUp(IfaceId(1)));
-    // Tries after 200 ms (the least of a probe) and 400 ms more.
-    world.advance(ms(99));
+    // Tries after an RTO, here 201 ms, and two more.
+    world.advance(ms(102));
     assert_eq!(world.sent(), []);
-    world.advance(ms(3));
+    world.advance(ms(2));
     assert_eq!(world.sent()[0], (C, Flags::ACK | Flags::PSH, 5));
     assert_eq!(world.recv(S, server), Ok("hello".to_owned()));
 }
