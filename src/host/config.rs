@@ -151,6 +151,8 @@ pub(super) struct Settings {
     pub(super) unprivileged: u16,
     /// Orphans that still have something to do, where that is limited.
     pub(super) orphans: Option<u32>,
+    /// Pages that connections may take: without pressure, before there is some, and at all; none: no limit.
+    pub(super) memory: Option<[u64; 3]>,
     pub(super) somaxconn: u32,
     pub(super) syn_backlog: u32,
     pub(super) time_waits: u32,

@@ -22,6 +22,7 @@ mod isn;
 mod known;
 mod linger;
 mod listener;
+mod memory;
 mod options;
 mod ports;
 mod profile;
@@ -55,6 +56,7 @@ use isn::Isn;
 use known::KnownPeers;
 use linger::Lingering;
 use listener::Half;
+use memory::Memory;
 use ports::{Ports, Scope};
 use sockets::SocketTable;
 use stream::{Conn, Leftover};
@@ -84,6 +86,7 @@ pub struct Host {
     limits: Limits,
     /// Connections that nobody owns and that are not closing ones yet.
     orphans: u32,
+    memory: Memory,
     /// Sockets whose `close` waits.
     lingering: Vec<Lingering>,
     /// What a machine notes during one touch; empty between touches.
@@ -127,6 +130,7 @@ impl Host {
             isn,
             limits: Limits::default(),
             orphans: 0,
+            memory: Memory::default(),
             lingering: Vec::new(),
             events: Vec::new(),
             counters: Counters::new(),

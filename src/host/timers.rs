@@ -125,7 +125,7 @@ impl Host {
                     if let Some(conn) = self.conns.get_mut(index) {
                         conn.armed = HostTime::NEVER;
                     }
-                    self.touch(cx, index, |tcp, context| tcp.on_timeout(context));
+                    self.conn_timeout(cx, index);
                 }
                 Place::Half(index) => self.half_timeout(cx, index),
                 Place::Closing(index) => self.leftover_timeout(cx, index),

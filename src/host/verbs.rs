@@ -365,7 +365,7 @@ impl Host {
         }
         // It failed; where the reason was taken already, there is only the fact.
         let error = conn.tcp.take_error().unwrap_or(Errno::ECONNABORTED);
-        self.conns.remove(stream.conn);
+        self.drop_conn(stream.conn);
         self.sockets.get_mut(id)?.role = Role::Idle;
         self.set_told(id);
         Err(error)

@@ -77,12 +77,15 @@ pub struct Limits {
     /// The current interval of the challenge ACK limit and how many were sent in it; none before the first.
     challenge: Option<(HostTime, u32)>,
     tallies: Tallies,
+    /// The memory of all connections is exhausted: each may have only so many bytes to send queued, and takes only what it
+    /// cannot do without (`tcp_wmem_schedule()`, `tcp_try_rmem_schedule()`).
+    pub starved: Option<u32>,
 }
 
 impl Limits {
     /// The machines have forgotten everything; what was counted stays.
     pub fn forget(&mut self) {
-        self.challenge = None;
+        (self.challenge, self.starved) = (None, None);
     }
 
     /// How often that was counted.

@@ -189,6 +189,20 @@ impl Rcv {
         stretch
     }
 
+    /// Bytes that what is queued takes, as far as that is known.
+    pub(super) fn memory(&self) -> u64 {
+        let data = || self.queue.len() as u64 + self.ahead.iter().map(|(_, data)| u64::from(data.len())).sum::<u64>();
+        self.window.as_ref().map_or_else(data, |window| u64::from(window.memory()))
+    }
+
+    /// Throws away what waits ahead (`tcp_prune_ofo_queue()`): RFC 2018 8 allows it.
+    pub(super) fn prune(&mut self) {
+        self.ahead.clear();
+        if let Some(window) = &mut self.window {
+            window.forget_ahead(self.nxt);
+        }
+    }
+
     /// The application has read.
     pub(super) fn note_read(&mut self) {
         let read = self.read_seq();

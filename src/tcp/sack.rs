@@ -35,6 +35,11 @@ impl Sacks {
         self.blocks.insert(0, block);
     }
 
+    /// Nothing waits ahead any more.
+    pub(super) fn forget(&mut self) {
+        self.blocks.clear();
+    }
+
     /// All before `nxt` is in order now.
     pub(super) fn advance(&mut self, nxt: Seq) {
         self.blocks.retain(|&(_, right)| right.gt(nxt));

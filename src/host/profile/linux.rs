@@ -81,6 +81,14 @@ pub(super) const SYSCTLS: &[Sysctl] = &[
     one("net.ipv4.tcp_max_tw_buckets", Unit::Connections, 131_072, (0, 1 << 26), RST, |s, [n, ..]| {
         s.time_waits = int(n);
     }),
+    // By default what the memory allows, here of 16 GiB.
+    Sysctl {
+        count: 3,
+        default: [196_608, 262_144, 393_216],
+        ..one("net.ipv4.tcp_mem", Unit::Pages, 0, (0, 1 << 40), ("tcp_init_mem()", Chosen), |s, values| {
+            s.memory = Some(values);
+        })
+    },
     // 0 stands for 8 (tcp_orphan_retries() in tcp_timer.c).
     one("net.ipv4.tcp_orphan_retries", Unit::Number, 0, (0, 255), RST, |s, [n, ..]| {
         s.knobs.orphan_give_up = Some(GiveUp::Backoffs(if n == 0 { 8 } else { small(n) }));

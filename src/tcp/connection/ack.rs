@@ -100,7 +100,7 @@ impl Connection {
             self.timers.set(cx, Timer::Retransmit, rto);
         }
         if self.blocked && self.snd.free() >= self.snd.buf / 3 {
-            self.blocked = false;
+            (self.blocked, self.starving) = (false, false);
             self.events |= Pending::WRITABLE;
         }
     }

@@ -121,6 +121,7 @@ impl Connection {
             urgently: None,
             more: false,
             blocked: false,
+            starving: false,
             awaited: false,
             cut_off: false,
             keep: Keep { heard: cx.now, probes: 0 },

@@ -36,6 +36,9 @@ impl Connection {
         if new_data && self.refuses_text(cx, seg) {
             return Step::Done;
         }
+        if new_data && cx.limits.starved.is_some() && self.lacks_memory(cx, seg) {
+            return Step::Done;
+        }
         let fin = seg.seq + len;
         let had_gap = self.rcv.has_gap();
         if seg.has(Flags::FIN) && fin.ge(self.rcv.nxt) && fin.le(self.rcv.edge) {
@@ -110,6 +113,25 @@ impl Connection {
             (None, Some(run)) => self.sacks.grew(run),
             (None, None) => {}
         }
+    }
+
+    /// There is no memory: whether new data is not taken for that (`tcp_data_queue()`). What waits out of order goes first,
+    /// and one segment is taken where the application has nothing to read.
+    fn lacks_memory(&mut self, cx: &mut Context<'_>, seg: &Segment) -> bool {
+        let in_order = seg.seq.le(self.rcv.nxt);
+        if in_order && self.rcv.rightmost().is_some() {
+            cx.count(Tally::OfoPruned);
+            self.rcv.prune();
+            self.sacks.forget();
+            return false;
+        }
+        if in_order && self.rcv.queue.is_empty() {
+            return false;
+        }
+        cx.count(if in_order { Tally::RcvQDrop } else { Tally::OfoDrop });
+        cx.dropped(DropReason::NoMemory);
+        self.ack = Ack::Now;
+        true
     }
 
     /// Whether nobody takes new data any more, and the peer is told so by RST.

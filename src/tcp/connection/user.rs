@@ -11,12 +11,14 @@ use crate::wire::{Payload, Rope};
 
 impl Connection {
     /// Queues as much of `data` as the buffer takes; how much. In SYN-SENT and SYN-RECEIVED it waits for ESTABLISHED.
-    pub fn send(&mut self, _cx: &mut Context<'_>, data: &Payload, flags: MsgFlags) -> u32 {
+    pub fn send(&mut self, cx: &mut Context<'_>, data: &Payload, flags: MsgFlags) -> u32 {
         let may = matches!(self.state, State::SynSent | State::SynReceived | State::Established | State::CloseWait);
         if !may || self.snd.end == End::Closed {
             return 0;
         }
-        let taken = data.len().min(self.snd.free());
+        let least = cx.limits.starved.map_or(u32::MAX, |least| least.saturating_sub(self.snd.queued()));
+        let taken = data.len().min(self.snd.free()).min(least);
+        self.starving = taken < data.len() && taken < self.snd.free();
         self.blocked = taken < data.len() || self.snd.free() == taken;
         if taken == 0 {
             return 0;
