@@ -15,12 +15,6 @@ pub(super) struct Lingering {
     until: HostTime,
 }
 
-impl Lingering {
-    pub(super) fn is(self, id: SocketId) -> bool {
-        self.socket == id
-    }
-}
-
 impl Host {
     /// `close` of a socket that lingers: whether it waits. It does so until its FIN is acknowledged or the connection is
     /// over, and for `span` at most (`sk_stream_wait_close()`), on a non-blocking socket too; a reset leaves nothing to
@@ -63,10 +57,18 @@ impl Host {
                 over.push(lingering.socket);
             }
         }
-        self.lingering.retain(|lingering| !over.contains(&lingering.socket));
+        for &id in &over {
+            self.forget_lingering(id);
+        }
         for id in over {
             self.notify(cx, id, true);
         }
+    }
+
+    /// Nobody waits for this `close` any more.
+    pub(super) fn forget_lingering(&mut self, id: SocketId) {
+        self.lingering.retain(|lingering| lingering.socket != id);
+        self.timers.doubt(Place::Linger.slot());
     }
 
     fn has_unacked_fin(&self, lingering: Lingering) -> bool {

@@ -447,7 +447,7 @@ impl Host {
     /// The descriptor is gone at once; what it stood for ends in its own time.
     pub(super) fn close_socket(&mut self, cx: &mut Cx<'_>, id: SocketId) {
         self.stop_listening(cx, id);
-        self.lingering.retain(|lingering| !lingering.is(id));
+        self.forget_lingering(id);
         let Some(socket) = self.sockets.remove(id) else { return };
         let ports = if socket.is_datagram() { &mut self.udp_ports } else { &mut self.tcp_ports };
         if let Some(Bound { addr, scope, hold, reuse }) = socket.bound {

@@ -84,8 +84,10 @@ pub struct Knobs {
     pub timestamps: bool,
     /// Whether closing with unread data, and data after that, is answered by RST (RFC 9293 3.6.1).
     pub reset_unread: bool,
-    /// Whether selective acknowledgments are offered and accepted (RFC 2018), and duplicates reported (RFC 2883).
+    /// Whether selective acknowledgments are offered and accepted (RFC 2018).
     pub sack: bool,
+    /// Whether what came twice is reported where SACK is used (RFC 2883).
+    pub dsack: bool,
     /// How many runs of what waits ahead a receiver remembers, each as far as segments have told it; none: every run as it
     /// stands in the queue (RFC 2018 4).
     pub sack_memory: Option<u8>,
@@ -390,6 +392,7 @@ impl Default for Knobs {
             timestamps: false,
             reset_unread: true,
             sack: false,
+            dsack: true,
             sack_memory: None,
             syn_layout: SynLayout::Rfc,
             tick: None,

@@ -55,10 +55,11 @@ impl Sacks {
         self.blocks.is_empty() && self.twice.is_none()
     }
 
-    /// Writes as many blocks as fit behind what is there, padded by two NOPs.
-    pub(super) fn write(&mut self, options: &mut Options) {
+    /// Writes as many blocks as fit behind what is there, padded by two NOPs; `dsack`: what came twice first.
+    pub(super) fn write(&mut self, dsack: bool, options: &mut Options) {
         let room = Options::MAX.saturating_sub(options.as_bytes().len() + 4) / 8;
-        let blocks: Vec<_> = self.twice.take().into_iter().chain(self.blocks.iter().copied()).take(room).collect();
+        let blocks: Vec<_> =
+            self.twice.take().filter(|_| dsack).into_iter().chain(self.blocks.iter().copied()).take(room).collect();
         let before = *options;
         let padded = [TcpOption::Nop, TcpOption::Nop].into_iter().try_for_each(|nop| options.push(nop));
         if blocks.is_empty() || padded.and_then(|()| options.push_sack(blocks)).is_err() {
@@ -73,7 +74,7 @@ mod tests {
 
     fn told(sacks: &mut Sacks) -> Vec<(u32, u32)> {
         let mut options = Options::NONE;
-        sacks.write(&mut options);
+        sacks.write(true, &mut options);
         options.sack().map(|blocks| blocks.iter().map(|(a, b)| (a.0, b.0)).collect()).unwrap_or_default()
     }
 
@@ -87,6 +88,11 @@ mod tests {
         sacks.came_twice(Seq(1), Seq(5));
         assert_eq!(told(&mut sacks), [(1, 5), (10, 25), (40, 50)]);
         assert_eq!(told(&mut sacks), [(10, 25), (40, 50)], "a duplicate is told once");
+        sacks.came_twice(Seq(1), Seq(5));
+        let mut options = Options::NONE;
+        sacks.write(false, &mut options);
+        assert_eq!(options.sack().map(|blocks| blocks.iter().count()), Some(2), "or not at all");
+        assert_eq!(told(&mut sacks), [(10, 25), (40, 50)]);
         sacks.grew((Seq(10), Seq(50)));
         assert_eq!(told(&mut sacks), [(10, 50)]);
         sacks.advance(Seq(50));
@@ -114,7 +120,7 @@ mod tests {
         assert_eq!(told(&mut sacks).len(), 4);
         let mut options = Options::NONE;
         crate::tcp::timestamps::write(1, 2, &mut options);
-        sacks.write(&mut options);
+        sacks.write(true, &mut options);
         assert_eq!(options.sack().map(|blocks| blocks.iter().count()), Some(3));
     }
 }

@@ -293,7 +293,7 @@ impl Connection {
             ts.write(cx.now, &mut seg.options);
         }
         if self.sack && !self.sacks.is_empty() && !flags.contains(Flags::SYN) && flags.contains(Flags::ACK) {
-            self.sacks.write(&mut seg.options);
+            self.sacks.write(cx.knobs.dsack, &mut seg.options);
         }
         seg
     }
