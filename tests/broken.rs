@@ -147,6 +147,12 @@ fn a_sysctl_out_of_its_range_is_refused_with_the_range() {
 }
 
 #[test]
+fn ticks_and_a_wheel_are_refused_where_the_system_has_none() {
+    insta::assert_snapshot!(refused("profile = \"rfc9293\", hz = 250", ""));
+    insta::assert_snapshot!(refused("profile = \"rfc9293\", timers = \"exact\"", ""));
+}
+
+#[test]
 fn an_unknown_oracle_is_refused_with_those_that_there_are() {
     let expect = "violates = [ { oracle = \"stream-integrety\" } ]";
     insta::assert_snapshot!(refused("profile = \"rfc9293\"", expect));

@@ -18,6 +18,8 @@ mod datagrams;
 mod faults;
 #[path = "host/linux.rs"]
 mod linux;
+#[path = "host/memory.rs"]
+mod memory;
 #[path = "host/ready.rs"]
 mod ready;
 #[path = "host/wire.rs"]

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use wirefate::endpoint::{Errno, State};
 use wirefate::scenario::{
     Bound, Compare, Delay, Disturbance, IpVersion, Moment, Nature, Outcome, ParamValue, Received, Scenario, Start,
-    Traffic, Verb, What,
+    Traffic, Verb, What, play,
 };
 use wirefate::time::{Span, ms, secs};
+use wirefate::trace::Keep;
 
 fn files() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -183,4 +184,35 @@ fn dollars_survive_printing() {
     let again = reparse(&instance.to_toml()).instance(None, &[], &[]).unwrap();
     assert_eq!(again, instance);
     assert!(instance.to_toml().contains("$$ip costs $$4\\u0007\\\""), "{}", instance.to_toml());
+}
+
+/// `close` of a socket with `SO_LINGER` waits for the acknowledgment of its FIN, or for its time: on exact timers just so
+/// long, on the wheel of a kernel of 250 Hz until the end of the bucket.
+#[test]
+fn a_close_that_lingers_takes_its_time() {
+    let answered = "took = \"40ms\"";
+    let cut = |took: &str| format!("took = \"{took}\"");
+    let cases = [
+        ("profile = \"rfc9293\"", true, answered.to_owned()),
+        ("profile = \"rfc9293\"", false, cut("5s")),
+        ("profile = \"linux\", hz = 250", false, cut("5s")),
+        ("profile = \"linux\", hz = 250, timers = \"exact\"", false, cut("5s")),
+        ("profile = \"linux\", hz = 250, timers = \"wheel\"", false, cut("5168ms")),
+        ("profile = \"linux\", hz = 1000, timers = \"wheel\"", false, cut("5168ms")),
+    ];
+    for (client, answers, took) in cases {
+        let partition = if answers { "" } else { "{ at = \"1s\", do = \"partition\", link = \"client <> server\" }," };
+        let text = format!(
+            "format = 1\ntitle = \"A close that lingers\"\n[hosts]\nclient = {{ {client} }}\nserver = {{ profile = \
+             \"rfc9293\" }}\n[links]\n\"client <> server\" = {{ delay = \"20ms\" }}\n[script]\nsteps = [\n\
+             {{ at = \"0s\", on = \"server\", do = \"serve\", port = 80, app = \"sink\" }},\n\
+             {{ at = \"0s\", on = \"client\", do = \"connect\", to = \"server:80\", as = \"c1\" }},\n\
+             {{ at = \"500ms\", on = \"c1\", do = \"set-option\", option = \"SO_LINGER\", value = \"5s\" }},\n{partition}\n\
+             {{ at = \"2s\", on = \"c1\", do = \"close\", result = 0, {took} }},\n]\n[expect]\n"
+        );
+        let scenario = Scenario::parse("linger.toml", &text).unwrap_or_else(|errors| panic!("{errors}"));
+        let instance = scenario.instance(None, &[], &[]).unwrap_or_else(|errors| panic!("{errors}"));
+        let played = play("linger", &instance, 1, Keep::Story).unwrap_or_else(|error| panic!("{error}"));
+        assert!(played.verdict().held, "{client} {took}: {:?}", played.verdict().broken);
+    }
 }

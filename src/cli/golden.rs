@@ -1,8 +1,9 @@
 use super::args::GoldenArgs;
 use super::matrix::profile;
 use super::{End, Trouble};
-use crate::golden::{Manifest, Recording, Repeat, Totals, Verdict, judge, side_by_side};
+use crate::golden::{Machine, Manifest, Recording, Repeat, Totals, Verdict, judge, side_by_side};
 use crate::host::Profile;
+use crate::tcp::TimerRule;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -100,7 +101,7 @@ fn judge_all(cases: &[Case], profile: Profile) -> Vec<Verdict> {
 fn print(args: &GoldenArgs, cases: &[Case], verdicts: &[Verdict], totals: &Totals) -> io::Result<()> {
     let mut out = io::stdout().lock();
     for (case, verdict) in cases.iter().zip(verdicts) {
-        let word = verdict.word(totals.too_many_windows);
+        let word = verdict.word(totals);
         write!(out, "{word:<11} {}", verdict.name)?;
         let (ours, comparison) = match &verdict.result {
             Err(missing) => {
@@ -110,9 +111,13 @@ fn print(args: &GoldenArgs, cases: &[Case], verdicts: &[Verdict], totals: &Total
             Ok(result) => result,
         };
         let more = comparison.differences.len().saturating_sub(SHOWN);
-        writeln!(out, "{}", if more > 0 { format!(" ({more} more)") } else { String::new() })?;
+        let phase = match verdict.machine {
+            Machine { timers: TimerRule::Wheel, uptime } => format!(" on a timer wheel {uptime} after its start"),
+            _ => String::new(),
+        };
+        writeln!(out, "{phase}{}", if more > 0 { format!(" ({more} more)") } else { String::new() })?;
         let shown = if args.verbose { usize::MAX } else { SHOWN };
-        for difference in comparison.differences.iter().take(shown).chain(&comparison.windows) {
+        for difference in comparison.differences.iter().take(shown).chain(&comparison.wide).chain(&comparison.windows) {
             writeln!(out, "{difference}")?;
         }
         if args.verbose {
@@ -121,6 +126,9 @@ fn print(args: &GoldenArgs, cases: &[Case], verdicts: &[Verdict], totals: &Total
     }
     if totals.too_many_windows {
         writeln!(out, "more than 2 % of all segments have another window")?;
+    }
+    if totals.too_many_wide {
+        writeln!(out, "more gaps need the wider rule than one for a thousand segments, or than five")?;
     }
     writeln!(out, "{totals}")
 }

@@ -204,6 +204,8 @@ pub enum DropReason {
     Deferred,
     /// Receive buffer full.
     BufferFull,
+    /// All connections together have no memory left (`net.ipv4.tcp_mem`).
+    NoMemory,
     /// A SYN cookie that is not ours or too old.
     CookieInvalid,
     /// TCP keeps quiet after a reboot.
@@ -222,7 +224,7 @@ pub enum DropReason {
 
 impl DropReason {
     /// Every reason.
-    pub const ALL: [DropReason; 26] = [
+    pub const ALL: [DropReason; 27] = [
         DropReason::Checksum,
         DropReason::NotMine,
         DropReason::HostDown,
@@ -242,6 +244,7 @@ impl DropReason {
         DropReason::AcceptQueueFull,
         DropReason::Deferred,
         DropReason::BufferFull,
+        DropReason::NoMemory,
         DropReason::CookieInvalid,
         DropReason::Quiet,
         DropReason::IcmpIrrelevant,
@@ -273,6 +276,7 @@ impl DropReason {
             DropReason::AcceptQueueFull => "accept queue full",
             DropReason::Deferred => "deferred",
             DropReason::BufferFull => "buffer full",
+            DropReason::NoMemory => "no memory",
             DropReason::CookieInvalid => "bad cookie",
             DropReason::Quiet => "quiet time",
             DropReason::IcmpIrrelevant => "irrelevant ICMP",

@@ -79,6 +79,9 @@ bitflags::bitflags! {
         const FASTOPEN = 128;
         /// `MSG_TRUNC` of `recv`: throw the data away instead of handing it over.
         const TRUNC = 256;
+        /// The caller waits where the call cannot go on. No flag of POSIX: it is what a blocking socket tells its stack,
+        /// which may act on it, as Linux does (`sk_write_pending`); the call answers `EAGAIN` all the same.
+        const WAITS = 512;
     }
 }
 
@@ -311,7 +314,9 @@ pub trait Sockets {
     /// `shutdown()`.
     fn shutdown(&mut self, cx: &mut Cx<'_>, socket: SocketId, how: Shutdown) -> Result<(), Errno>;
 
-    /// `close()`: the descriptor is gone at once, the connection ends in its own time.
+    /// `close()`: the descriptor is gone at once, the connection ends in its own time. Where `SO_LINGER` has a time, the
+    /// answer is `EAGAIN` until the FIN is acknowledged or the time is over, and the descriptor is only good for asking
+    /// again.
     fn close(&mut self, cx: &mut Cx<'_>, socket: SocketId) -> Result<(), Errno>;
 
     /// RFC 9293's ABORT: a reset to the peer, as `close()` after `SO_LINGER` with time 0.

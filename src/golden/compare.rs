@@ -3,7 +3,7 @@ use super::flow::Flow;
 use super::manifest::Repeat;
 use super::picture::{call_line, state_line};
 use super::recording::{Call, Recording, StateChange};
-use super::rule::{Rule, signed};
+use super::rule::{Fit, Rule, Timing, signed};
 use super::segments::{Segments, misfit};
 use super::timeline::{Event, Timeline};
 use super::verdict::Difference;
@@ -19,6 +19,8 @@ pub struct Comparison {
     pub differences: Vec<Difference>,
     /// Windows that differ where a few may.
     pub windows: Vec<Difference>,
+    /// Gaps in time that fit the wider rule only, where a few may.
+    pub wide: Vec<Difference>,
     /// How many segments of hosts were recorded.
     pub segments: usize,
 }
@@ -26,46 +28,70 @@ pub struct Comparison {
 /// How much later than it came a state may have been seen: states are polled.
 const POLLED: Span = ms(12);
 
-/// Holds `ours` against `recorded`, as far as a second recording of the case was the same.
-pub fn compare(recorded: &Recording, ours: &Recording, repeat: &Repeat) -> Comparison {
+/// Holds `ours` against `recorded`, as far as a second recording of the case was the same; `timing` says which timers
+/// ours had.
+pub fn compare(recorded: &Recording, ours: &Recording, repeat: &Repeat, timing: Timing) -> Comparison {
     let (a, b) = (Timeline::new(recorded), Timeline::new(ours));
-    let (differences, windows) = (Vec::new(), Vec::new());
-    let mut segments = Segments { recorded: &a, ours: &b, repeat, differences, windows, count: 0 };
+    let (found, windows) = (Found::default(), Vec::new());
+    let mut segments = Segments { recorded: &a, ours: &b, repeat, timing, found, windows, count: 0 };
     segments.compare();
-    let Segments { mut differences, windows, count, .. } = segments;
-    let timed = *repeat == Repeat::Identical;
-    calls(&a, &b, timed, &mut differences);
-    states(&a, &b, timed, &mut differences);
-    spoofed(recorded, ours, &mut differences);
+    let Segments { mut found, windows, count, .. } = segments;
+    let timed = (*repeat == Repeat::Identical).then_some(timing);
+    calls(&a, &b, timed, &mut found);
+    states(&a, &b, (timing, timed.is_some()), &mut found);
+    spoofed(recorded, ours, &mut found);
+    let Found { mut differences, mut wide } = found;
     differences.sort_by_key(|difference| difference.at);
+    wide.sort_by_key(|difference| difference.at);
     // Where windows are not fixed, no two runs need to share them.
-    Comparison { differences, windows: if timed { windows } else { Vec::new() }, segments: count }
+    let windows = if timed.is_some() { windows } else { Vec::new() };
+    Comparison { differences, windows, wide, segments: count }
 }
 
-fn calls(recorded: &Timeline<'_>, ours: &Timeline<'_>, timed: bool, differences: &mut Vec<Difference>) {
+/// What differs, as it is found.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Found {
+    pub(super) differences: Vec<Difference>,
+    pub(super) wide: Vec<Difference>,
+}
+
+impl Found {
+    pub(super) fn push(&mut self, difference: Difference) {
+        self.differences.push(difference);
+    }
+
+    /// A gap that does not fit.
+    pub(super) fn push_gap(&mut self, fit: Fit, difference: Difference) {
+        if fit == Fit::OnlyWider { self.wide.push(difference) } else { self.differences.push(difference) }
+    }
+}
+
+fn calls(recorded: &Timeline<'_>, ours: &Timeline<'_>, timed: Option<Timing>, found: &mut Found) {
     let (a, b) = (&recorded.recording.script, &ours.recording.script);
     for n in 0..a.len().max(b.len()) {
-        let mut differ = |what: String, a: Option<&Call>, b: Option<&Call>| {
+        let differ = |what: &str, a: Option<&Call>, b: Option<&Call>| {
             let at = a.or(b).map(|call| call.returned.unwrap_or(call.at).0).unwrap_or_default();
-            differences.push(Difference { at, what, recorded: a.map(call_line), ours: b.map(call_line) });
+            Difference { at, what: what.to_owned(), recorded: a.map(call_line), ours: b.map(call_line) }
         };
         let (Some(a), Some(b)) = (a.get(n), b.get(n)) else {
-            differ("call".to_owned(), a.get(n), b.get(n));
+            found.push(differ("call", a.get(n), b.get(n)));
             continue;
         };
         let same = |a: &Call, b: &Call| (a.side, &a.sock, &a.call, &a.args) == (b.side, &b.sock, &b.call, &b.args);
         if !same(a, b) {
-            differ("call".to_owned(), Some(a), Some(b));
+            found.push(differ("call", Some(a), Some(b)));
         } else if (&a.result, &a.errno) != (&b.result, &b.errno) {
-            differ("result".to_owned(), Some(a), Some(b));
-        } else if timed && a.result.is_some() {
-            differ_in_time(recorded, ours, n).into_iter().for_each(|text| differ(text, Some(a), Some(b)));
+            found.push(differ("result", Some(a), Some(b)));
+        } else if let Some((fit, text)) =
+            timed.filter(|_| a.result.is_some()).and_then(|timing| differ_in_time(recorded, ours, timing, n))
+        {
+            found.push_gap(fit, differ(&text, Some(a), Some(b)));
         }
     }
 }
 
 /// When a call returned, since the last thing that concerns its connection.
-fn differ_in_time(recorded: &Timeline<'_>, ours: &Timeline<'_>, n: usize) -> Option<String> {
+fn differ_in_time(recorded: &Timeline<'_>, ours: &Timeline<'_>, timing: Timing, n: usize) -> Option<(Fit, String)> {
     let (a, b) = (&recorded.recording.script[n], &ours.recording.script[n]);
     let flow = recorded.flow_of(a)?;
     let end = |call: &Call| call.returned.unwrap_or(call.at).0;
@@ -78,7 +104,8 @@ fn differ_in_time(recorded: &Timeline<'_>, ours: &Timeline<'_>, n: usize) -> Opt
         _ => None,
     };
     let too_late = b.returned.is_none() && a.call != "recv loop" && came.is_some_and(|came| came <= b.at.0);
-    if begins || too_late { None } else { misfit(recorded, ours, (flow, a.side), (end(a), end(b)), own, Span::ZERO) }
+    let rule = Rule { timing, ..Rule::default() };
+    if begins || too_late { None } else { misfit(recorded, ours, (flow, a.side), (end(a), end(b)), own, rule) }
 }
 
 type Chain = (Side, SocketAddr, SocketAddr);
@@ -92,7 +119,8 @@ fn chains(recording: &Recording) -> BTreeMap<Chain, Vec<&StateChange>> {
 }
 
 /// The states that were seen are among ours, in their order, and the last ones are the same.
-fn states(recorded: &Timeline<'_>, ours: &Timeline<'_>, timed: bool, differences: &mut Vec<Difference>) {
+fn states(recorded: &Timeline<'_>, ours: &Timeline<'_>, (timing, timed): (Timing, bool), found: &mut Found) {
+    let rule = Rule { timing, seen_late: POLLED };
     let (a, b) = (chains(recorded.recording), chains(ours.recording));
     let hosts = [recorded.recording.client, recorded.recording.server];
     let all: BTreeSet<Chain> = a.keys().chain(b.keys()).copied().collect();
@@ -105,22 +133,21 @@ fn states(recorded: &Timeline<'_>, ours: &Timeline<'_>, timed: bool, differences
         let flow = Dir::from_side(chain.0).map(|dir| Flow::new(dir, chain.1, chain.2));
         let mut next = 0;
         for state in &seen {
-            let Some(found) = had[next..].iter().position(|ours| ours.to == state.to) else {
+            let Some(place) = had[next..].iter().position(|ours| ours.to == state.to) else {
                 let line = Some(state_line(state));
-                differences.push(Difference { at: state.at, what: "state".to_owned(), recorded: line, ours: None });
+                found.push(Difference { at: state.at, what: "state".to_owned(), recorded: line, ours: None });
                 break;
             };
-            let mine = had[next + found];
-            next += found + 1;
+            let mine = had[next + place];
+            next += place + 1;
             let Some(flow) = flow.filter(|_| timed) else { continue };
             let own = Event::Called(usize::MAX);
-            let text = misfit(recorded, ours, (flow, chain.0), (state.at, mine.at), own, POLLED);
-            differences.extend(text.map(|what| {
+            if let Some((fit, what)) = misfit(recorded, ours, (flow, chain.0), (state.at, mine.at), own, rule) {
                 let (recorded, ours) = (Some(state_line(state)), Some(state_line(mine)));
-                Difference { at: state.at, what: format!("state {what}"), recorded, ours }
-            }));
+                found.push_gap(fit, Difference { at: state.at, what: format!("state {what}"), recorded, ours });
+            }
         }
-        differences.extend(last_states(recorded, ours, &seen, &had));
+        last_states(recorded, ours, &seen, &had, rule).into_iter().for_each(|difference| found.push(difference));
     }
 }
 
@@ -129,6 +156,7 @@ fn last_states(
     ours: &Timeline<'_>,
     seen: &[&StateChange],
     had: &[&StateChange],
+    rule: Rule,
 ) -> Option<Difference> {
     let end = recorded.recording.end();
     let expected = seen.last().map_or(State::Closed, |state| state.to);
@@ -138,7 +166,7 @@ fn last_states(
         let flow = Flow::new(Dir::from_side(state.side)?, state.local, state.peer);
         let before = ours.before(flow, state.side, state.at, None);
         let gap = before.map_or(0, |(_, time)| signed(state.at.since(time)));
-        Some(Rule::is_past(state.at + POLLED, gap, end))
+        Some(rule.is_past(state.at + POLLED, gap, end))
     };
     let mut last = had.len();
     loop {
@@ -157,14 +185,14 @@ fn last_states(
 }
 
 /// How much of the traffic of which only the first segments are kept there was.
-fn spoofed(recorded: &Recording, ours: &Recording, differences: &mut Vec<Difference>) {
+fn spoofed(recorded: &Recording, ours: &Recording, found: &mut Found) {
     let (a, b) = (recorded.spoofed(), ours.spoofed());
     for (kind, n) in &a {
         let (kind, theirs) = (kind.trim_end_matches(' '), b.get(kind).copied().unwrap_or(0));
         if *n != theirs {
             let line = |n: u64| Some(format!("{kind}: {n}"));
             let what = "spoofed traffic".to_owned();
-            differences.push(Difference { at: recorded.end(), what, recorded: line(*n), ours: line(theirs) });
+            found.push(Difference { at: recorded.end(), what, recorded: line(*n), ours: line(theirs) });
         }
     }
 }

@@ -5,7 +5,16 @@
 //! same calls at the same instants, the same fate for the same segment, found by its direction, flow and ordinal. It
 //! hands back a recording too, and [`compare`] holds the two against each other.
 //!
-//! Times are compared by [`Rule`]: a real timer fires late, never early.
+//! A call that began less than a millisecond after a call on the same socket had blocked and returned was made because it
+//! had: it begins when ours returns, whenever that is, and so do those that follow it as closely. Every other call begins
+//! at its recorded instant. (`accept` returns on the socket that it gives, too.)
+//!
+//! Times are compared by [`Rule`]: a real timer fires late, never early. Lateness adds up, and where a limit counts from
+//! the first of several timeouts (a user's timeout, the end of all retransmissions) it decides how many there are. So a
+//! recording that exact timers do not reproduce is played on the kernel's timer wheel as well, in each of the phases that
+//! the wheel may have had when the recording began ([`Machine::wheels`]): what happened is then one of the things that
+//! the kernel does, with every time within 8 ms. In a run over many recordings a few gaps, one for a thousand segments
+//! and five at most, may fit the wider rule only ([`Fit::OnlyWider`]); each is printed.
 
 mod compare;
 mod field;
@@ -32,6 +41,6 @@ pub use json::to_json;
 pub use manifest::{Manifest, Repeat};
 pub use picture::side_by_side;
 pub use recording::{BadRecording, Call, Outcome, Recording, Rewritten, Seg, SegBody, StateChange, Sysctls, Tcp};
-pub use replay::{Unsupported, replay};
-pub use rule::{Fit, Rule};
+pub use replay::{Machine, Unsupported, replay, replay_on};
+pub use rule::{Fit, Rule, Timing};
 pub use verdict::{Difference, Totals, Verdict, judge};

@@ -4,9 +4,9 @@ use super::socket::{self, Progress, Tried, accepted_text};
 use super::verb::Verb;
 use super::wire::{Aliases, Wire};
 use crate::endpoint::{Attach, HostFault, IfaceId};
-use crate::endpoint::{Errno, Event, SockOpt, SocketId, State, Tuple};
+use crate::endpoint::{Errno, Event, MsgFlags, SocketId, State};
 use crate::sim::Sim;
-use crate::time::{SimTime, Span};
+use crate::time::{SimTime, Span, ms};
 use crate::trace::{NodeId, What};
 use serde_json::Value;
 use std::any::Any;
@@ -34,16 +34,26 @@ pub(super) struct Player<'a> {
 /// A call and how far it has come.
 struct Entry {
     verb: Verb,
-    /// When it may begin.
-    start: SimTime,
+    start: Start,
     phase: Phase,
     progress: Progress,
 }
 
+/// When a call may begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Start {
+    /// At an instant: when it was recorded.
+    At(SimTime),
+    /// When that call has returned, whenever that is: the program went on because it did.
+    After(usize),
+}
+
+/// A call that began so soon after another had returned on its socket was made because it had.
+const AT_ONCE: Span = ms(1);
+
 enum Phase {
     Waiting,
     Running { began: SimTime, wake: Option<SimTime> },
-    Lingering { began: SimTime, tuple: Tuple, until: SimTime },
     Returned { began: SimTime, at: SimTime, result: Result<Outcome, Errno> },
 }
 
@@ -54,7 +64,6 @@ struct Sock {
     nonblocking: bool,
     repaired: bool,
     elsewhere: bool,
-    linger: Option<Span>,
 }
 
 impl<'a> Player<'a> {
@@ -62,12 +71,12 @@ impl<'a> Player<'a> {
         let [client, server, wire] = nodes;
         let mut before = SimTime::ZERO;
         let mut entries = Vec::new();
-        for (verb, call) in verbs.into_iter().zip(&recording.script) {
+        for (n, (verb, call)) in verbs.into_iter().zip(&recording.script).enumerate() {
             // A loop was written down when it ended; a script does one thing after the other.
             let start = match &verb {
-                Verb::RecvLoop { every, times: Some(times), .. } => call.at.0 - *every * *times,
-                Verb::RecvLoop { .. } => before,
-                _ => call.at.0,
+                Verb::RecvLoop { every, times: Some(times), .. } => Start::At(call.at.0 - *every * *times),
+                Verb::RecvLoop { .. } => Start::At(before),
+                _ => cause(&recording.script[..n], &entries, call).map_or(Start::At(call.at.0), Start::After),
             };
             before = call.returned.unwrap_or(call.at).0;
             entries.push(Entry { verb, start, phase: Phase::Waiting, progress: Progress::default() });
@@ -98,9 +107,11 @@ impl<'a> Player<'a> {
     fn next_call(&self) -> Option<SimTime> {
         let now = self.sim.now();
         let times = self.entries.iter().filter_map(|entry| match entry.phase {
-            Phase::Waiting => Some(entry.start),
+            Phase::Waiting => match entry.start {
+                Start::At(at) => Some(at),
+                Start::After(_) => None,
+            },
             Phase::Running { wake, .. } => wake,
-            Phase::Lingering { until, .. } => Some(until),
             Phase::Returned { .. } => None,
         });
         times.filter(|&time| time > now).min()
@@ -112,7 +123,7 @@ impl<'a> Player<'a> {
         let mut moved = false;
         for n in 0..self.entries.len() {
             match self.entries[n].phase {
-                Phase::Waiting if self.entries[n].start <= now && self.is_free(n) => {
+                Phase::Waiting if self.is_due(n, now) && self.is_free(n) => {
                     self.entries[n].phase = Phase::Running { began: now, wake: None };
                     self.attempt(n, now);
                     moved = true;
@@ -121,15 +132,17 @@ impl<'a> Player<'a> {
                     self.attempt(n, began);
                     moved |= matches!(self.entries[n].phase, Phase::Returned { .. });
                 }
-                Phase::Lingering { began, tuple, until } if until <= now || !self.is_sending(n, tuple) => {
-                    let result = Ok(Outcome::Number(0));
-                    self.entries[n].phase = Phase::Returned { began, at: now, result };
-                    moved = true;
-                }
                 _ => {}
             }
         }
         moved
+    }
+
+    fn is_due(&self, n: usize, now: SimTime) -> bool {
+        match self.entries[n].start {
+            Start::At(at) => at <= now,
+            Start::After(cause) => matches!(self.entries[cause].phase, Phase::Returned { .. }),
+        }
     }
 
     /// Whether the calls before it on the same socket have returned, and the socket exists.
@@ -171,11 +184,8 @@ impl<'a> Player<'a> {
             Verb::Socket => self.with_sockets(call.side, socket::open),
             verb => self.on_socket(n, verb),
         };
-        // A call that took its time in the recording blocked, whatever the socket's mode before; a loop tries again.
-        let waited = call.returned.is_some() || call.result.is_none() || call.call == "recv loop";
-        let blocks = waited || !self.is_nonblocking(call);
         self.entries[n].phase = match tried {
-            Tried::Blocked(_) if blocks => self.wait(n, began),
+            Tried::Blocked(_) if self.waits(call) => Phase::Running { began, wake: None },
             Tried::Blocked(errno) => Phase::Returned { began, at: now, result: Err(errno) },
             Tried::Sleep(span) => Phase::Running { began, wake: Some(now + span) },
             Tried::Opened(id, outcome) => {
@@ -186,17 +196,12 @@ impl<'a> Player<'a> {
         };
     }
 
-    fn wait(&self, n: usize, began: SimTime) -> Phase {
-        match (&self.entries[n].phase, &self.entries[n].verb) {
-            (Phase::Lingering { tuple, until, .. }, Verb::Close) => {
-                Phase::Lingering { began, tuple: *tuple, until: *until }
-            }
-            _ => Phase::Running { began, wake: None },
-        }
-    }
-
-    fn is_nonblocking(&self, call: &Call) -> bool {
-        self.sock(call).is_some_and(|sock| sock.nonblocking)
+    /// Whether a call waits where it cannot go on. One that took its time in the recording did, whatever the socket's
+    /// mode before; a loop tries again.
+    fn waits(&self, call: &Call) -> bool {
+        // A close that lingers waits whatever the mode.
+        let waited = call.returned.is_some() || call.result.is_none() || matches!(&*call.call, "recv loop" | "close");
+        waited || !self.sock(call).is_some_and(|sock| sock.nonblocking)
     }
 
     fn with_sockets<R>(
@@ -218,14 +223,14 @@ impl<'a> Player<'a> {
             Verb::Fork => self.sock_mut(n).elsewhere = true,
             Verb::Close => return self.close(n, id),
             verb => {
-                let verb = self.translated(verb);
+                let verb = match self.translated(verb) {
+                    Verb::Send(len, flags) if self.waits(call) => Verb::Send(len, flags | MsgFlags::WAITS),
+                    verb => verb,
+                };
                 let mut progress = self.entries[n].progress;
                 let tried =
                     self.with_sockets(call.side, |sockets, cx| socket::attempt(sockets, cx, id, &verb, &mut progress));
                 self.entries[n].progress = progress;
-                if let (Verb::Set(SockOpt::Linger(linger)), Tried::Returned(Ok(_))) = (verb, &tried) {
-                    self.sock_mut(n).linger = linger;
-                }
                 return tried;
             }
         }
@@ -255,30 +260,13 @@ impl<'a> Player<'a> {
         if sock.repaired {
             return self.vanish(n);
         }
-        let ends = self.with_sockets(call.side, |sockets, _| (sockets.local_addr(id), sockets.peer_addr(id)));
-        self.sock_mut(n).id = None;
         let tried = self.with_sockets(call.side, |sockets, cx| {
             socket::attempt(sockets, cx, id, &Verb::Close, &mut Progress::default())
         });
-        // SO_LINGER: close() waits until all is acknowledged, on a non-blocking socket too.
-        if let (Some(linger), (Ok(local), Ok(remote))) = (sock.linger, ends)
-            && linger > Span::ZERO
-            && tried == Tried::Returned(Ok(Outcome::Number(0)))
-        {
-            let (began, tuple) = (self.sim.now(), Tuple { local, remote });
-            if self.is_sending(n, tuple) {
-                self.entries[n].phase = Phase::Lingering { began, tuple, until: began + linger };
-                return Tried::Blocked(Errno::EAGAIN);
-            }
+        if !matches!(tried, Tried::Blocked(_)) {
+            self.sock_mut(n).id = None;
         }
         tried
-    }
-
-    /// Whether a connection has something that is not acknowledged.
-    fn is_sending(&self, n: usize, tuple: Tuple) -> bool {
-        let node = self.node(self.recording.script[n].side);
-        let done = [State::FinWait2, State::TimeWait, State::Closed];
-        self.sim.connections(node).iter().any(|conn| conn.tuple == tuple && !done.contains(&conn.state))
     }
 
     /// A repaired socket is closed: it vanishes without a segment. Our hosts forget one connection only with all.
@@ -411,12 +399,29 @@ impl<'a> Player<'a> {
     }
 }
 
+/// The call before `call` on its socket because of whose return it was made: one that had blocked, or one that such a
+/// call caused in its turn. The socket that `accept` gives is the listener's too, in that.
+fn cause(before: &[Call], entries: &[Entry], call: &Call) -> Option<usize> {
+    let sock = call.sock.as_deref()?;
+    let gave = |earlier: &Call| match &earlier.result {
+        Some(Outcome::Text(text)) if earlier.call == "accept" => {
+            super::plan::accepted(text).is_some_and(|(name, _)| name == sock)
+        }
+        _ => false,
+    };
+    let same = |earlier: &Call| earlier.side == call.side && (earlier.sock.as_deref() == Some(sock) || gave(earlier));
+    let last = before.iter().rposition(|earlier| same(earlier) && earlier.result.is_some())?;
+    let blocked = before[last].returned.is_some() || matches!(entries[last].start, Start::After(_));
+    let since = before[last].returned.unwrap_or(before[last].at).0;
+    (blocked && since <= call.at.0 && call.at.0.since(since) < AT_ONCE).then_some(last)
+}
+
 impl Entry {
     /// The call as it went.
     fn seen(&self, call: &Call) -> Call {
         let (at, returned, result) = match &self.phase {
             Phase::Returned { began, at, result } => (*began, *at, Some(result)),
-            Phase::Running { began, .. } | Phase::Lingering { began, .. } => (*began, *began, None),
+            Phase::Running { began, .. } => (*began, *began, None),
             Phase::Waiting => (call.at.0, call.at.0, None),
         };
         // A loop is written down when it has ended.

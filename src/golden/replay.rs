@@ -9,6 +9,8 @@ use crate::endpoint::Tuple;
 use crate::host::{HostConfig, Profile};
 use crate::net::Link;
 use crate::sim::Sim;
+use crate::tcp::TimerRule;
+use crate::time::{Span, ns};
 use crate::trace::{Keep, NodeId};
 use serde_json::Value;
 use std::fmt;
@@ -27,12 +29,41 @@ const SEED: u64 = 1;
 /// What the recorded kernels were built with.
 const HZ: u32 = 250;
 
-/// Plays `recording` on two hosts of `profile`, and hands back what was seen as a recording of its own.
+/// The kernels that a recording is played on, as far as nothing in it tells.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Machine {
+    /// Whether their timers fire at their tick, or at the end of a bucket of their wheel.
+    pub timers: TimerRule,
+    /// How long they had been up when the recording began: where their ticks and buckets lie.
+    pub uptime: Span,
+}
+
+impl Machine {
+    /// Machines with a timer wheel, of every phase that makes a difference to timers below two minutes: its buckets are
+    /// of 512 ticks and less. Whole ticks first, then what lies between them.
+    pub fn wheels() -> impl Iterator<Item = Machine> {
+        let tick = 1_000_000_000 / u64::from(HZ);
+        let at = move |quarter: u64, n: u64| ns(n * tick + quarter * tick / 4);
+        let uptimes = [0, 2, 1, 3].into_iter().flat_map(move |quarter| (0..512).map(move |n| at(quarter, n)));
+        uptimes.map(|uptime| Machine { timers: TimerRule::Wheel, uptime })
+    }
+}
+
+/// Plays `recording` on two hosts of `profile` whose timers are exact, and hands back what was seen as a recording of its
+/// own.
 pub fn replay(recording: &Recording, profile: Profile) -> Result<Recording, Unsupported> {
+    replay_on(recording, profile, Machine::default())
+}
+
+/// The same on other machines.
+pub fn replay_on(recording: &Recording, profile: Profile, machine: Machine) -> Result<Recording, Unsupported> {
     let mut missing = Unsupported::default();
     let verbs: Vec<Verb> = recording.script.iter().filter_map(|call| missing.verb(call)).collect();
     let plan = Plan::of(recording).map_err(|what| missing.add(what)).unwrap_or_default();
-    let configs = [Side::Client, Side::Server].map(|side| missing.config(recording, &plan, side, profile));
+    let configs = [Side::Client, Side::Server].map(|side| {
+        let Machine { timers, uptime } = machine;
+        HostConfig { timers, uptime, ..missing.config(recording, &plan, side, profile) }
+    });
     let mut sim = Sim::with(SEED, Keep::Story);
     // Forged segments break the rules that oracles know.
     sim.set_oracles(Vec::new());

@@ -1,14 +1,15 @@
 //! Segments: order, flags, numbers, lengths, options, windows, timestamps, times.
 
+use super::compare::Found;
 use super::field::{Dir, Opt, Side};
 use super::flow::Flow;
 use super::manifest::Repeat;
 use super::picture::{seg_line, tcp_line};
 use super::recording::{Seg, Tcp};
-use super::rule::{Fit, Rule, signed};
+use super::rule::{Fit, Rule, Timing, signed};
 use super::timeline::{Event, Timeline, gap, tcp};
 use super::verdict::Difference;
-use crate::time::{Span, ms};
+use crate::time::ms;
 use crate::wire::Flags;
 
 /// Compares what two recordings hold of one case.
@@ -16,7 +17,8 @@ pub(super) struct Segments<'a> {
     pub(super) recorded: &'a Timeline<'a>,
     pub(super) ours: &'a Timeline<'a>,
     pub(super) repeat: &'a Repeat,
-    pub(super) differences: Vec<Difference>,
+    pub(super) timing: Timing,
+    pub(super) found: Found,
     /// Windows that differ where the rule does not ask for the same.
     pub(super) windows: Vec<Difference>,
     /// Recorded segments of hosts.
@@ -46,9 +48,11 @@ impl Segments<'_> {
     }
 
     fn differ(&mut self, what: &str, recorded: Option<&Seg>, ours: Option<&Seg>) {
-        let at = recorded.or(ours).map(|seg| seg.at).unwrap_or_default();
-        let (recorded, ours) = (recorded.map(seg_line), ours.map(seg_line));
-        self.differences.push(Difference { at, what: what.to_owned(), recorded, ours });
+        self.found.push(difference(what, recorded, ours));
+    }
+
+    fn rule(&self) -> Rule {
+        Rule { timing: self.timing, ..Rule::default() }
     }
 
     /// Every segment of a lane against the one of the same ordinal.
@@ -73,7 +77,7 @@ impl Segments<'_> {
         let at = self.ours.lane(flow, dir)[n].at;
         let before = self.ours.before(flow, dir.sender(), at, Some(Event::Sent(flow, n)));
         let gap = before.map_or(0, |(_, time)| gap(time, at));
-        Rule::is_past(at, gap, self.recorded.recording.end())
+        self.rule().is_past(at, gap, self.recorded.recording.end())
     }
 
     fn fields(&mut self, recorded: &Seg, ours: &Seg) {
@@ -133,9 +137,9 @@ impl Segments<'_> {
     fn time(&mut self, flow: Flow, dir: Dir, n: usize) {
         let (a, b) = (self.recorded.lane(flow, dir)[n], self.ours.lane(flow, dir)[n]);
         let own = Event::Sent(flow, n);
-        let text = misfit(self.recorded, self.ours, (flow, dir.sender()), (a.at, b.at), own, Span::ZERO);
-        if let Some(text) = text {
-            self.differ(&text, Some(a), Some(b));
+        let misfit = misfit(self.recorded, self.ours, (flow, dir.sender()), (a.at, b.at), own, self.rule());
+        if let Some((fit, text)) = misfit {
+            self.found.push_gap(fit, difference(&text, Some(a), Some(b)));
         }
     }
 
@@ -183,7 +187,7 @@ impl Segments<'_> {
             }
         }
         let end = self.recorded.recording.end();
-        for extra in ours.into_iter().filter(|seg| seg.at + Rule::lateness(0) < end) {
+        for extra in ours.into_iter().filter(|seg| seg.at + Rule::default().lateness(0) < end) {
             self.differ("not recorded", None, Some(extra));
         }
     }
@@ -207,7 +211,7 @@ impl Segments<'_> {
         if a != b {
             let line = |end: Option<i64>| end.map(|end| format!("{flow} {dir} data up to {end}"));
             let at = self.recorded.recording.end();
-            self.differences.push(Difference { at, what: "data".to_owned(), recorded: line(a), ours: line(b) });
+            self.found.push(Difference { at, what: "data".to_owned(), recorded: line(a), ours: line(b) });
         }
     }
 
@@ -220,7 +224,7 @@ impl Segments<'_> {
             let at = self.recorded.recording.end();
             let recorded = Some(format!("{a} and {b} segments"));
             let what = "number of segments".to_owned();
-            self.differences.push(Difference { at, what, recorded, ours: Some(format!("{ours} segments")) });
+            self.found.push(Difference { at, what, recorded, ours: Some(format!("{ours} segments")) });
         }
     }
 }
@@ -232,16 +236,21 @@ pub(super) fn misfit(
     (flow, side): (Flow, Side),
     (at, our_at): (crate::time::SimTime, crate::time::SimTime),
     own: Event,
-    seen_late: Span,
-) -> Option<String> {
+    rule: Rule,
+) -> Option<(Fit, String)> {
     let (a, b) = match recorded.before(flow, side, at, Some(own)) {
         Some((event, time)) => (gap(time, at), gap(ours.time(side, event)?, our_at)),
         None => (gap(crate::time::SimTime::ZERO, at), gap(crate::time::SimTime::ZERO, our_at)),
     };
-    let fit = Rule { seen_late }.fit(a, b);
+    let fit = rule.fit(a, b);
     let shown = |nanos: i64| format!("{}{}", if nanos < 0 { "-" } else { "" }, millis(nanos));
     let (a, b) = (shown(a), shown(b));
-    (fit != Fit::Fits).then(|| format!("time: {a} ms after what came before, ours {b} ms: {fit}"))
+    (fit != Fit::Fits).then(|| (fit, format!("time: {a} ms after what came before, ours {b} ms: {fit}")))
+}
+
+fn difference(what: &str, recorded: Option<&Seg>, ours: Option<&Seg>) -> Difference {
+    let at = recorded.or(ours).map(|seg| seg.at).unwrap_or_default();
+    Difference { at, what: what.to_owned(), recorded: recorded.map(seg_line), ours: ours.map(seg_line) }
 }
 
 /// Milliseconds with two decimals.

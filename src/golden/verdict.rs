@@ -1,7 +1,8 @@
 use super::compare::{Comparison, compare};
 use super::manifest::Repeat;
 use super::recording::Recording;
-use super::replay::{Unsupported, replay};
+use super::replay::{Machine, Unsupported, replay, replay_on};
+use super::rule::Timing;
 use crate::host::Profile;
 use crate::time::SimTime;
 use std::fmt;
@@ -24,6 +25,9 @@ pub struct Difference {
 pub struct Verdict {
     /// Its name.
     pub name: String,
+    /// On which machines it was played in the end: on exact timers, or where those of a wheel come nearer, on the first
+    /// that come nearest.
+    pub machine: Machine,
     /// What was seen and how it compares; or why it could not be played.
     pub result: Result<(Recording, Comparison), Unsupported>,
 }
@@ -37,29 +41,55 @@ pub struct Totals {
     pub differed: usize,
     /// Not played.
     pub unsupported: usize,
-    /// Whether more windows differ than may.
+    /// Whether more windows differ than may: 2 % of all segments.
     pub too_many_windows: bool,
+    /// Whether more gaps need the wider rule than may: one for a thousand segments, and five.
+    pub too_many_wide: bool,
 }
 
-/// Plays a recording on `profile` and compares.
+/// Gaps of a whole run that may need the wider rule.
+const WIDE: usize = 5;
+
+/// Plays a recording on `profile` and compares; where exact timers do not come to the same, and the system has a timer
+/// wheel, with that, in each of its phases until one does.
 pub fn judge(recording: &Recording, repeat: &Repeat, profile: Profile) -> Verdict {
-    let result = replay(recording, profile).map(|ours| {
-        let comparison = compare(recording, &ours, repeat);
+    let name = recording.name.clone();
+    let exact = replay(recording, profile).map(|ours| {
+        let comparison = compare(recording, &ours, repeat, Timing::Exact);
         (ours, comparison)
     });
-    Verdict { name: recording.name.clone(), result }
+    let mut best = Verdict { name, machine: Machine::default(), result: exact };
+    // What two runs do not share has no times.
+    let phases = *repeat == Repeat::Identical && profile.has_timer_wheel();
+    for machine in Machine::wheels().take_while(|_| phases) {
+        let wanting = best.wanting();
+        if wanting == 0 {
+            break;
+        }
+        let Ok(ours) = replay_on(recording, profile, machine) else { break };
+        let comparison = compare(recording, &ours, repeat, Timing::Wheel);
+        let other = Verdict { name: best.name.clone(), machine, result: Ok((ours, comparison)) };
+        // One that differs is no better than another, and shown with exact timers.
+        if other.wanting() < wanting {
+            best = other;
+        }
+    }
+    best
 }
 
 impl Totals {
-    /// Of all `verdicts` together: windows may differ in 2 % of all segments.
+    /// Of all `verdicts` together.
     pub fn of(verdicts: &[Verdict]) -> Totals {
         let played = || verdicts.iter().filter_map(|verdict| verdict.result.as_ref().ok());
-        let windows: usize = played().map(|(_, comparison)| comparison.windows.len()).sum();
-        let segments: usize = played().map(|(_, comparison)| comparison.segments).sum();
-        let too_many_windows = windows * 50 > segments;
-        let mut totals = Totals { too_many_windows, ..Totals::default() };
+        let sum = |f: fn(&Comparison) -> usize| -> usize { played().map(|(_, comparison)| f(comparison)).sum() };
+        let segments = sum(|comparison| comparison.segments);
+        let mut totals = Totals {
+            too_many_windows: sum(|comparison| comparison.windows.len()) * 50 > segments,
+            too_many_wide: sum(|comparison| comparison.wide.len()) > (segments / 1_000).min(WIDE),
+            ..Totals::default()
+        };
         for verdict in verdicts {
-            let count = match verdict.word(too_many_windows) {
+            let count = match verdict.word(&totals) {
                 "matched" => &mut totals.matched,
                 "differed" => &mut totals.differed,
                 _ => &mut totals.unsupported,
@@ -71,12 +101,23 @@ impl Totals {
 }
 
 impl Verdict {
-    /// `matched`, `differed` or `unsupported`; where more windows differ than may, those that do count.
-    pub fn word(&self, too_many_windows: bool) -> &'static str {
+    /// How many gaps need the wider rule; the greatest number where anything differs.
+    fn wanting(&self) -> usize {
+        match &self.result {
+            Ok((_, comparison)) if comparison.differences.is_empty() => comparison.wide.len(),
+            Ok(_) => usize::MAX,
+            Err(_) => 0,
+        }
+    }
+
+    /// `matched`, `differed` or `unsupported`; where more windows differ in the run than may, or more gaps need the wider
+    /// rule, those that do count.
+    pub fn word(&self, totals: &Totals) -> &'static str {
         match &self.result {
             Err(_) => "unsupported",
             Ok((_, comparison)) if !comparison.differences.is_empty() => "differed",
-            Ok((_, comparison)) if too_many_windows && !comparison.windows.is_empty() => "differed",
+            Ok((_, comparison)) if totals.too_many_windows && !comparison.windows.is_empty() => "differed",
+            Ok((_, comparison)) if totals.too_many_wide && !comparison.wide.is_empty() => "differed",
             Ok(_) => "matched",
         }
     }

@@ -28,6 +28,9 @@ pub struct HostConfig {
     pub hz: Option<u32>,
     /// Whether the kernel's timers fire at their tick, or at the end of their bucket in its timer wheel.
     pub timers: TimerRule,
+    /// How long the system has been up when the host's clock shows zero: its ticks, and the buckets of its timer wheel,
+    /// count from its start.
+    pub uptime: Span,
     /// Addresses of its first interface; where there are none, the network derives them from the name.
     pub addrs: Vec<IpAddr>,
     /// Initial sequence numbers that a harness dictates, by 4-tuple seen from this host: each connection takes the first
@@ -98,6 +101,7 @@ impl HostConfig {
             settings.knobs.tick = Some(ns(1_000_000_000 / hz));
         }
         settings.knobs.timers = self.timers;
+        settings.knobs.uptime = self.uptime;
         settings.knobs.handshake = self.teaching.handshake;
         settings.knobs.time_wait = self.teaching.time_wait.unwrap_or(settings.knobs.time_wait);
         settings.isn = self.teaching.isn.unwrap_or(settings.isn);
@@ -136,6 +140,8 @@ pub(super) enum BufferRule {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Settings {
     pub(super) knobs: Knobs,
+    /// Whether its timers stand in Linux's timer wheel.
+    pub(super) wheel: bool,
     pub(super) isn: IsnPolicy,
     pub(super) syn_queue: bool,
     pub(super) descriptors: u32,
@@ -145,6 +151,8 @@ pub(super) struct Settings {
     pub(super) unprivileged: u16,
     /// Orphans that still have something to do, where that is limited.
     pub(super) orphans: Option<u32>,
+    /// Pages that connections may take: without pressure, before there is some, and at all; none: no limit.
+    pub(super) memory: Option<[u64; 3]>,
     pub(super) somaxconn: u32,
     pub(super) syn_backlog: u32,
     pub(super) time_waits: u32,

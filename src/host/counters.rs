@@ -48,6 +48,7 @@ counters! {
     SyncookiesRecv = "TcpExt.SyncookiesRecv";
     SyncookiesFailed = "TcpExt.SyncookiesFailed";
     EmbryonicRsts = "TcpExt.EmbryonicRsts";
+    OfoPruned = "TcpExt.OfoPruned";
     OutOfWindowIcmps = "TcpExt.OutOfWindowIcmps";
     TimeWaits = "TcpExt.TW";
     TimeWaitsKilled = "TcpExt.TWKilled";
@@ -83,11 +84,14 @@ counters! {
     AbortOnClose = "TcpExt.TCPAbortOnClose";
     AbortOnMemory = "TcpExt.TCPAbortOnMemory";
     AbortOnTimeout = "TcpExt.TCPAbortOnTimeout";
+    MemoryPressures = "TcpExt.TCPMemoryPressures";
     DeferAcceptDrop = "TcpExt.TCPDeferAcceptDrop";
     ReqQFullDoCookies = "TcpExt.TCPReqQFullDoCookies";
     ReqQFullDrop = "TcpExt.TCPReqQFullDrop";
     TimeWaitOverflow = "TcpExt.TCPTimeWaitOverflow";
+    RcvQDrop = "TcpExt.TCPRcvQDrop";
     OfoQueue = "TcpExt.TCPOFOQueue";
+    OfoDrop = "TcpExt.TCPOFODrop";
     ChallengeAck = "TcpExt.TCPChallengeACK";
     SynChallenge = "TcpExt.TCPSYNChallenge";
     OrigDataSent = "TcpExt.TCPOrigDataSent";
@@ -256,5 +260,8 @@ fn of(tally: Tally) -> Counter {
         Tally::ChallengeAck => Counter::ChallengeAck,
         Tally::KeepAlive => Counter::KeepAlive,
         Tally::WinProbe => Counter::WinProbe,
+        Tally::OfoPruned => Counter::OfoPruned,
+        Tally::OfoDrop => Counter::OfoDrop,
+        Tally::RcvQDrop => Counter::RcvQDrop,
     }
 }

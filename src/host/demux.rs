@@ -25,6 +25,8 @@ pub(super) enum Place {
     Closing(u32),
     /// Not a connection: the end of the quiet time.
     Quiet,
+    /// Nor this: the end of a `close` that waits.
+    Linger,
 }
 
 impl Place {
@@ -34,6 +36,7 @@ impl Place {
             Place::Half(index) => (1, index),
             Place::Closing(index) => (2, index),
             Place::Quiet => (3, 0),
+            Place::Linger => (3, 1),
         };
         debug_assert!(index < 1 << 30, "fewer than 2^30 connections");
         Slot(index << 2 | tag)
@@ -47,7 +50,8 @@ impl Slot {
             0 => Place::Conn(index),
             1 => Place::Half(index),
             2 => Place::Closing(index),
-            _ => Place::Quiet,
+            _ if index == 0 => Place::Quiet,
+            _ => Place::Linger,
         }
     }
 }
@@ -69,7 +73,7 @@ mod tests {
 
     #[test]
     fn slots_are_places_in_four_bytes() {
-        for place in [Place::Conn(0), Place::Half(7), Place::Closing((1 << 30) - 1), Place::Quiet] {
+        for place in [Place::Conn(0), Place::Half(7), Place::Closing((1 << 30) - 1), Place::Quiet, Place::Linger] {
             assert_eq!(place.slot().place(), place);
         }
     }

@@ -1,6 +1,7 @@
 use super::Host;
 use super::demux::{Demux, Place};
 use super::known::KnownPeers;
+use super::memory::Memory;
 use super::sockets::{Role, SocketTable};
 use super::timers::Alarm;
 use crate::endpoint::{Cx, Event, HostFault, SocketId, TimerChange, TimerKind};
@@ -59,6 +60,8 @@ impl Host {
         self.limits.forget();
         self.known = KnownPeers::default();
         self.orphans = 0;
+        self.lingering.clear();
+        self.memory = Memory::default();
     }
 
     /// Power is back. RFC 9293 3.4.3: "a TCP implementation must keep quiet for an MSL before assigning any sequence

@@ -89,7 +89,7 @@ impl Host {
             }
             Some(Place::Half(index)) => self.half_segment(cx, index, (key, tuple), segment),
             Some(Place::Closing(index)) => self.leftover_segment(cx, index, (key, tuple), segment),
-            Some(Place::Quiet) | None => self.stray_segment(cx, (key, tuple), segment, None),
+            Some(Place::Quiet | Place::Linger) | None => self.stray_segment(cx, (key, tuple), segment, None),
         }
     }
 

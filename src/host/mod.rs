@@ -21,7 +21,9 @@ mod icmp;
 mod input;
 mod isn;
 mod known;
+mod linger;
 mod listener;
+mod memory;
 mod options;
 mod ports;
 mod profile;
@@ -55,7 +57,9 @@ use demux::Demux;
 use faults::Power;
 use isn::Isn;
 use known::KnownPeers;
+use linger::Lingering;
 use listener::Half;
+use memory::Memory;
 use ports::{Ports, Scope};
 use sockets::SocketTable;
 use stream::{Conn, Leftover};
@@ -86,6 +90,9 @@ pub struct Host {
     limits: Limits,
     /// Connections that nobody owns and that are not closing ones yet.
     orphans: u32,
+    memory: Memory,
+    /// Sockets whose `close` waits.
+    lingering: Vec<Lingering>,
     /// What a machine notes during one touch; empty between touches.
     events: Vec<TcpEvent>,
     counters: Counters,
@@ -128,6 +135,8 @@ impl Host {
             isn,
             limits: Limits::default(),
             orphans: 0,
+            memory: Memory::default(),
+            lingering: Vec::new(),
             events: Vec::new(),
             counters: Counters::new(),
             settings,

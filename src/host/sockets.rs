@@ -36,6 +36,8 @@ pub(super) enum Role {
     Listener(Box<Listener>),
     /// A datagram socket.
     Datagram(Box<Queue>),
+    /// A stream whose `close` waits, or has waited and was not asked again.
+    Lingering,
 }
 
 /// The connection of a stream.
@@ -168,11 +170,13 @@ impl SocketTable {
 
 impl Host {
     /// What `poll` answers.
-    pub(super) fn poll(&self, socket: &Socket) -> Readiness {
+    pub(super) fn poll(&self, id: SocketId, socket: &Socket) -> Readiness {
         let mut answer = match &socket.role {
             // As Linux answers for a stream that has never been connected.
             Role::Idle => Readiness::WRITABLE | Readiness::HUP,
             Role::Waiting(_) => Readiness::empty(),
+            Role::Lingering if self.lingers(id) => Readiness::empty(),
+            Role::Lingering => Readiness::HUP,
             Role::Stream(Stream { conn, phase, shut_read }) => self.poll_conn(*conn, *phase, *shut_read),
             Role::Listener(listener) if listener.has_waiting() => Readiness::READABLE,
             Role::Listener(_) => Readiness::empty(),
@@ -188,7 +192,7 @@ impl Host {
     /// Tells the owner of a socket where `poll` answers more than before, or `arrived` says that something came.
     pub(super) fn notify(&mut self, cx: &mut Cx<'_>, id: SocketId, arrived: bool) {
         let Ok(socket) = self.sockets.get(id) else { return };
-        let (answer, told) = (self.poll(socket), socket.told);
+        let (answer, told) = (self.poll(id, socket), socket.told);
         if let Ok(socket) = self.sockets.get_mut(id) {
             socket.told = answer;
         }
@@ -200,7 +204,7 @@ impl Host {
     /// Its owner knows what `poll` answers now.
     pub(super) fn set_told(&mut self, id: SocketId) {
         let Ok(socket) = self.sockets.get(id) else { return };
-        let answer = self.poll(socket);
+        let answer = self.poll(id, socket);
         if let Ok(socket) = self.sockets.get_mut(id) {
             socket.told = answer;
         }

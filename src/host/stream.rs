@@ -3,6 +3,7 @@ use super::addrs::Path;
 use super::counters::{Counter, Counters, Machine};
 use super::demux::{Key, Place, Slot};
 use super::listener::QueueRule;
+use super::memory::Memory;
 use super::options::Options;
 use super::ports::{Destination, Hold, Scope, Sharing};
 use super::sockets::{Phase, Role};
@@ -33,6 +34,8 @@ pub(super) struct Conn {
     resent: u32,
     /// When new data came in order, or before that, when the handshake ended.
     received: Option<HostTime>,
+    /// Pages that it takes.
+    pub(super) pages: u64,
 }
 
 /// Who has a connection.
@@ -142,6 +145,7 @@ impl Host {
             sent,
             resent: 0,
             received: None,
+            pages: 0,
         };
         let index = self.conns.insert(conn);
         self.index(key, Place::Conn(index).slot());
@@ -161,8 +165,9 @@ impl Host {
         let (now, detail) = (cx.now(), cx.detail());
         let (limits, events) = (&mut self.limits, &mut self.events);
         let mut context = Context { now, knobs: &self.settings.knobs, limits, events, detail, ecn: 0 };
-        let result = f(&mut conn.tcp, &mut context);
         let carrier = self.addrs.has_carrier(conn.path.iface);
+        conn.tcp.on_carrier(carrier);
+        let result = f(&mut conn.tcp, &mut context);
         let (ttl, tuple, of) = (self.settings.ttl, conn.tuple, Machine::Conn);
         let mut out = Output { cx, counters: &mut self.counters, ttl, tuple, of };
         out.tell(context.events);
@@ -184,7 +189,16 @@ impl Host {
             out.emit(conn.path.iface, carrier, segment, conn.tcp.is_ect());
             out.tell(context.events);
         }
+        // Where there is no limit nobody counts.
+        let now = if self.settings.memory.is_some() { Memory::pages(conn.tcp.memory()) } else { 0 };
+        if now != conn.pages {
+            let before = std::mem::replace(&mut conn.pages, now);
+            self.memory.change((before, now), &self.settings, &mut self.limits, &mut self.counters);
+        }
         self.follow(cx, index);
+        if !self.lingering.is_empty() {
+            self.end_lingering(cx);
+        }
         Some(result)
     }
 
@@ -210,7 +224,7 @@ impl Host {
         match owner {
             Owner::Orphan if over => {
                 self.orphans -= 1;
-                self.conns.discard(index);
+                self.drop_conn(index);
             }
             _ => self.rearm_conn(index),
         }
@@ -341,7 +355,7 @@ impl Host {
     pub(super) fn orphan(&mut self, cx: &mut Cx<'_>, index: u32, linger: Linger) {
         let Some(conn) = self.conns.get_mut(index) else { return };
         if !conn.indexed {
-            return self.conns.discard(index);
+            return self.drop_conn(index);
         }
         conn.owner = Owner::Orphan;
         self.orphans += 1;
@@ -359,7 +373,8 @@ impl Host {
             });
             // tcp_check_oom(): after the FIN.
             let left = self.conns.get(index).is_some_and(|conn| conn.indexed && conn.owner == Owner::Orphan);
-            if left && self.settings.orphans.is_some_and(|most| self.orphans > most) {
+            let many = self.settings.orphans.is_some_and(|most| self.orphans > most);
+            if left && (many || self.is_out_of_memory(index)) {
                 self.counters.add(Counter::AbortOnMemory);
                 self.touch(cx, index, |tcp, context| tcp.abort(context));
             }

@@ -38,6 +38,8 @@ pub enum Unit {
     Switch,
     /// Bytes.
     Bytes,
+    /// Pages of 4096 bytes.
+    Pages,
     /// Seconds.
     Seconds,
     /// Milliseconds.
@@ -157,6 +159,7 @@ impl Unit {
         match self {
             Unit::Number | Unit::Switch | Unit::Port => "",
             Unit::Bytes => " bytes",
+            Unit::Pages => " pages",
             Unit::Seconds => " seconds",
             Unit::Milliseconds => " milliseconds",
             Unit::Microseconds => " microseconds",

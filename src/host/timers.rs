@@ -105,6 +105,7 @@ impl Host {
                 leftover.and_then(|leftover| leftover.tcp.poll_timeout())
             }
             Place::Quiet => Some(alarm.due),
+            Place::Linger => self.lingers_until(alarm.due).then_some(alarm.due),
         };
         match wanted {
             Some(due) if due == alarm.due => Front::True,
@@ -124,11 +125,12 @@ impl Host {
                     if let Some(conn) = self.conns.get_mut(index) {
                         conn.armed = HostTime::NEVER;
                     }
-                    self.touch(cx, index, |tcp, context| tcp.on_timeout(context));
+                    self.conn_timeout(cx, index);
                 }
                 Place::Half(index) => self.half_timeout(cx, index),
                 Place::Closing(index) => self.leftover_timeout(cx, index),
                 Place::Quiet => self.end_quiet(cx),
+                Place::Linger => self.end_lingering(cx),
             }
         }
     }

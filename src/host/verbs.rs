@@ -41,6 +41,7 @@ impl Sockets for Host {
             Role::Idle | Role::Listener(_) => {}
             Role::Datagram(_) => return Err(Errno::EOPNOTSUPP),
             Role::Waiting(_) | Role::Stream(_) => return Err(Errno::EINVAL),
+            Role::Lingering => return Err(Errno::EBADF),
         }
         if entry.bound.is_none() {
             let any = SocketAddr::new(entry.unspecified(), 0);
@@ -59,6 +60,7 @@ impl Sockets for Host {
             Role::Datagram(_) => return self.connect_datagram(socket, remote),
             Role::Listener(_) => Err(Errno::EISCONN),
             Role::Waiting(_) => Err(Errno::EALREADY),
+            Role::Lingering => Err(Errno::EBADF),
             Role::Stream(stream) => self.connect_again(socket, stream),
             Role::Idle => match self.take_socket_error(cx, socket)? {
                 Some(error) => Err(error),
@@ -74,6 +76,7 @@ impl Sockets for Host {
             Role::Stream(stream) => *stream,
             Role::Waiting(_) => return Err(Errno::EAGAIN),
             Role::Idle | Role::Listener(_) => return Err(Errno::ENOTCONN),
+            Role::Lingering => return Err(Errno::EBADF),
             Role::Datagram(queue) => {
                 let peer = queue.peer.ok_or(Errno::EDESTADDRREQ)?;
                 return self.send_datagram(cx, socket, data, peer);
@@ -81,6 +84,9 @@ impl Sockets for Host {
         };
         let conn = self.conns.get(stream.conn).ok_or(Errno::EPIPE)?;
         if conn.indexed && stream.phase == Phase::Connecting {
+            if flags.contains(MsgFlags::WAITS) {
+                self.touch(cx, stream.conn, |tcp, context| tcp.await_opening(context));
+            }
             return Err(Errno::EAGAIN);
         }
         if let Some(error) = self.take_socket_error(cx, socket)? {
@@ -107,6 +113,7 @@ impl Sockets for Host {
             Role::Stream(stream) => *stream,
             Role::Waiting(_) => return Err(Errno::EAGAIN),
             Role::Idle | Role::Listener(_) => return Err(Errno::ENOTCONN),
+            Role::Lingering => return Err(Errno::EBADF),
             Role::Datagram(_) => {
                 // What does not fit into `max` is lost with its datagram, as POSIX has it.
                 let (payload, _) = self.recv_from(cx, socket)?;
@@ -166,10 +173,16 @@ impl Sockets for Host {
     }
 
     fn close(&mut self, cx: &mut Cx<'_>, socket: SocketId) -> Result<(), Errno> {
-        self.sockets.get(socket)?;
-        self.close_socket(cx, socket);
+        let waits = match self.sockets.get(socket)?.options.linger.filter(|&span| span > Span::ZERO) {
+            Some(_) if self.lingers(socket) => true,
+            Some(span) => self.close_lingering(cx, socket, span),
+            None => false,
+        };
+        if !waits {
+            self.close_socket(cx, socket);
+        }
         self.settle_timers();
-        Ok(())
+        if waits { Err(Errno::EAGAIN) } else { Ok(()) }
     }
 
     fn abort(&mut self, cx: &mut Cx<'_>, socket: SocketId) -> Result<(), Errno> {
@@ -198,6 +211,7 @@ impl Sockets for Host {
             Role::Datagram(queue) => queue.first_len(),
             // tcp_ioctl(): EINVAL for a listener.
             Role::Listener(_) => return Err(Errno::EINVAL),
+            Role::Lingering => return Err(Errno::EBADF),
             Role::Idle | Role::Waiting(_) => 0,
         };
         Ok(u32::try_from(waiting).unwrap_or(u32::MAX))
@@ -208,13 +222,14 @@ impl Sockets for Host {
         let unacked = match &socket.role {
             Role::Stream(stream) => self.conns.get(stream.conn).map_or(0, |conn| conn.tcp.snd_view().queued),
             Role::Listener(_) => return Err(Errno::EINVAL),
+            Role::Lingering => return Err(Errno::EBADF),
             Role::Datagram(_) | Role::Idle | Role::Waiting(_) => 0,
         };
         Ok(u32::try_from(unacked).unwrap_or(u32::MAX))
     }
 
     fn readiness(&self, socket: SocketId) -> Readiness {
-        self.sockets.get(socket).map_or(Readiness::empty(), |socket| self.poll(socket))
+        self.sockets.get(socket).map_or(Readiness::empty(), |known| self.poll(socket, known))
     }
 
     fn local_addr(&self, socket: SocketId) -> Result<SocketAddr, Errno> {
@@ -390,7 +405,7 @@ impl Host {
         }
         // It failed; where the reason was taken already, there is only the fact.
         let error = conn.tcp.take_error().unwrap_or(Errno::ECONNABORTED);
-        self.conns.remove(stream.conn);
+        self.drop_conn(stream.conn);
         self.sockets.get_mut(id)?.role = Role::Idle;
         self.set_told(id);
         Err(error)
@@ -443,6 +458,7 @@ impl Host {
             Role::Listener(_) => Ok(()),
             Role::Datagram(queue) if queue.peer.is_some() => Ok(()),
             Role::Datagram(_) | Role::Idle | Role::Waiting(_) => Err(Errno::ENOTCONN),
+            Role::Lingering => Err(Errno::EBADF),
         }
     }
 
@@ -471,6 +487,7 @@ impl Host {
     /// The descriptor is gone at once; what it stood for ends in its own time.
     pub(super) fn close_socket(&mut self, cx: &mut Cx<'_>, id: SocketId) {
         self.stop_listening(cx, id);
+        self.forget_lingering(id);
         let Some(socket) = self.sockets.remove(id) else { return };
         let ports = if socket.is_datagram() { &mut self.udp_ports } else { &mut self.tcp_ports };
         if let Some(Bound { addr, scope, hold, reuse }) = socket.bound {
@@ -489,7 +506,7 @@ impl Host {
                     waiting.retain(|&other| other != id);
                 }
             }
-            Role::Idle | Role::Listener(_) | Role::Datagram(_) => {}
+            Role::Idle | Role::Listener(_) | Role::Datagram(_) | Role::Lingering => {}
         }
     }
 }

@@ -49,6 +49,7 @@ impl Host {
         match &self.sockets.get(id)?.role {
             Role::Datagram(_) => Err(Errno::EOPNOTSUPP),
             Role::Idle | Role::Waiting(_) => Ok(TcpInfo::CLOSED),
+            Role::Lingering => Err(Errno::EBADF),
             // As Linux has it since 2.6.24: the two numbers of `ss -lnt` in fields that a listener has no use for.
             Role::Listener(listener) => {
                 let (unacked, sacked) = (listener.waiting(), listener.accept_max);

@@ -1,7 +1,7 @@
 //! From an instance to a network: hosts, middleboxes, links.
 
 use super::{
-    Burst, Delay, Error, Fact, Host, Instance, Isn, Kind, Middlebox, Nature, Path, PrefixKind, Refusal, Spanned,
+    Burst, Delay, Error, Fact, Host, Instance, Isn, Kernel, Kind, Middlebox, Nature, Path, PrefixKind, Refusal, Spanned,
 };
 use crate::endpoint::IfaceId;
 use crate::host::{HostConfig, IsnPolicy, Profile, Teaching, UnknownProfile};
@@ -10,7 +10,7 @@ use crate::net::{Dist, Link};
 use crate::oracle;
 use crate::sim::apps::Raw;
 use crate::sim::{Prefix, Sim, Void};
-use crate::tcp::Handshake;
+use crate::tcp::{Handshake, TimerRule};
 use crate::time::Span;
 use crate::trace::NodeId;
 use std::collections::BTreeMap;
@@ -66,7 +66,7 @@ fn attach(instance: &Instance, host: &Host, name: &str, sim: &mut Sim) -> Result
     match &host.nature {
         Nature::Mute => Ok(sim.endpoint(name, Raw::new())),
         Nature::Middlebox(middlebox) => Ok(attach_middlebox(instance, middlebox, name, sim)),
-        Nature::Profile { profile, sysctls, teaching } => {
+        Nature::Profile { profile, sysctls, teaching, kernel } => {
             let config = HostConfig {
                 name: name.to_owned(),
                 profile: named_profile(instance, profile)?,
@@ -82,8 +82,11 @@ fn attach(instance: &Instance, host: &Host, name: &str, sim: &mut Sim) -> Result
                     syn_queue: !teaching.no_syn_queue,
                 },
                 addrs: host.addrs.clone(),
+                hz: kernel.hz.as_ref().map(|hz| **hz),
+                timers: timers(kernel),
                 ..HostConfig::default()
             };
+            refuse_kernel(instance, config.profile, kernel)?;
             sim.try_host(config).map_err(|error| {
                 let text = error.to_string();
                 // The mistake stands where its sysctl stands, or else where the profile is named.
@@ -94,6 +97,26 @@ fn attach(instance: &Instance, host: &Host, name: &str, sim: &mut Sim) -> Result
                 }
             })
         }
+    }
+}
+
+fn timers(kernel: &Kernel) -> TimerRule {
+    if kernel.wheel.as_ref().is_some_and(|wheel| **wheel) { TimerRule::Wheel } else { TimerRule::Exact }
+}
+
+/// Only a kernel with Linux's timers is built with them.
+fn refuse_kernel(instance: &Instance, profile: Profile, kernel: &Kernel) -> Result<(), Error> {
+    if profile.has_timer_wheel() {
+        return Ok(());
+    }
+    let lacks =
+        |key: &str| Fact::Config(format!("`{key}` says how Linux is built: the profile `{profile}` has no ticks"));
+    if let Some(hz) = &kernel.hz {
+        return Err(instance.mistake(hz, lacks("hz")));
+    }
+    match &kernel.wheel {
+        Some(wheel) => Err(instance.mistake(wheel, lacks("timers"))),
+        None => Ok(()),
     }
 }
 

@@ -34,6 +34,8 @@ pub enum Nature {
         sysctls: Vec<Sysctl>,
         /// Settings no real system has.
         teaching: Teaching,
+        /// How its kernel was built.
+        kernel: Kernel,
     },
     /// `stack = "none"`: sends what it is told and answers nothing.
     Mute,
@@ -48,6 +50,15 @@ pub struct Sysctl {
     pub name: Spanned<String>,
     /// The value as `sysctl.conf` has it.
     pub value: Spanned<String>,
+}
+
+/// How a kernel was built: of profiles with Linux's timers only.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Kernel {
+    /// `hz = 250`: ticks a second; else 1000.
+    pub hz: Option<Spanned<u32>>,
+    /// `timers = "wheel"`: whether its timers fire at the end of a bucket of its wheel, not at their tick.
+    pub wheel: Option<Spanned<bool>>,
 }
 
 /// Settings that no real system has, by name; what is not set is absent.
@@ -172,7 +183,7 @@ fn host(name: &str, span: Range<usize>, node: &Node, sink: &mut Sink) -> Option<
         }
         Some(_) => middlebox(&mut fields).map(Nature::Middlebox),
         None => {
-            fields.knows(&["sysctl", "teaching"]);
+            fields.knows(&["sysctl", "teaching", "hz", "timers"]);
             fields.missing("one of `profile`, `stack` and `middlebox`");
             None
         }
@@ -191,7 +202,24 @@ fn profile(fields: &mut Fields<'_>) -> Option<Nature> {
         }
     }
     let teaching = fields.or("teaching", Teaching::default());
-    Some(Nature::Profile { profile: profile?, sysctls, teaching })
+    let kernel = kernel(fields);
+    Some(Nature::Profile { profile: profile?, sysctls, teaching, kernel })
+}
+
+/// `CONFIG_HZ` is one of four.
+const HZ: [u32; 4] = [100, 250, 300, 1_000];
+
+fn kernel(fields: &mut Fields<'_>) -> Kernel {
+    let hz = fields.node("hz").and_then(|node| match u32::decode(node, fields.sink) {
+        Some(hz) if HZ.contains(&hz) => Some(Spanned::new(hz, node.span.clone())),
+        Some(_) => fields.sink.bad(node, "100, 250, 300 or 1000 ticks a second"),
+        None => None,
+    });
+    let wheel = fields.node("timers").and_then(|node| {
+        let wheel = fields.sink.word(node, "kind of timers", &[("exact", false), ("wheel", true)])?;
+        Some(Spanned::new(wheel, node.span.clone()))
+    });
+    Kernel { hz, wheel }
 }
 
 /// Names with dots are tables in tables.

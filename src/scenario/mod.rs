@@ -52,7 +52,7 @@ pub use error::{Error, Errors, Fact, Kind};
 pub use expect::{Check, Expect, FateWord, Moment, Received, StatePath, Violation, What};
 pub use fault::{Disturbance, Fault, PacketName, PacketRef, Selector};
 pub use header::{Axis, Param, ParamValue, Sweep, Variant};
-pub use host::{Host, Isn, Middlebox, Nature, Refusal, Sysctl, Teaching};
+pub use host::{Host, Isn, Kernel, Middlebox, Nature, Refusal, Sysctl, Teaching};
 pub use instance::{Instance, IpVersion};
 pub use judge::Failure;
 pub use link::{Burst, Delay, Link, LinkEnds, Path, Prefix, PrefixKind, Reorder};

@@ -261,7 +261,10 @@ impl AppCx<'_> {
             Call::Abort => self.sockets.abort(&mut self.cx, socket),
             _ => self.sockets.close(&mut self.cx, socket),
         };
-        self.calls.push((mark, Called { result: Some(result.map(|()| Done::Unit)), ..called }));
+        // A close that waits is told of when it returns.
+        if result != Err(Errno::EAGAIN) {
+            self.calls.push((mark, Called { result: Some(result.map(|()| Done::Unit)), ..called }));
+        }
         if result.is_ok() {
             *self.owner(socket) = Owner::default();
         }

@@ -7,7 +7,7 @@
 //! | [`Sim::read`] | `recv` once | likewise | waits for data or the end |
 //! | [`Sim::read_to_end`] | `recv` until it gives 0 | likewise | waits for the end of the stream |
 //! | [`Sim::shutdown`] | `shutdown` | likewise | never waits |
-//! | [`Sim::close`] | `close` | likewise | never waits |
+//! | [`Sim::close`] | `close` | likewise | waits for the acknowledgment of its FIN where `SO_LINGER` has a time, for that time at most |
 //! | [`Sim::abort`] | `close` after `SO_LINGER` 0 | likewise | never waits |
 //! | [`Sim::listen`] | `listen`; then an application accepts, reads everything, closes at the end | now | |
 //! | [`Sim::listener`] | `listen` and nothing else | now | connections wait in its accept queue |

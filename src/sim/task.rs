@@ -197,7 +197,8 @@ fn step(
         },
     };
     let result = perform(cx, stream, socket, written, op, by_socket);
-    if matches!(op, Op::Close | Op::Abort) {
+    // A socket that lingers is there until its close returns.
+    if matches!(op, Op::Close | Op::Abort) && result != Err(Errno::EAGAIN) {
         by_socket.remove(&socket);
         *slot = Slot::Closed;
     }
@@ -294,7 +295,7 @@ fn write(
     flags: MsgFlags,
 ) -> Result<Done, Errno> {
     while *written < data.len() {
-        match cx.send(socket, &data.slice(*written..data.len()), flags) {
+        match cx.send(socket, &data.slice(*written..data.len()), flags | MsgFlags::WAITS) {
             Ok(n) => *written += n,
             Err(Errno::EAGAIN) => return Err(Errno::EAGAIN),
             Err(_) if *written > 0 => break,

@@ -1,5 +1,5 @@
 use super::tally::Tallies;
-use super::{Knobs, Tally, TimerRule};
+use super::{Knobs, Tally};
 use crate::endpoint::{Arrival, DropReason, Errno, Event, State, TimerChange, TimerKind, Tuple};
 use crate::time::{HostTime, Span};
 
@@ -82,12 +82,15 @@ pub struct Limits {
     /// notice at once, and try again later.
     pub is_queue_full: bool,
     tallies: Tallies,
+    /// The memory of all connections is exhausted: each may have only so many bytes to send queued, and takes only what it
+    /// cannot do without (`tcp_wmem_schedule()`, `tcp_try_rmem_schedule()`).
+    pub starved: Option<u32>,
 }
 
 impl Limits {
     /// The machines have forgotten everything; what was counted stays.
     pub fn forget(&mut self) {
-        self.challenge = None;
+        (self.challenge, self.starved) = (None, None);
     }
 
     /// How often that was counted.
@@ -108,21 +111,9 @@ impl Limits {
 }
 
 impl Context<'_> {
-    /// The instant `span` from now. A kernel counts in ticks: `span` is rounded up to whole ones, and the timer fires
-    /// at the first tick that is no earlier (`mod_timer(jiffies + n)`, and one more for what has passed of this one).
+    /// When a timer fires that is set now for `span`.
     pub(super) fn after(&self, span: Span) -> HostTime {
-        let Some(tick) = self.knobs.tick.map(Span::as_nanos).filter(|&tick| tick > 0) else { return self.now + span };
-        let now = self.now.since(HostTime::ZERO).as_nanos();
-        let ticks = span.as_nanos().div_ceil(tick);
-        let due = match self.knobs.timers {
-            TimerRule::Exact => now.div_ceil(tick) + ticks,
-            TimerRule::Wheel => {
-                // Level n holds what is due in 63 * 8^(n-1) ticks or more, in buckets of 8^n.
-                let level = (ticks / 63).checked_ilog2().map_or(0, |log| log / 3 + 1).min(8);
-                ((now / tick + ticks) >> (3 * level)).saturating_add(1) << (3 * level)
-            }
-        };
-        HostTime::from_nanos(tick * due)
+        self.knobs.after(self.now, span)
     }
 
     /// Tells that something happened.

@@ -1,5 +1,5 @@
 use crate::endpoint::Errno;
-use crate::time::{Span, ms, secs};
+use crate::time::{HostTime, Span, ms, secs};
 
 /// How TCP behaves on one host: what its profile, sysctls and teaching settings say, as plain data.
 ///
@@ -100,14 +100,22 @@ pub struct Knobs {
     pub timestamps: bool,
     /// Whether closing with unread data, and data after that, is answered by RST (RFC 9293 3.6.1).
     pub reset_unread: bool,
-    /// Whether selective acknowledgments are offered and accepted (RFC 2018), and duplicates reported (RFC 2883).
+    /// Whether selective acknowledgments are offered and accepted (RFC 2018).
     pub sack: bool,
+    /// Whether what came twice is reported where SACK is used (RFC 2883).
+    pub dsack: bool,
+    /// How many runs of what waits ahead a receiver remembers, each as far as segments have told it; none: every run as it
+    /// stands in the queue (RFC 2018 4).
+    pub sack_memory: Option<u8>,
     /// In which order a SYN's options stand.
     pub syn_layout: SynLayout,
     /// The kernel's clock tick, in which it counts its timers; none: nanoseconds.
     pub tick: Option<Span>,
     /// Where in the kernel's timer wheel a timer fires; means something only with a tick.
     pub timers: TimerRule,
+    /// How long the system had been up when the host's clock showed zero: its ticks, and the buckets of its timer wheel,
+    /// count from its start.
+    pub uptime: Span,
     /// How the RTO follows from measurements.
     pub rtt: RttRule,
     /// When acknowledgments are delayed.
@@ -342,6 +350,27 @@ pub struct Setup {
     pub syn_count: Option<u8>,
 }
 
+impl Knobs {
+    /// When a timer fires that is set at `now` for `span`. A kernel counts in ticks: `span` is rounded up to whole ones,
+    /// and the timer fires at the first tick that is no earlier (`mod_timer(jiffies + n)`, and one more for what has
+    /// passed of this one).
+    pub fn after(&self, now: HostTime, span: Span) -> HostTime {
+        let Some(tick) = self.tick.map(Span::as_nanos).filter(|&tick| tick > 0) else { return now + span };
+        let uptime = self.uptime.as_nanos();
+        let now = now.since(HostTime::ZERO).as_nanos() + uptime;
+        let ticks = span.as_nanos().div_ceil(tick);
+        let due = match self.timers {
+            TimerRule::Exact => now.div_ceil(tick) + ticks,
+            TimerRule::Wheel => {
+                // Level n holds what is due in 63 * 8^(n-1) ticks or more, in buckets of 8^n.
+                let level = (ticks / 63).checked_ilog2().map_or(0, |log| log / 3 + 1).min(8);
+                ((now / tick + ticks) >> (3 * level)).saturating_add(1) << (3 * level)
+            }
+        };
+        HostTime::from_nanos((tick * due).saturating_sub(uptime))
+    }
+}
+
 impl Default for Knobs {
     fn default() -> Knobs {
         Knobs {
@@ -393,9 +422,12 @@ impl Default for Knobs {
             timestamps: false,
             reset_unread: true,
             sack: false,
+            dsack: true,
+            sack_memory: None,
             syn_layout: SynLayout::Rfc,
             tick: None,
             timers: TimerRule::Exact,
+            uptime: Span::ZERO,
             rtt: RttRule::Rfc6298,
             acks: AckRule::Delay,
             window: WindowRule::Buffer,

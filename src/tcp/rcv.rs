@@ -177,6 +177,35 @@ impl Rcv {
         run.filter(|(left, right)| seq.ge(*left) && seq.lt(*right))
     }
 
+    /// The first stretch of `from..to` that waits ahead already.
+    pub(super) fn overlap(&self, from: Seq, to: Seq) -> Option<(Seq, Seq)> {
+        let mut stretch: Option<(Seq, Seq)> = None;
+        for (start, piece) in &self.ahead {
+            let (left, right) = (from.max(*start), to.min(*start + piece.len()));
+            stretch = match stretch {
+                _ if left.ge(right) => stretch,
+                None => Some((left, right)),
+                Some((first, end)) if end == left => Some((first, right)),
+                Some(found) => return Some(found),
+            };
+        }
+        stretch
+    }
+
+    /// Bytes that what is queued takes, as far as that is known.
+    pub(super) fn memory(&self) -> u64 {
+        let data = || self.queue.len() as u64 + self.ahead.iter().map(|(_, data)| u64::from(data.len())).sum::<u64>();
+        self.window.as_ref().map_or_else(data, |window| u64::from(window.memory()))
+    }
+
+    /// Throws away what waits ahead (`tcp_prune_ofo_queue()`): RFC 2018 8 allows it.
+    pub(super) fn prune(&mut self) {
+        self.ahead.clear();
+        if let Some(window) = &mut self.window {
+            window.forget_ahead(self.nxt);
+        }
+    }
+
     /// The application has read.
     pub(super) fn note_read(&mut self) {
         let read = self.read_seq();
@@ -284,6 +313,20 @@ mod tests {
             assert_eq!((&rcv.queue.to_payload()[..], rcv.nxt), (&text[..], first + 12), "{cuts:?}");
             assert!(!rcv.has_gap());
         }
+    }
+
+    #[test]
+    fn what_waits_already_is_found() {
+        let mut rcv = rcv();
+        let first = rcv.nxt;
+        rcv.take(first + 10, &vec![1; 10].into());
+        rcv.take(first + 20, &vec![1; 5].into());
+        rcv.take(first + 30, &vec![1; 5].into());
+        let found = |a: u32, b: u32| rcv.overlap(first + a, first + b).map(|(a, b)| (a.since(first), b.since(first)));
+        assert_eq!(found(0, 10), None);
+        assert_eq!(found(5, 12), Some((10, 12)));
+        assert_eq!(found(15, 40), Some((15, 25)), "the first stretch only");
+        assert_eq!(found(26, 31), Some((30, 31)));
     }
 
     #[test]

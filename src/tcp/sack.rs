@@ -18,6 +18,28 @@ impl Sacks {
         self.blocks.insert(0, block);
     }
 
+    /// `block` has come: what is remembered grows by it, whatever else waits beside it; the run of longest ago is
+    /// forgotten where there are `most` (`tcp_sack_new_ofo_skb()`, `tcp_sack_maybe_coalesce()`).
+    pub(super) fn came(&mut self, mut block: (Seq, Seq), most: u8) {
+        let before = self.blocks.len();
+        self.blocks.retain(|&(left, right)| {
+            let apart = right.lt(block.0) || left.gt(block.1);
+            if !apart {
+                block = (block.0.min(left), block.1.max(right));
+            }
+            apart
+        });
+        if self.blocks.len() == before {
+            self.blocks.truncate(usize::from(most).saturating_sub(1));
+        }
+        self.blocks.insert(0, block);
+    }
+
+    /// Nothing waits ahead any more.
+    pub(super) fn forget(&mut self) {
+        self.blocks.clear();
+    }
+
     /// All before `nxt` is in order now.
     pub(super) fn advance(&mut self, nxt: Seq) {
         self.blocks.retain(|&(_, right)| right.gt(nxt));
@@ -42,10 +64,11 @@ impl Sacks {
         }
     }
 
-    /// Writes as many blocks as fit behind what is there, padded by two NOPs.
-    pub(super) fn write(&mut self, options: &mut Options) {
+    /// Writes as many blocks as fit behind what is there, padded by two NOPs; `dsack`: what came twice first.
+    pub(super) fn write(&mut self, dsack: bool, options: &mut Options) {
         let room = Options::MAX.saturating_sub(options.as_bytes().len() + 4) / 8;
-        let blocks: Vec<_> = self.twice.take().into_iter().chain(self.blocks.iter().copied()).take(room).collect();
+        let blocks: Vec<_> =
+            self.twice.take().filter(|_| dsack).into_iter().chain(self.blocks.iter().copied()).take(room).collect();
         let before = *options;
         let padded = [TcpOption::Nop, TcpOption::Nop].into_iter().try_for_each(|nop| options.push(nop));
         if blocks.is_empty() || padded.and_then(|()| options.push_sack(blocks)).is_err() {
@@ -60,7 +83,7 @@ mod tests {
 
     fn told(sacks: &mut Sacks) -> Vec<(u32, u32)> {
         let mut options = Options::NONE;
-        sacks.write(&mut options);
+        sacks.write(true, &mut options);
         options.sack().map(|blocks| blocks.iter().map(|(a, b)| (a.0, b.0)).collect()).unwrap_or_default()
     }
 
@@ -74,10 +97,29 @@ mod tests {
         sacks.came_twice(Seq(1), Seq(5));
         assert_eq!(told(&mut sacks), [(1, 5), (10, 25), (40, 50)]);
         assert_eq!(told(&mut sacks), [(10, 25), (40, 50)], "a duplicate is told once");
+        sacks.came_twice(Seq(1), Seq(5));
+        let mut options = Options::NONE;
+        sacks.write(false, &mut options);
+        assert_eq!(options.sack().map(|blocks| blocks.iter().count()), Some(2), "or not at all");
+        assert_eq!(told(&mut sacks), [(10, 25), (40, 50)]);
         sacks.grew((Seq(10), Seq(50)));
         assert_eq!(told(&mut sacks), [(10, 50)]);
         sacks.advance(Seq(50));
         assert!(sacks.is_empty());
+    }
+
+    #[test]
+    fn a_run_that_was_forgotten_is_not_joined() {
+        let mut sacks = Sacks::default();
+        for n in [2, 4, 6, 8, 10] {
+            sacks.came((Seq(n * 10), Seq(n * 10 + 5)), 4);
+        }
+        assert_eq!(told(&mut sacks), [(100, 105), (80, 85), (60, 65), (40, 45)]);
+        // What lies between the forgotten run and one that is remembered joins the latter only.
+        sacks.came((Seq(25), Seq(40)), 4);
+        assert_eq!(told(&mut sacks), [(25, 45), (100, 105), (80, 85), (60, 65)]);
+        sacks.came((Seq(45), Seq(60)), 4);
+        assert_eq!(told(&mut sacks), [(25, 65), (100, 105), (80, 85)]);
     }
 
     #[test]
@@ -87,7 +129,7 @@ mod tests {
         assert_eq!(told(&mut sacks).len(), 4);
         let mut options = Options::NONE;
         crate::tcp::timestamps::write(1, 2, &mut options);
-        sacks.write(&mut options);
+        sacks.write(true, &mut options);
         assert_eq!(options.sack().map(|blocks| blocks.iter().count()), Some(3));
     }
 }

@@ -59,11 +59,17 @@ pub enum Tally {
     KeepAlive,
     /// `TcpExtTCPWinProbe`: window probes sent.
     WinProbe,
+    /// `TcpExtOfoPruned`: times that what waited out of order was thrown away, for want of memory.
+    OfoPruned,
+    /// `TcpExtTCPOFODrop`: segments out of order that were not kept, for want of memory.
+    OfoDrop,
+    /// `TcpExtTCPRcvQDrop`: segments in order that were not taken, for want of memory.
+    RcvQDrop,
 }
 
 impl Tally {
     /// Everything that is counted.
-    pub const ALL: [Tally; 29] = [
+    pub const ALL: [Tally; 32] = [
         Tally::InErrs,
         Tally::DelayedAcks,
         Tally::RenoRecovery,
@@ -93,6 +99,9 @@ impl Tally {
         Tally::ChallengeAck,
         Tally::KeepAlive,
         Tally::WinProbe,
+        Tally::OfoPruned,
+        Tally::OfoDrop,
+        Tally::RcvQDrop,
     ];
 }
 

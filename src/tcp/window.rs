@@ -89,6 +89,21 @@ impl Window {
         });
     }
 
+    /// What ends behind `nxt` is thrown away.
+    pub(super) fn forget_ahead(&mut self, nxt: Seq) {
+        let alloc = &mut self.alloc;
+        self.queued.retain(|(end, size)| {
+            let stays = end.le(nxt);
+            *alloc -= if stays { 0 } else { *size };
+            stays
+        });
+    }
+
+    /// What is queued takes so much memory.
+    pub(super) fn memory(&self) -> u32 {
+        self.alloc
+    }
+
     /// Whether nothing is queued (`sk_rmem_alloc` is 0).
     pub(super) fn is_empty(&self) -> bool {
         self.alloc == 0

@@ -1,7 +1,7 @@
 use super::wire::{C, S, World, any, at};
 use wirefate::endpoint::{DropReason, Errno, Shutdown, SockOpt, State};
 use wirefate::host::HostConfig;
-use wirefate::time::{Span, secs};
+use wirefate::time::{Span, ms, secs};
 use wirefate::wire::{Flags, Segment, Seq};
 
 #[test]
@@ -82,6 +82,54 @@ fn linger_of_no_time_resets() {
     world.close(C, client);
     assert_eq!(world.sent(), [(C, Flags::RST | Flags::ACK, 0)]);
     assert_eq!((world.states(C), world.counter(C, "TcpExt.TCPAbortOnData")), (vec![], 1));
+}
+
+/// `SO_LINGER` with a time: `close` waits for the acknowledgment of the FIN, for that time at most; a non-blocking caller
+/// asks again.
+#[test]
+fn linger_waits_for_the_fin_or_its_time() {
+    for answered in [true, false] {
+        let mut world = World::plain();
+        let (client, _, _) = world.connected(80);
+        world.call(C, |s, cx| s.set_option(cx, client, SockOpt::Linger(Some(secs(5))))).unwrap();
+        if !answered {
+            world.lose = Some(Box::new(|_| true));
+        }
+        let close = |world: &mut World| world.call(C, |s, cx| s.close(cx, client));
+        assert_eq!(close(&mut world), Err(Errno::EAGAIN));
+        assert_eq!(world.sent(), [(C, Flags::FIN | Flags::ACK, 0)]);
+        assert_eq!(close(&mut world), Err(Errno::EAGAIN), "asking again sends nothing");
+        assert_eq!(world.send(C, client, "x"), Err(Errno::EBADF));
+        world.told();
+        if answered {
+            world.advance(secs(1));
+        } else {
+            world.advance(ms(4_999));
+            assert_eq!((world.told(), close(&mut world)), (vec![], Err(Errno::EAGAIN)), "just below its time");
+            world.advance(ms(1));
+        }
+        let told = world.told().iter().filter(|(host, ..)| *host == C).count();
+        assert_eq!(told, 1, "{answered}");
+        assert_eq!(close(&mut world), Ok(()));
+        assert_eq!(close(&mut world), Err(Errno::EBADF));
+        let left = if answered { State::FinWait2 } else { State::FinWait1 };
+        assert_eq!(world.states(C), [left], "the connection goes on without its socket");
+    }
+}
+
+/// There is nothing to wait for where the close resets, and a time of a closed listener means nothing.
+#[test]
+fn linger_does_not_wait_where_nothing_is_on_its_way() {
+    let mut world = World::plain();
+    let (client, listener, server) = world.connected(80);
+    for (host, id) in [(S, server), (S, listener)] {
+        world.call(host, |s, cx| s.set_option(cx, id, SockOpt::Linger(Some(secs(5))))).unwrap();
+    }
+    assert_eq!(world.send(C, client, "unread"), Ok(6));
+    world.run();
+    assert_eq!(world.call(S, |s, cx| s.close(cx, server)), Ok(()));
+    assert_eq!(world.call(S, |s, cx| s.close(cx, listener)), Ok(()));
+    assert_eq!(world.states(S), []);
 }
 
 /// What was written before `close` arrives although nobody owns the connection any more.

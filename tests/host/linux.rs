@@ -4,11 +4,12 @@ use super::wire::{C, S, World, any, at};
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use wirefate::endpoint::{
-    Attach, Endpoint, Errno, Family, NoRoute, Readiness, Shutdown, SockOpt, SocketId, SocketKind, State,
+    Attach, Endpoint, Errno, Family, HostFault, IfaceId, MsgFlags, NoRoute, Readiness, Shutdown, SockOpt, SocketId,
+    SocketKind, State,
 };
 use wirefate::host::{HostConfig, Profile};
 use wirefate::time::{ms, secs};
-use wirefate::wire::Flags;
+use wirefate::wire::{Flags, Payload};
 
 fn linux(name: &str) -> HostConfig {
     HostConfig { profile: Profile::Linux, ..HostConfig::named(name) }
@@ -287,5 +288,43 @@ fn too_many_time_waits_end_orphans() {
         world.close(S, server);
         world.advance(ms(100));
         assert_eq!(world.sent().last().map(|&(from, flags, _)| (from, flags)), Some((C, last)));
+    }
+}
+
+/// Without a carrier nothing new leaves; what waits is tried for again as a closed window is, and leaves with the first
+/// try that finds a way (`tcp_write_wakeup()`).
+#[test]
+fn what_is_written_without_carrier_leaves_with_a_later_try() {
+    let mut world = plain();
+    let (client, _, server) = world.connected(80);
+    world.sent();
+    world.fault(C, HostFault::LinkDown(IfaceId(1)));
+    assert_eq!(world.send(C, client, "hello"), Ok(5));
+    world.advance(ms(500));
+    world.fault(C, HostFault::LinkUp(IfaceId(1)));
+    // Tries after an RTO, here 201 ms, and two more.
+    world.advance(ms(102));
+    assert_eq!(world.sent(), []);
+    world.advance(ms(2));
+    assert_eq!(world.sent()[0], (C, Flags::ACK | Flags::PSH, 5));
+    assert_eq!(world.recv(S, server), Ok("hello".to_owned()));
+}
+
+/// A write that waits for the handshake brings the acknowledgment of the SYN-ACK along (`sk_write_pending`).
+#[test]
+fn a_write_that_waits_saves_the_third_segment() {
+    for (flags, first) in [(MsgFlags::WAITS, (C, Flags::ACK | Flags::PSH, 5)), (MsgFlags::empty(), (C, Flags::ACK, 0))]
+    {
+        let mut world = plain();
+        world.listen(S, any(80), 1);
+        let id = world.stream(C);
+        assert_eq!(world.connect(C, id, at(S, 80)), Err(Errno::EINPROGRESS));
+        let data = Payload::from("hello");
+        let send = |world: &mut World| world.call(C, |s, cx| s.send(cx, id, &data, flags));
+        assert_eq!(send(&mut world), Err(Errno::EAGAIN));
+        world.sent();
+        world.run();
+        assert_eq!(send(&mut world), Ok(5));
+        assert_eq!(world.sent()[1], first, "after the SYN-ACK");
     }
 }

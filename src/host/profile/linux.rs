@@ -14,7 +14,7 @@ use crate::tcp::{
     AckRule, CheckRule, ClosingRule, Congestion, EcnRule, GiveUp, NagleRule, RecoveryRule, RttRule, SynLayout,
     SynReceivedRule, WindowProbe, WindowRule,
 };
-use crate::time::{Span, ms, secs, us};
+use crate::time::{ms, secs, us};
 
 const RST: (&str, super::Confidence) = ("ip-sysctl.rst", Specified);
 const SOURCE: (&str, super::Confidence) = ("tcp.h, tcp_*.c", Specified);
@@ -53,6 +53,7 @@ pub(super) const SYSCTLS: &[Sysctl] = &[
     one("net.ipv4.tcp_challenge_ack_limit", Unit::Number, 0x7fff_ffff, (0, 0x7fff_ffff), RST, |s, [n, ..]| {
         s.knobs.challenge_acks = (n < 0x7fff_ffff).then_some((int(n), secs(1)));
     }),
+    one("net.ipv4.tcp_dsack", Unit::Switch, 1, (0, 1), RST, |s, [n, ..]| s.knobs.dsack = n == 1),
     one("net.ipv4.tcp_early_retrans", Unit::Number, 3, (0, 4), RST, |s, [n, ..]| s.knobs.loss_probe = n >= 3),
     one("net.ipv4.tcp_frto", Unit::Number, 2, (0, 2), RST, |s, [n, ..]| s.knobs.frto = n > 0),
     one("net.ipv4.tcp_ecn", Unit::Number, 2, (0, 2), RST, |s, [n, ..]| {
@@ -94,6 +95,14 @@ pub(super) const SYSCTLS: &[Sysctl] = &[
     one("net.ipv4.tcp_max_tw_buckets", Unit::Connections, 131_072, (0, 1 << 26), RST, |s, [n, ..]| {
         s.time_waits = int(n);
     }),
+    // By default what the memory allows, here of 16 GiB.
+    Sysctl {
+        count: 3,
+        default: [196_608, 262_144, 393_216],
+        ..one("net.ipv4.tcp_mem", Unit::Pages, 0, (0, 1 << 40), ("tcp_init_mem()", Chosen), |s, values| {
+            s.memory = Some(values);
+        })
+    },
     // 0 stands for 8 (tcp_orphan_retries() in tcp_timer.c).
     one("net.ipv4.tcp_orphan_retries", Unit::Number, 0, (0, 255), RST, |s, [n, ..]| {
         s.knobs.orphan_give_up = Some(GiveUp::Backoffs(if n == 0 { 8 } else { small(n) }));
@@ -135,7 +144,7 @@ pub(super) const SYSCTLS: &[Sysctl] = &[
 
 pub(super) const BEHAVIOURS: &[Behaviour] = &[
     does("clock", "timers are counted in ticks, 1000 a second unless built otherwise", ("CONFIG_HZ", Specified), |s| {
-        s.knobs.tick = Some(ms(1));
+        (s.knobs.tick, s.wheel) = (Some(ms(1)), true);
     }),
     does("SO_RCVBUF, SO_SNDBUF", "doubled", ("socket(7), sock_setsockopt()", Specified), |s| {
         s.buffers = BufferRule::Doubled { least: 2_304 };
@@ -269,7 +278,10 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
     }),
     does("initial window", "10 segments", ("TCP_INIT_CWND in tcp.h", Specified), |s| s.knobs.initial_window = Some(10)),
     does("zero-window probes", "after the RTO, doubling", ("tcp_probe0_when()", Recorded), |s| {
-        s.knobs.persist = (Span::ZERO, secs(120));
+        s.knobs.persist = (ms(200), secs(120));
+    }),
+    does("SACK blocks", "of the last four runs, each as segments have joined it", ("TCP_NUM_SACKS", Recorded), |s| {
+        s.knobs.sack_memory = Some(4);
     }),
     does("tail loss probe", "after two round trips, or the RTO", ("tcp_schedule_loss_probe()", Recorded), |_| {}),
     does(

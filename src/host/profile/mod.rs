@@ -86,6 +86,14 @@ impl Profile {
             Profile::Linux => linux::BEHAVIOURS,
         }
     }
+
+    /// Whether its timers stand in Linux's timer wheel: only there [`HostConfig::hz`](crate::host::HostConfig::hz) and
+    /// [`HostConfig::timers`](crate::host::HostConfig::timers) mean something.
+    pub fn has_timer_wheel(self) -> bool {
+        let mut settings = Settings::default();
+        self.behaviours().iter().for_each(|behaviour| (behaviour.set)(&mut settings));
+        settings.wheel
+    }
 }
 
 impl fmt::Display for Confidence {

@@ -7,7 +7,7 @@ use crate::tcp::acks::Reply;
 use crate::tcp::newreno::Phase;
 use crate::tcp::timers::Timer;
 use crate::tcp::timestamps::clock;
-use crate::tcp::{AckRule, Context, Tally, TcpEvent};
+use crate::tcp::{AckRule, Context, Tally, TcpEvent, WindowProbe};
 use crate::time::{Span, ms};
 use crate::wire::{Flags, Segment};
 
@@ -54,8 +54,13 @@ impl Connection {
         }
         if self.snd.wnd > 0 {
             self.window_open();
-        } else if let Persist::Probe { unanswered, .. } = &mut self.persist {
-            *unanswered = 0;
+        } else if let Persist::Probe { sent, since, .. } = self.persist {
+            self.persist = Persist::Probe { sent, unanswered: 0, since };
+            if cx.knobs.window_probe == WindowProbe::Empty && self.snd.flight() == 0 {
+                // tcp_ack_probe(): the interval begins anew.
+                let wait = self.persist_interval(cx, sent, since);
+                self.timers.set(cx, Timer::Persist, wait);
+            }
         }
         self.after_fin_acked(cx)
     }
@@ -105,7 +110,7 @@ impl Connection {
             self.timers.set(cx, Timer::Retransmit, rto);
         }
         if self.blocked && self.snd.free() >= self.snd.buf / 3 {
-            self.blocked = false;
+            (self.blocked, self.starving) = (false, false);
             self.events |= Pending::WRITABLE;
         }
     }

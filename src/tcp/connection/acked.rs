@@ -50,7 +50,7 @@ impl Connection {
             self.rto.since = None;
         }
         if forward && self.blocked && self.snd.free() >= self.snd.buf / 3 {
-            self.blocked = false;
+            (self.blocked, self.starving) = (false, false);
             self.events |= Pending::WRITABLE;
         }
     }

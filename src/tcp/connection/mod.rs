@@ -65,6 +65,12 @@ pub struct Connection {
     more: bool,
     /// Whether a write took less than was asked; the application waits for room.
     blocked: bool,
+    /// Whether the write waits for memory, not for room in the buffer.
+    starving: bool,
+    /// Whether a write waits for the handshake.
+    awaited: bool,
+    /// Whether there is no way out: what is sent goes nowhere, and what is new is not sent.
+    cut_off: bool,
     keep: Keep,
     /// When data last left, for RFC 5681 4.1.
     last_sent: HostTime,
@@ -184,7 +190,12 @@ impl Connection {
     /// Free bytes of the send buffer; 0 where nothing may be written.
     pub fn writable(&self) -> u32 {
         let open = matches!(self.state, State::Established | State::CloseWait);
-        if open && self.snd.end == End::Open { self.snd.free() } else { 0 }
+        if open && self.snd.end == End::Open && !self.starving { self.snd.free() } else { 0 }
+    }
+
+    /// Bytes that are queued, to send and to be read, as the host's memory counts them.
+    pub fn memory(&self) -> u64 {
+        u64::from(self.snd.queued()) + self.rcv.memory()
     }
 
     /// Whether the peer's FIN has been taken: behind what is readable, `receive` gives 0 for ever.

@@ -140,7 +140,7 @@ impl Connection {
             return Some(syn);
         }
         // RFC 9293 3.10.2: in SYN-SENT and SYN-RECEIVED data is queued until ESTABLISHED.
-        if matches!(self.state, State::SynSent | State::SynReceived) {
+        if matches!(self.state, State::SynSent | State::SynReceived) || self.cut_off {
             return None;
         }
         let (queued, ends) = (self.snd.data_end().diff(self.snd.nxt), self.snd.end == End::Closed);
@@ -283,7 +283,7 @@ impl Connection {
             ts.write(self.clock(cx), &mut seg.options);
         }
         if self.sack && !self.sacks.is_empty() && !flags.contains(Flags::SYN) && flags.contains(Flags::ACK) {
-            self.sacks.write(&mut seg.options);
+            self.sacks.write(cx.knobs.dsack, &mut seg.options);
         }
         seg
     }
@@ -313,13 +313,13 @@ impl Connection {
         if !waits || !open || self.snd.syn == Syn::Unacked || self.timers.is_armed(Timer::Persist) {
             return;
         }
-        if self.snd.usable(self.snd.nxt) == 0 {
+        if self.snd.usable(self.snd.nxt) == 0 || self.cut_off {
             let (sent, unanswered, since) = match self.persist {
                 Persist::Probe { sent, unanswered, since } => (sent, unanswered, since),
                 _ => (0, 0, cx.now),
             };
             self.persist = Persist::Probe { sent, unanswered, since };
-            let wait = self.persist_interval(cx, sent);
+            let wait = self.persist_interval(cx, sent, since);
             self.timers.set(cx, Timer::Persist, wait);
         } else if self.persist != Persist::Overridden {
             self.persist = Persist::Override;

@@ -7,7 +7,7 @@ use crate::tcp::newreno::Phase;
 use crate::tcp::snd::Syn;
 use crate::tcp::timers::Timer;
 use crate::tcp::window;
-use crate::tcp::{CheckRule, Context, Tally, TcpEvent};
+use crate::tcp::{AckRule, CheckRule, Context, Tally, TcpEvent};
 use crate::wire::{Flags, Segment};
 
 /// Whether the steps go on.
@@ -22,6 +22,12 @@ pub(super) enum Step {
 }
 
 impl Connection {
+    /// Whether there is a way out now: where there is none, what is new stays in the queue, and is tried for again as a
+    /// closed window is (`tcp_write_xmit()` fails, `tcp_check_probe_timer()`).
+    pub fn on_carrier(&mut self, up: bool) {
+        self.cut_off = !up;
+    }
+
     /// A segment of this connection has come.
     pub fn on_segment(&mut self, cx: &mut Context<'_>, seg: &Segment) {
         self.read_at = cx.now;
@@ -105,6 +111,12 @@ impl Connection {
         }
         self.establish(cx, seg);
         self.ack = Ack::Now;
+        if self.awaited && cx.knobs.acks == AckRule::Linux {
+            // tcp_rcv_synsent_state_process(): "Save one ACK. Data will be ready after several ticks".
+            self.pace.alarm(self.rcv.wnd(), self.rcv_mss());
+            self.ack = Ack::Delayed(0);
+            self.timers.set(cx, Timer::DelayedAck, cx.knobs.delayed_ack);
+        }
         // "If there are other controls or text in the segment, then continue processing at the sixth step".
         self.process_urgent(seg);
         if seg.seq_len() > 1 && cx.knobs.syn_ack_text {

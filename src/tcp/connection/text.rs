@@ -36,6 +36,9 @@ impl Connection {
         if new_data && self.refuses_text(cx, seg) {
             return Step::Done;
         }
+        if new_data && cx.limits.starved.is_some() && self.lacks_memory(cx, seg) {
+            return Step::Done;
+        }
         let fin = seg.seq + len;
         let had_gap = self.rcv.has_gap();
         if seg.has(Flags::FIN) && fin.ge(self.rcv.nxt) && fin.le(self.rcv.edge) {
@@ -43,7 +46,7 @@ impl Connection {
         }
         if len == 0 {
             if self.rcv.has_gap() {
-                self.note_run(fin);
+                self.note_run(cx, (fin, fin + 1));
                 cx.note(TcpEvent::Arrival(Arrival::OutOfOrder));
                 self.ack = Ack::Now;
             }
@@ -57,6 +60,7 @@ impl Connection {
     fn take_text(&mut self, cx: &mut Context<'_>, seg: &Segment, had_gap: bool) {
         let (len, before) = (seg.payload.len(), self.rcv.nxt);
         let offered = self.rcv.edge.since(self.rcv.last_ack);
+        let had = self.rcv.overlap(seg.seq.max(before), seg.seq + len);
         let taken = self.rcv.take(seg.seq, &seg.payload);
         if cx.knobs.acks == AckRule::Linux {
             match taken {
@@ -86,13 +90,16 @@ impl Connection {
                 // RFC 5681 4.2: "A TCP receiver SHOULD send an immediate duplicate ACK when an out-of-order segment
                 // arrives."
                 cx.note(TcpEvent::Arrival(Arrival::OutOfOrder));
-                self.note_run(seg.seq.max(self.rcv.nxt));
+                if let Some((from, to)) = had {
+                    self.sacks.came_twice(from, to);
+                }
+                self.note_run(cx, (seg.seq.max(self.rcv.nxt), seg.end()));
                 self.ack = Ack::Now;
             }
             Taken::Nothing => {
                 if seg.seq.ge(self.rcv.nxt) {
                     self.sacks.came_twice(seg.seq, seg.seq + len);
-                    self.note_run(seg.seq);
+                    self.note_run(cx, (seg.seq, seg.end()));
                 }
                 cx.note(TcpEvent::Arrival(Arrival::Duplicate));
                 self.ack = Ack::Now;
@@ -108,11 +115,32 @@ impl Connection {
         }
     }
 
-    /// What waits ahead at `seq` has grown.
-    fn note_run(&mut self, seq: Seq) {
-        if let Some(run) = self.rcv.run(seq) {
-            self.sacks.grew(run);
+    /// What waits ahead has grown by this.
+    fn note_run(&mut self, cx: &Context<'_>, (from, to): (Seq, Seq)) {
+        match (cx.knobs.sack_memory, self.rcv.run(from)) {
+            (Some(most), _) => self.sacks.came((from, to), most),
+            (None, Some(run)) => self.sacks.grew(run),
+            (None, None) => {}
         }
+    }
+
+    /// There is no memory: whether new data is not taken for that (`tcp_data_queue()`). What waits out of order goes first,
+    /// and one segment is taken where the application has nothing to read.
+    fn lacks_memory(&mut self, cx: &mut Context<'_>, seg: &Segment) -> bool {
+        let in_order = seg.seq.le(self.rcv.nxt);
+        if in_order && self.rcv.rightmost().is_some() {
+            cx.count(Tally::OfoPruned);
+            self.rcv.prune();
+            self.sacks.forget();
+            return false;
+        }
+        if in_order && self.rcv.queue.is_empty() {
+            return false;
+        }
+        cx.count(if in_order { Tally::RcvQDrop } else { Tally::OfoDrop });
+        cx.dropped(DropReason::NoMemory);
+        self.ack = Ack::Now;
+        true
     }
 
     /// Whether nobody takes new data any more, and the peer is told so by RST.

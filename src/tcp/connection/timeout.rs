@@ -6,9 +6,11 @@ use crate::tcp::knobs::{GiveUp, KeepAlive};
 use crate::tcp::rcv::Reader;
 use crate::tcp::snd::Syn;
 use crate::tcp::timers::Timer;
-use crate::tcp::{ClosingRule, Context, Tally, TcpEvent};
-use crate::time::{Span, ms};
+use crate::tcp::{ClosingRule, Context, Tally, TcpEvent, WindowProbe};
+use crate::time::{HostTime, Span, ms};
 
+/// `TCP_TIMEOUT_MIN_US`: no timer of the kernel is set for less.
+const SOONEST: Span = ms(2);
 /// `TCP_RESOURCE_PROBE_INTERVAL`.
 const RESOURCE_PROBE: Span = ms(500);
 
@@ -92,10 +94,6 @@ impl Connection {
         if cx.limits.is_queue_full && self.persist != Persist::Idle {
             return self.on_failed_probe(cx, last);
         }
-        if matches!(self.persist, Persist::Probe { .. }) && self.snd.usable(self.snd.nxt) > 0 {
-            // What held back was the host's own queue: data is the best probe.
-            self.persist = Persist::Override;
-        }
         let Persist::Probe { sent, unanswered, since } = self.persist else {
             if self.persist == Persist::Override {
                 self.note_fired(cx, Timer::Persist, last, 1u32, None);
@@ -104,6 +102,15 @@ impl Connection {
             }
             return;
         };
+        // tcp_probe_timer(): the user's timeout runs from the first probe.
+        let since = if sent == 0 && cx.knobs.window_probe == WindowProbe::Empty { cx.now } else { since };
+        if !self.cut_off && self.snd.usable(self.snd.nxt) > 0 {
+            // There is a way out again: tcp_write_wakeup() sends what waits.
+            self.note_fired(cx, Timer::Persist, last, u32::from(sent) + 1, None);
+            self.persist = Persist::Overridden;
+            self.wake();
+            return;
+        }
         let elapsed = cx.now.since(since);
         let over = match (self.setup.user_timeout, self.patience(cx)) {
             (Some(timeout), _) => elapsed >= timeout,
@@ -123,8 +130,8 @@ impl Connection {
         }
         let sent = sent.saturating_add(1);
         self.persist = Persist::Probe { sent, unanswered: unanswered.saturating_add(1), since };
-        self.urgently = Some(Urgently::WindowProbe);
-        let next = self.persist_interval(cx, sent);
+        self.urgently = (!self.cut_off).then_some(Urgently::WindowProbe);
+        let next = self.persist_interval(cx, sent, since);
         self.timers.set(cx, Timer::Persist, next);
         self.note_fired(cx, Timer::Persist, last, u32::from(sent), Some(next));
     }
@@ -237,11 +244,19 @@ impl Connection {
         closed && self.setup.user_timeout.is_none() && unanswered < cx.knobs.r1
     }
 
-    /// RFC 9293 3.8.6.1: the first probe after an RTO, then at exponentially increasing intervals.
-    pub(super) fn persist_interval(&self, cx: &Context<'_>, sent: u8) -> Span {
+    /// RFC 9293 3.8.6.1: the first probe after an RTO, then at exponentially increasing intervals; none reaches past the
+    /// user's timeout, which runs since `since`.
+    pub(super) fn persist_interval(&self, cx: &Context<'_>, sent: u8, since: HostTime) -> Span {
         let factor = 1u64.checked_shl(u32::from(sent)).unwrap_or(u64::MAX);
         let (least, most) = cx.knobs.persist;
-        (self.rto.current(cx.knobs).max(least) * factor).min(most).min(cx.knobs.rto_max.max(least))
+        let interval = (self.rto.current(cx.knobs).max(least) * factor).min(most).min(cx.knobs.rto_max.max(least));
+        match self.setup.user_timeout {
+            // tcp_clamp_probe0_to_user_timeout()
+            Some(timeout) if sent > 0 && cx.knobs.window_probe == WindowProbe::Empty => {
+                interval.min(timeout.saturating_sub(cx.now.since(since)).max(SOONEST))
+            }
+            _ => interval,
+        }
     }
 
     pub(super) fn keepalive(&self, cx: &Context<'_>) -> Option<KeepAlive> {

@@ -242,7 +242,7 @@ impl Connection {
             (0, _) => return None,
             (quota, _) => quota.min(sender.unit_segments(&at)),
         };
-        if sender.writes.is_empty() {
+        if sender.writes.is_empty() || self.cut_off {
             return None;
         }
         if cx.limits.is_queue_full {

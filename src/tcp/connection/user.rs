@@ -16,7 +16,9 @@ impl Connection {
         if !may || self.snd.end == End::Closed {
             return 0;
         }
-        let taken = data.len().min(self.snd.free());
+        let least = cx.limits.starved.map_or(u32::MAX, |least| least.saturating_sub(self.snd.queued()));
+        let taken = data.len().min(self.snd.free()).min(least);
+        self.starving = taken < data.len() && taken < self.snd.free();
         self.blocked = taken < data.len() || self.snd.free() == taken;
         if taken == 0 {
             return 0;
@@ -31,6 +33,11 @@ impl Connection {
             self.snd.up = Some(self.snd.data_end());
         }
         taken
+    }
+
+    /// A write waits for the connection to be established: what it brings can carry the acknowledgment of the peer's SYN.
+    pub fn await_opening(&mut self, _cx: &mut Context<'_>) {
+        self.awaited |= self.state == State::SynSent;
     }
 
     /// Moves up to `max` bytes to the end of `into`; how many. With `MSG_OOB` it gives the urgent byte instead; without
