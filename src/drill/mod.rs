@@ -1,8 +1,9 @@
 //! packetdrill scripts, run in virtual time.
 //!
 //! A script says what an application calls on a host, what its peer sends, and what the host must send, each at its
-//! time ([`Script`]). It is run against one real endpoint, which need not be ours: any [`crate::endpoint::Endpoint`] that offers
-//! [`crate::endpoint::Sockets`] will do; the remote end of the wire is played by the runner. Judging follows the stock tool.
+//! time ([`Script`]). It is run against one real endpoint, which need not be ours: any
+//! [`Endpoint`](crate::endpoint::Endpoint) that offers [`Sockets`](crate::endpoint::Sockets) will do; the remote end of
+//! the wire is played by the runner. Judging follows the stock tool; `docs/drill.md` tells how, and how to write scripts.
 
 mod config;
 mod error;

@@ -126,6 +126,7 @@ impl Host {
     pub(super) fn add_conn(&mut self, cx: &mut Cx<'_>, tcp: Connection, new: NewConn) -> u32 {
         let NewConn { tuple, key, path, owner, hold, reuse } = new;
         let (birth, sent) = (self.birth(), tcp.snd_view().nxt);
+        let is_made = !matches!(tcp.state(), State::SynSent | State::SynReceived);
         let armed = HostTime::NEVER;
         self.tcp_ports.hold(key.local_port, self.scope_of(key), hold, reuse);
         let conn = Conn {
@@ -141,7 +142,8 @@ impl Host {
             indexed: true,
             sent,
             resent: 0,
-            received: None,
+            // As on Linux (tcp_create_openreq_child()), the clock of what was received last starts with the connection.
+            received: is_made.then(|| cx.now()),
         };
         let index = self.conns.insert(conn);
         self.index(key, Place::Conn(index).slot());
@@ -196,7 +198,10 @@ impl Host {
         while let Some(event) = conn.tcp.poll_event() {
             changed = true;
             match event {
-                ConnEvent::Connected => connected = true,
+                ConnEvent::Connected => {
+                    connected = true;
+                    conn.received.get_or_insert(cx.now());
+                }
                 ConnEvent::Readable => (arrived, conn.received) = (true, Some(cx.now())),
                 ConnEvent::Urgent | ConnEvent::PeerClosed => arrived = true,
                 ConnEvent::Writable | ConnEvent::Failed(_) | ConnEvent::Closed => {}

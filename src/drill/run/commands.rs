@@ -4,7 +4,8 @@
 //! |---|---|
 //! | `sysctl -q NAME=VALUE`, `set_sysctls.py /proc/sys/…=VALUE` and what restores them | [`Order::Sysctl`] |
 //! | `defaults.sh` | the suites' preset of sysctls of Linux |
-//! | `ip tcp_metrics flush`, `ip link set … mtu`, `ip route change …` | [`Order::FlushMetrics`], [`Order::Mtu`], [`Order::Route`] |
+//! | `ip tcp_metrics flush` | [`Order::FlushMetrics`] |
+//! | `ip link set … mtu`, `ip route change …` | [`Order::Mtu`], [`Order::Route`] |
 //! | `tc qdisc add\|replace\|delete … pfifo\|fq` | [`Order::Qdisc`]; with `limit 0` nothing reaches the wire |
 //! | `ethtool -K … tso off gso off` | [`Order::Offload`] |
 //! | `tcpdrop -s STATE` | [`Order::Drop`] |
