@@ -281,7 +281,7 @@ fn on_linux() -> Vec<Case> {
             r#"[hosts.server.sysctl]
             net.ipv4.tcp_rmem = "4096 10000 10000""#,
             "TcpActiveOpens 1, TcpCurrEstab 1, TcpExtTCPWinProbe 1",
-            "TcpPassiveOpens 1, TcpCurrEstab 1",
+            "TcpPassiveOpens 1, TcpCurrEstab 1, TcpExtDelayedACKs 1",
         ),
         case(
             "close",

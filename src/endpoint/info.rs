@@ -56,6 +56,8 @@ pub struct TcpInfo {
     pub rcv_wnd: u32,
     /// `tcpi_total_retrans`: segments with data, SYN or FIN that were sent again, in its whole life.
     pub total_retrans: u32,
+    /// The same and more in segments, where the endpoint counts them.
+    pub segments: Option<SegmentCounts>,
     /// `tcpi_last_data_sent` (ms there): since something new left, or else since the connection was made.
     pub last_data_sent: Option<Span>,
     /// `tcpi_last_data_recv` (ms there): since new data, or the peer's FIN, came in order, or else since the connection
@@ -65,6 +67,41 @@ pub struct TcpInfo {
     pub last_ack_recv: Option<Span>,
 }
 
+/// What a sender that goes by segments knows, in the units of Linux's `struct tcp_info`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SegmentCounts {
+    /// `tcpi_snd_cwnd`.
+    pub snd_cwnd: u32,
+    /// `tcpi_snd_ssthresh`: 2147483647 before the first loss.
+    pub snd_ssthresh: u32,
+    /// `tcpi_unacked`.
+    pub unacked: u32,
+    /// `tcpi_sacked`; without SACK, duplicate acknowledgments.
+    pub sacked: u32,
+    /// `tcpi_lost`.
+    pub lost: u32,
+    /// `tcpi_retrans`: retransmissions in flight.
+    pub retrans: u32,
+    /// `tcpi_reordering`.
+    pub reordering: u32,
+    /// `tcpi_reord_seen`.
+    pub reord_seen: u32,
+    /// `tcpi_delivered`: arrived, retransmissions included.
+    pub delivered: u32,
+    /// `tcpi_delivered_ce`: of these, the ones that the peer says were marked.
+    pub delivered_ce: u32,
+    /// `tcpi_dsack_dups`: segments that D-SACKs told of.
+    pub dsack_dups: u32,
+    /// `tcpi_min_rtt` (µs there); none before the first measurement.
+    pub min_rtt: Option<Span>,
+    /// `tcpi_busy_time` (µs there): how long something was unacknowledged.
+    pub busy_time: Span,
+    /// `tcpi_rwnd_limited`: how much of it the peer's window was what held back.
+    pub rwnd_limited: Span,
+    /// `tcpi_sndbuf_limited`: and the send buffer.
+    pub sndbuf_limited: Span,
+}
+
 /// `tcpi_ca_state` under the names that `ss -i` and the kernel have for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum CaState {
@@ -72,6 +109,8 @@ pub enum CaState {
     Open,
     /// `TCP_CA_Disorder`: duplicate acknowledgments, too few to act.
     Disorder,
+    /// `TCP_CA_CWR`: the window shrinks since the network marked congestion, and nothing is lost.
+    Cwr,
     /// `TCP_CA_Recovery`: fast recovery.
     Recovery,
     /// `TCP_CA_Loss`: after a timeout.
@@ -104,6 +143,7 @@ impl TcpInfo {
         snd_wnd: 0,
         rcv_wnd: 0,
         total_retrans: 0,
+        segments: None,
         last_data_sent: None,
         last_data_recv: None,
         last_ack_recv: None,

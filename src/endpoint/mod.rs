@@ -15,7 +15,7 @@ mod state;
 pub use cx::{Cx, Effect, IfaceId, Streams};
 pub use errno::Errno;
 pub use event::{Arrival, DropReason, Event, TimerChange, TimerKind, Tuple};
-pub use info::{CaState, TcpInfo};
+pub use info::{CaState, SegmentCounts, TcpInfo};
 pub use order::{Order, Qdisc, Refusal, RouteMetrics};
 pub use sockets::{
     Congestion, Family, FastOpenKey, MsgFlags, PathMtu, Readiness, Shutdown, SockOpt, SocketId, SocketKind, Sockets,

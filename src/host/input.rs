@@ -79,7 +79,10 @@ impl Host {
         let slot = peer.and_then(|_| self.demux.get(&key).copied());
         match slot.map(|slot| slot.place()) {
             Some(Place::Conn(index)) => {
-                self.touch(cx, index, |tcp, context| tcp.on_segment(context, segment));
+                self.touch(cx, index, |tcp, context| {
+                    context.ecn = packet.tos & 3;
+                    tcp.on_segment(context, segment);
+                });
             }
             Some(Place::Half(index)) if self.forget_abandoned(cx, index) => {
                 self.stray_segment(cx, (key, tuple), segment, None);

@@ -223,7 +223,7 @@ impl Host {
         let mss = syn.options.mss().filter(|mss| *mss > 0).unwrap_or(setup.default_mss);
         let cookie = self.cookies.bake(tuple, syn.seq, mss, now);
         let (limits, events) = (&mut self.limits, &mut self.events);
-        let context = Context { now, knobs: &self.settings.knobs, limits, events, detail: cx.detail() };
+        let context = Context { now, knobs: &self.settings.knobs, limits, events, detail: cx.detail(), ecn: 0 };
         let ports = Ports { local: key.local_port, remote: key.remote_port };
         let syn_ack = tcp::cookie_syn_ack(&context, ports, syn, cookie, &setup);
         self.counters.add(Counter::SyncookiesSent);
@@ -268,7 +268,7 @@ impl Host {
         self.counters.note(&event, Machine::Half);
         cx.note(event.at(tuple));
         let (limits, events) = (&mut self.limits, &mut self.events);
-        let context = Context { now, knobs: &self.settings.knobs, limits, events, detail: cx.detail() };
+        let context = Context { now, knobs: &self.settings.knobs, limits, events, detail: cx.detail(), ecn: 0 };
         let ports = Ports { local: key.local_port, remote: key.remote_port };
         let tcp = HalfOpen::from_cookie(&context, ports, segment, &kept, &setup);
         let key = Key { remote: self.addrs.use_peer(tuple.remote.ip()), ..key };
@@ -296,7 +296,7 @@ impl Host {
         cx.note(event.at(tuple));
         let (now, detail) = (cx.now(), cx.detail());
         let (limits, events) = (&mut self.limits, &mut self.events);
-        let mut context = Context { now, knobs: &self.settings.knobs, limits, events, detail };
+        let mut context = Context { now, knobs: &self.settings.knobs, limits, events, detail, ecn: 0 };
         let ports = Ports { local: key.local_port, remote: key.remote_port };
         let tcp = HalfOpen::new(&mut context, ports, syn, iss, &setup);
         let key = Key { remote: self.addrs.use_peer(tuple.remote.ip()), ..key };
@@ -336,7 +336,7 @@ impl Host {
         let had = half.tcp.poll_timeout();
         let (now, detail) = (cx.now(), cx.detail());
         let (limits, events) = (&mut self.limits, &mut self.events);
-        let mut context = Context { now, knobs: &self.settings.knobs, limits, events, detail };
+        let mut context = Context { now, knobs: &self.settings.knobs, limits, events, detail, ecn: 0 };
         let first = half.tcp.is_due();
         let step = f(&mut half.tcp, &mut context);
         let (ttl, of) = (self.settings.ttl, Machine::Half);
@@ -452,7 +452,7 @@ impl Host {
         let (setup, reuse) = (self.setup(&socket.options, tuple, path), socket.options.reuse);
         let (now, detail) = (cx.now(), cx.detail());
         let (limits, events) = (&mut self.limits, &mut self.events);
-        let mut context = Context { now, knobs: &self.settings.knobs, limits, events, detail };
+        let mut context = Context { now, knobs: &self.settings.knobs, limits, events, detail, ecn: 0 };
         let tcp = half.complete(&mut context, segment, &setup);
         let new = NewConn { tuple, key, path, owner: Owner::Queue(id), hold: Hold::Bound, reuse };
         let conn = self.add_conn(cx, tcp, new);

@@ -162,7 +162,7 @@ impl Host {
         self.timers.doubt(Place::Conn(index).slot());
         let (now, detail) = (cx.now(), cx.detail());
         let (limits, events) = (&mut self.limits, &mut self.events);
-        let mut context = Context { now, knobs: &self.settings.knobs, limits, events, detail };
+        let mut context = Context { now, knobs: &self.settings.knobs, limits, events, detail, ecn: 0 };
         let result = f(&mut conn.tcp, &mut context);
         let carrier = self.addrs.has_carrier(conn.path.iface);
         let (ttl, tuple, of) = (self.settings.ttl, conn.tuple, Machine::Conn);
@@ -183,7 +183,7 @@ impl Host {
                 }
             }
             conn.sent = if data { conn.sent.max(segment.end()) } else { conn.sent };
-            out.emit(conn.path.iface, carrier, segment);
+            out.emit(conn.path.iface, carrier, segment, conn.tcp.is_ect());
             out.tell(context.events);
         }
         self.follow(cx, index);
@@ -301,7 +301,7 @@ impl Host {
         let had = leftover.tcp.poll_timeout();
         let (now, detail) = (cx.now(), cx.detail());
         let (limits, events) = (&mut self.limits, &mut self.events);
-        let mut context = Context { now, knobs: &self.settings.knobs, limits, events, detail };
+        let mut context = Context { now, knobs: &self.settings.knobs, limits, events, detail, ecn: 0 };
         let step = f(&mut leftover.tcp, &mut context);
         let mut out = Output { cx, counters: &mut self.counters, ttl: self.settings.ttl, tuple, of };
         out.tell(context.events);
@@ -456,14 +456,16 @@ impl Output<'_, '_> {
     /// Sends a segment; without carrier it is lost where it stands.
     pub(super) fn send(&mut self, iface: IfaceId, carrier: bool, segment: Segment) {
         self.counters.sent(&segment);
-        self.emit(iface, carrier, segment);
+        self.emit(iface, carrier, segment, false);
     }
 
     /// Sends a segment that is counted already.
-    fn emit(&mut self, iface: IfaceId, carrier: bool, segment: Segment) {
+    /// Sends `segment` where the interface has a carrier; `ect`: routers may mark it (RFC 3168 5: ECT(0)).
+    fn emit(&mut self, iface: IfaceId, carrier: bool, segment: Segment, ect: bool) {
         if carrier {
             let Tuple { local, remote } = self.tuple;
-            let packet = Packet { ttl: self.ttl, ..Packet::new(local.ip(), remote.ip(), Body::Tcp(segment)) };
+            let tos = if ect { 2 } else { 0 };
+            let packet = Packet { ttl: self.ttl, tos, ..Packet::new(local.ip(), remote.ip(), Body::Tcp(segment)) };
             self.cx.send(iface, packet);
         }
     }

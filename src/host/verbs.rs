@@ -357,7 +357,7 @@ impl Host {
         };
         let (now, detail) = (cx.now(), cx.detail());
         let (limits, events) = (&mut self.limits, &mut self.events);
-        let mut context = Context { now, knobs: &self.settings.knobs, limits, events, detail };
+        let mut context = Context { now, knobs: &self.settings.knobs, limits, events, detail, ecn: 0 };
         let tcp = Connection::open(&mut context, Ports { local: port, remote: remote.port() }, iss, &setup);
         let new = NewConn { tuple, key: key(port), path, owner: Owner::Socket(id), hold, reuse };
         let conn = self.add_conn(cx, tcp, new);

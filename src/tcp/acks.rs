@@ -49,7 +49,7 @@ impl Acks {
             self.pushed = (self.pushed + 1).min(2);
         }
         if self.ato == Span::ZERO {
-            self.hurry(window, rcv_mss);
+            self.hurry(window, rcv_mss, QUICK);
             self.ato = LEAST;
         } else {
             let pause = now.since(self.last);
@@ -58,24 +58,29 @@ impl Acks {
             } else if pause < self.ato {
                 self.ato = (self.ato / 2 + pause).min(rto);
             } else if pause > rto {
-                self.hurry(window, rcv_mss);
+                self.hurry(window, rcv_mss, QUICK);
             }
         }
         self.last = now;
     }
 
     /// `tcp_incr_quickack()`.
-    fn hurry(&mut self, window: u32, rcv_mss: u32) {
+    fn hurry(&mut self, window: u32, rcv_mss: u32, most: u32) {
         let quick = match window / (2 * rcv_mss.max(1)) {
             0 => 2,
-            n => n.min(QUICK),
+            n => n.min(most),
         };
         self.quick = self.quick.max(quick);
     }
 
     /// `tcp_enter_quickack_mode()`: something is wrong with what came, and the sender should know.
     pub(super) fn alarm(&mut self, window: u32, rcv_mss: u32) {
-        self.hurry(window, rcv_mss);
+        self.hasten(window, rcv_mss, QUICK);
+    }
+
+    /// The same, for no more than `most` acknowledgments.
+    pub(super) fn hasten(&mut self, window: u32, rcv_mss: u32, most: u32) {
+        self.hurry(window, rcv_mss, most);
         (self.is_interactive, self.ato) = (false, LEAST);
     }
 

@@ -25,6 +25,8 @@ pub struct Context<'a> {
     pub events: &'a mut Vec<TcpEvent>,
     /// Whether anyone looks at timers; where not, they are not noted.
     pub detail: bool,
+    /// The two ECN bits of the IP header that the segment at hand came with (RFC 3168 5); 0 otherwise.
+    pub ecn: u8,
 }
 
 /// What a machine tells about itself: an [`Event`] that does not know its addresses yet.

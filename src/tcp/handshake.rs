@@ -18,7 +18,7 @@ pub(super) struct Agreed {
     pub(super) ts: Option<Timestamps>,
     /// Whether both permit selective acknowledgments.
     pub(super) sack: bool,
-    /// Whether both know ECN; only a listener asks, by the flags of a SYN.
+    /// Whether both know ECN.
     pub(super) ecn: bool,
 }
 
@@ -33,8 +33,12 @@ impl Agreed {
         let ts = syn.options.timestamps().filter(|_| knobs.timestamps);
         let ts = ts.map(|(recent, _)| Timestamps { offset: setup.ts_offset, recent });
         let sack = knobs.sack && syn.options.iter().any(|option| option == TcpOption::SackPermitted);
-        // RFC 3168 6.1.1: "an ECN-setup SYN packet" has both.
-        let ecn = knobs.ecn != EcnRule::Never && syn.flags.contains(Flags::ECE | Flags::CWR);
+        // RFC 3168 6.1.1: "an ECN-setup SYN packet" has both, "an ECN-setup SYN-ACK packet" ECE alone.
+        let marks = syn.flags & (Flags::ECE | Flags::CWR);
+        let ecn = match syn.flags.contains(Flags::ACK) {
+            true => knobs.ecn == EcnRule::Ask && marks == Flags::ECE,
+            false => knobs.ecn != EcnRule::Never && marks == Flags::ECE | Flags::CWR,
+        };
         Agreed { mss, shifts, ts, sack, ecn }
     }
 

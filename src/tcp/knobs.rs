@@ -74,6 +74,20 @@ pub struct Knobs {
     pub min_mtu: u16,
     /// Initial congestion window in segments; `None`: RFC 5681 3.1.
     pub initial_window: Option<u16>,
+    /// How losses are found and repaired.
+    pub recovery: RecoveryRule,
+    /// How the congestion window moves, with [`RecoveryRule::Linux`].
+    pub congestion: Congestion,
+    /// Whether losses are found by time (RFC 8985) rather than by counting, with [`RecoveryRule::Linux`].
+    pub rack: bool,
+    /// Whether a timeout is checked for having been spurious (RFC 5682), with [`RecoveryRule::Linux`].
+    pub frto: bool,
+    /// Segments by which others may be displaced before they are taken for lost, and the most that this is raised to.
+    pub reordering: u32,
+    /// See [`Knobs::reordering`].
+    pub max_reordering: u32,
+    /// How long the least round trip is remembered.
+    pub min_rtt_window: Span,
     /// Duplicate ACKs that start fast retransmit (RFC 5681 3.2); 0 turns it off.
     pub dup_acks: u8,
     /// Whether the congestion window shrinks after an idle RTO (RFC 5681 4.1).
@@ -100,8 +114,6 @@ pub struct Knobs {
     pub window: WindowRule,
     /// What a partial segment waits for.
     pub nagle: NagleRule,
-    /// Which segments are pushed.
-    pub push: PushRule,
     /// Whether a reset that ends a connection carries window and options as any acknowledgment does.
     pub full_resets: bool,
     /// Whether the end of keepalive resets the peer too (RFC 9293 3.8.4 leaves it open).
@@ -141,6 +153,24 @@ pub enum CheckRule {
     /// `tcp_validate_incoming()`: a timestamp may be one tick old, a RST may stand at the end of what came out of order,
     /// and [`Knobs::empty_answers`] also limits the challenge ACKs of each connection.
     Linux,
+}
+
+/// How losses are found and repaired.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecoveryRule {
+    /// NewReno by bytes (RFC 5681, RFC 6582).
+    Rfc6582,
+    /// By segments with a scoreboard, as Linux does: SACK (RFC 6675) or RACK (RFC 8985), PRR (RFC 6937), undoing.
+    Linux,
+}
+
+/// How the congestion window moves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Congestion {
+    /// RFC 5681.
+    Reno,
+    /// RFC 9438, with HyStart.
+    Cubic,
 }
 
 /// In which order the options of a SYN stand, and how they are padded.
@@ -208,15 +238,6 @@ pub enum WindowProbe {
     Empty,
 }
 
-/// Which segments are pushed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PushRule {
-    /// The last one of what is queued (RFC 9293 3.9.1.2).
-    Last,
-    /// The last one of a write, what exceeds half of the greatest window, and each unit of segmentation offload.
-    Linux,
-}
-
 /// What a half-open connection of a listener makes of segments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SynReceivedRule {
@@ -227,8 +248,7 @@ pub enum SynReceivedRule {
     Linux,
 }
 
-/// Whether ECN (RFC 3168) is agreed on in SYNs. Nothing more comes of it: no packet is marked here, so no echo is ever
-/// due.
+/// Whether ECN (RFC 3168) is agreed on in SYNs; data then leaves as ECN-capable, marks are echoed and obeyed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EcnRule {
     /// Neither asked for nor agreed to.
@@ -357,6 +377,13 @@ impl Default for Knobs {
             soft_errors_abort_connect: false,
             min_mtu: 68,
             initial_window: None,
+            recovery: RecoveryRule::Rfc6582,
+            congestion: Congestion::Reno,
+            rack: false,
+            frto: false,
+            reordering: 3,
+            max_reordering: 300,
+            min_rtt_window: secs(300),
             dup_acks: 3,
             restart_after_idle: true,
             window_scale: false,
@@ -370,7 +397,6 @@ impl Default for Knobs {
             acks: AckRule::Delay,
             window: WindowRule::Buffer,
             nagle: NagleRule::All,
-            push: PushRule::Last,
             full_resets: false,
             keepalive_resets: false,
             window_probe: WindowProbe::Byte,

@@ -117,9 +117,12 @@ impl Rcv {
         if edge.gt(self.edge) && edge.since(self.edge) >= step { edge } else { self.edge }
     }
 
-    /// The window field for the edge as it stands; rounded up, so that scaling never takes back what was given.
-    pub(super) fn window_field(&self) -> u16 {
-        u16::try_from(self.wnd().div_ceil(1 << self.shift)).unwrap_or(u16::MAX)
+    /// The window field for the edge as it stands; rounded up, so that scaling never takes back what was given. What it
+    /// offers beyond the edge is offered: the peer may use it.
+    pub(super) fn offer(&mut self) -> u16 {
+        let field = u16::try_from(self.wnd().div_ceil(1 << self.shift)).unwrap_or(u16::MAX);
+        self.edge = self.edge.max(self.nxt + (u32::from(field) << self.shift));
+        field
     }
 
     /// RFC 9293 3.10.7.4, first, the table: whether a segment is acceptable.

@@ -57,7 +57,15 @@ impl Rto {
     }
 
     /// `ack` acknowledges new data; `echo` is the round trip its timestamp shows, where there is one.
-    pub(super) fn acked(&mut self, ack: Seq, echo: Option<Span>, nxt: Seq, now: HostTime, knobs: &Knobs) {
+    /// The round trip, where this measured one.
+    pub(super) fn acked(
+        &mut self,
+        ack: Seq,
+        echo: Option<Span>,
+        nxt: Seq,
+        now: HostTime,
+        knobs: &Knobs,
+    ) -> Option<Span> {
         let measured = match self.timed {
             Some((end, sent)) if ack.ge(end) => {
                 self.timed = None;
@@ -71,17 +79,23 @@ impl Rto {
             RttRule::Linux => measured.or(echo),
         };
         if let Some(rtt) = rtt {
-            // RFC 6298 5: only a new measurement collapses a backed-off RTO; the count of tries starts anew anyway.
-            match knobs.rtt {
-                RttRule::Rfc6298 => self.measure(rtt, knobs),
-                RttRule::Linux => self.measure_as_linux(rtt, (ack, nxt), knobs),
-            }
-            self.backoff = 0;
+            self.measured(rtt, (ack, nxt), knobs);
         }
         self.alive(now);
         if ack == nxt {
             self.since = None;
         }
+        rtt
+    }
+
+    /// A round trip was measured; `una` and `nxt` are SND.UNA and SND.NXT.
+    pub(super) fn measured(&mut self, rtt: Span, (una, nxt): (Seq, Seq), knobs: &Knobs) {
+        match knobs.rtt {
+            RttRule::Rfc6298 => self.measure(rtt, knobs),
+            RttRule::Linux => self.measure_as_linux(rtt, (una, nxt), knobs),
+        }
+        // RFC 6298 5: only a new measurement collapses a backed-off RTO; the count of tries starts anew anyway.
+        self.backoff = 0;
     }
 
     /// The peer shows that it lives: the count towards giving up starts anew.

@@ -33,6 +33,15 @@ impl Sacks {
         self.blocks.is_empty() && self.twice.is_none()
     }
 
+    /// Bytes that the blocks of the next segment take.
+    pub(super) fn option_len(&self, with_timestamps: bool) -> u32 {
+        let most = if with_timestamps { 3 } else { 4 };
+        match (self.blocks.len() + usize::from(self.twice.is_some())).min(most) {
+            0 => 0,
+            blocks => 4 + 8 * u32::try_from(blocks).unwrap_or(0),
+        }
+    }
+
     /// Writes as many blocks as fit behind what is there, padded by two NOPs.
     pub(super) fn write(&mut self, options: &mut Options) {
         let room = Options::MAX.saturating_sub(options.as_bytes().len() + 4) / 8;

@@ -144,6 +144,18 @@ impl Snd {
         }
     }
 
+    /// `tcp_ack_update_window()`: takes the window of `seg` where it is newer or greater than the last one; whether it
+    /// did. Call before [`Snd::advance`].
+    pub(super) fn take_window(&mut self, seg: &Segment) -> bool {
+        let wnd = u32::from(seg.window) << self.shift;
+        let newer =
+            seg.ack.gt(self.una) || seg.seq.gt(self.wl1) || (seg.seq == self.wl1 && (wnd > self.wnd || wnd == 0));
+        if newer {
+            self.set_window(wnd, seg.seq, seg.ack);
+        }
+        newer
+    }
+
     pub(super) fn set_window(&mut self, wnd: u32, wl1: Seq, wl2: Seq) {
         (self.wnd, self.wl1, self.wl2) = (wnd, wl1, wl2);
         self.max_wnd = self.max_wnd.max(wnd);

@@ -7,6 +7,40 @@ pub enum Tally {
     DelayedAcks,
     /// `TcpExtTCPRenoRecovery`: fast recoveries.
     RenoRecovery,
+    /// `TcpExtTCPSackRecovery`: the same with selective acknowledgments.
+    SackRecovery,
+    /// `TcpExtTCPSACKReneging`: the peer dropped what it had acknowledged selectively.
+    SackReneging,
+    /// `TcpExtTCPSACKReorder`, `TcpExtTCPRenoReorder`, `TcpExtTCPTSReorder`: reordering seen, and by what.
+    SackReorder,
+    /// See [`Tally::SackReorder`].
+    RenoReorder,
+    /// See [`Tally::SackReorder`].
+    TsReorder,
+    /// `TcpExtTCPSACKDiscard`: blocks that cannot be.
+    SackDiscard,
+    /// `TcpExtTCPFullUndo`: recoveries undone at their end.
+    FullUndo,
+    /// `TcpExtTCPPartialUndo`: and in the middle.
+    PartialUndo,
+    /// `TcpExtTCPDSACKUndo`: and by D-SACK.
+    DSackUndo,
+    /// `TcpExtTCPLossUndo`: timeouts undone.
+    LossUndo,
+    /// `TcpExtTCPSpuriousRTOs`: timeouts that F-RTO found spurious.
+    SpuriousRto,
+    /// `TcpExtTCPDSACKRecv`: D-SACKs about what was acknowledged.
+    DSackRecv,
+    /// `TcpExtTCPDSACKOfoRecv`: and about what was not.
+    DSackOfoRecv,
+    /// `TcpExtTCPDSACKIgnoredOld`.
+    DSackIgnoredOld,
+    /// `TcpExtTCPDSACKIgnoredNoUndo`.
+    DSackIgnoredNoUndo,
+    /// `TcpExtTCPDSACKIgnoredDubious`.
+    DSackIgnoredDubious,
+    /// `TcpExtTCPLossProbeRecovery`: losses that a tail loss probe has repaired.
+    LossProbeRecovery,
     /// `TcpExtTCPFastRetrans`: segments sent again in fast recovery.
     FastRetrans,
     /// `TcpExtTCPSlowStartRetrans`: segments sent again after a timeout, behind the first.
@@ -29,10 +63,27 @@ pub enum Tally {
 
 impl Tally {
     /// Everything that is counted.
-    pub const ALL: [Tally; 12] = [
+    pub const ALL: [Tally; 29] = [
         Tally::InErrs,
         Tally::DelayedAcks,
         Tally::RenoRecovery,
+        Tally::SackRecovery,
+        Tally::SackReneging,
+        Tally::SackReorder,
+        Tally::RenoReorder,
+        Tally::TsReorder,
+        Tally::SackDiscard,
+        Tally::FullUndo,
+        Tally::PartialUndo,
+        Tally::DSackUndo,
+        Tally::LossUndo,
+        Tally::SpuriousRto,
+        Tally::DSackRecv,
+        Tally::DSackOfoRecv,
+        Tally::DSackIgnoredOld,
+        Tally::DSackIgnoredNoUndo,
+        Tally::DSackIgnoredDubious,
+        Tally::LossProbeRecovery,
         Tally::FastRetrans,
         Tally::SlowStartRetrans,
         Tally::Timeouts,

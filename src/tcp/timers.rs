@@ -5,10 +5,12 @@ use crate::time::{HostTime, Span};
 /// The timers of a [`super::Connection`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Timer {
-    /// Retransmission; never armed together with `Persist` or `LossProbe`.
+    /// Retransmission; never armed together with `Persist`, `LossProbe` or `Reorder`.
     Retransmit,
     /// Tail loss probe.
     LossProbe,
+    /// The reordering window of RACK.
+    Reorder,
     /// Zero-window probe, or the override of silly-window avoidance.
     Persist,
     /// Delayed acknowledgment.
@@ -19,13 +21,14 @@ pub(super) enum Timer {
 
 impl Timer {
     /// All, in the order in which equal instants are served.
-    pub(super) const ALL: [Timer; 5] =
-        [Timer::Retransmit, Timer::LossProbe, Timer::Persist, Timer::DelayedAck, Timer::KeepAlive];
+    pub(super) const ALL: [Timer; 6] =
+        [Timer::Retransmit, Timer::LossProbe, Timer::Reorder, Timer::Persist, Timer::DelayedAck, Timer::KeepAlive];
 
     pub(super) const fn kind(self) -> TimerKind {
         match self {
             Timer::Retransmit => TimerKind::Retransmit,
             Timer::LossProbe => TimerKind::LossProbe,
+            Timer::Reorder => TimerKind::Reorder,
             Timer::Persist => TimerKind::Persist,
             Timer::DelayedAck => TimerKind::DelayedAck,
             Timer::KeepAlive => TimerKind::KeepAlive,

@@ -204,6 +204,7 @@ impl End {
             limits: &mut self.limits,
             events: &mut self.events,
             detail: true,
+            ecn: 0,
         };
         body(&mut self.machine, &mut cx)
     }

@@ -3,7 +3,7 @@
 use super::pair::{Pair, perfect};
 use wirefate::endpoint::State;
 use wirefate::rng::{Stream, below};
-use wirefate::tcp::{GiveUp, Knobs, Setup};
+use wirefate::tcp::{Congestion, GiveUp, Knobs, NagleRule, RecoveryRule, RttRule, Setup};
 use wirefate::time::{Span, ms, secs, us};
 use wirefate::wire::{Payload, Segment};
 
@@ -41,9 +41,28 @@ fn setup_of(seed: u64, stream: &mut Stream) -> (Knobs, Setup) {
     (knobs, setup)
 }
 
-fn run(seed: u64) {
+/// Senders that go by segments, in each of their variants.
+fn by_segments(seed: u64, knobs: Knobs) -> Knobs {
+    Knobs {
+        recovery: RecoveryRule::Linux,
+        rtt: RttRule::Linux,
+        congestion: if seed.is_multiple_of(4) { Congestion::Reno } else { Congestion::Cubic },
+        sack: !seed.is_multiple_of(5),
+        rack: !seed.is_multiple_of(7),
+        frto: !seed.is_multiple_of(3),
+        loss_probe: seed.is_multiple_of(2),
+        rto_min: ms(200),
+        tick: Some(ms(1)),
+        initial_window: Some(10),
+        nagle: if seed.is_multiple_of(6) { NagleRule::All } else { NagleRule::Partial },
+        ..knobs
+    }
+}
+
+fn run(seed: u64, change: impl Fn(Knobs) -> Knobs) {
     let mut stream = Stream::new(seed, "lossy pair");
     let (knobs, setup) = setup_of(seed, &mut stream);
+    let knobs = change(knobs);
     let (chunk, most) =
         [(1, 500), (100, 20_000), (1_000_000, 20_000)][usize::try_from(below(stream.word(), 3)).unwrap()];
     let data = [0, 1].map(|_| {
@@ -94,7 +113,14 @@ fn run(seed: u64) {
 #[test]
 fn every_byte_arrives_and_both_ends_close() {
     for seed in 0..500 {
-        run(seed);
+        run(seed, |knobs| knobs);
+    }
+}
+
+#[test]
+fn so_they_do_where_senders_go_by_segments() {
+    for seed in 0..1_000 {
+        run(seed, |knobs| by_segments(seed, knobs));
     }
 }
 

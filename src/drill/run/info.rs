@@ -42,7 +42,7 @@ pub(super) fn fields(info: &TcpInfo) -> Vec<(&'static str, i64)> {
     let micros = |span: Span| number(span.as_nanos() / 1_000);
     let options = if info.timestamps { TIMESTAMPS } else { 0 }
         | if info.snd_wscale != 0 || info.rcv_wscale != 0 { WSCALE } else { 0 };
-    vec![
+    let mut fields = vec![
         ("tcpi_state", state(info.state)),
         ("tcpi_ca_state", ca_state(info.ca_state)),
         ("tcpi_retransmits", info.retransmits.into()),
@@ -58,9 +58,6 @@ pub(super) fn fields(info: &TcpInfo) -> Vec<(&'static str, i64)> {
         ("tcpi_rcv_mss", info.rcv_mss.into()),
         ("tcpi_advmss", info.advmss.into()),
         ("tcpi_pmtu", info.pmtu.into()),
-        ("tcpi_snd_cwnd", segments(info.snd_cwnd, info)),
-        ("tcpi_snd_ssthresh", info.snd_ssthresh.map_or(INFINITE, |bytes| segments(bytes, info))),
-        ("tcpi_unacked", if info.state == State::Listen { info.unacked.into() } else { parts(info.unacked, info) }),
         ("tcpi_notsent_bytes", info.notsent_bytes.into()),
         ("tcpi_snd_wnd", info.snd_wnd.into()),
         ("tcpi_rcv_wnd", info.rcv_wnd.into()),
@@ -68,6 +65,38 @@ pub(super) fn fields(info: &TcpInfo) -> Vec<(&'static str, i64)> {
         ("tcpi_last_data_sent", millis(info.last_data_sent)),
         ("tcpi_last_data_recv", millis(info.last_data_recv)),
         ("tcpi_last_ack_recv", millis(info.last_ack_recv)),
+    ];
+    fields.extend(counts(info));
+    fields
+}
+
+/// What the kernel counts in segments.
+fn counts(info: &TcpInfo) -> Vec<(&'static str, i64)> {
+    let micros = |span: Span| number(span.as_nanos() / 1_000);
+    let Some(counts) = info.segments else {
+        let unacked = if info.state == State::Listen { info.unacked.into() } else { parts(info.unacked, info) };
+        return vec![
+            ("tcpi_snd_cwnd", segments(info.snd_cwnd, info)),
+            ("tcpi_snd_ssthresh", info.snd_ssthresh.map_or(INFINITE, |bytes| segments(bytes, info))),
+            ("tcpi_unacked", unacked),
+        ];
+    };
+    vec![
+        ("tcpi_snd_cwnd", counts.snd_cwnd.into()),
+        ("tcpi_snd_ssthresh", counts.snd_ssthresh.into()),
+        ("tcpi_unacked", counts.unacked.into()),
+        ("tcpi_sacked", counts.sacked.into()),
+        ("tcpi_lost", counts.lost.into()),
+        ("tcpi_retrans", counts.retrans.into()),
+        ("tcpi_reordering", counts.reordering.into()),
+        ("tcpi_reord_seen", counts.reord_seen.into()),
+        ("tcpi_delivered", counts.delivered.into()),
+        ("tcpi_delivered_ce", counts.delivered_ce.into()),
+        ("tcpi_dsack_dups", counts.dsack_dups.into()),
+        ("tcpi_min_rtt", counts.min_rtt.map_or(i64::from(u32::MAX), micros)),
+        ("tcpi_busy_time", micros(counts.busy_time)),
+        ("tcpi_rwnd_limited", micros(counts.rwnd_limited)),
+        ("tcpi_sndbuf_limited", micros(counts.sndbuf_limited)),
     ]
 }
 
@@ -105,6 +134,7 @@ fn ca_state(state: CaState) -> i64 {
     match state {
         CaState::Open => 0,
         CaState::Disorder => 1,
+        CaState::Cwr => 2,
         CaState::Recovery => 3,
         CaState::Loss => 4,
     }

@@ -11,8 +11,8 @@ use crate::host::ports::PortRule;
 use crate::host::reconnect;
 use crate::host::sysctl::{Sysctl, Unit};
 use crate::tcp::{
-    AckRule, CheckRule, ClosingRule, EcnRule, GiveUp, NagleRule, PushRule, RttRule, SynLayout, SynReceivedRule,
-    WindowProbe, WindowRule,
+    AckRule, CheckRule, ClosingRule, Congestion, EcnRule, GiveUp, NagleRule, RecoveryRule, RttRule, SynLayout,
+    SynReceivedRule, WindowProbe, WindowRule,
 };
 use crate::time::{Span, ms, secs, us};
 
@@ -54,6 +54,7 @@ pub(super) const SYSCTLS: &[Sysctl] = &[
         s.knobs.challenge_acks = (n < 0x7fff_ffff).then_some((int(n), secs(1)));
     }),
     one("net.ipv4.tcp_early_retrans", Unit::Number, 3, (0, 4), RST, |s, [n, ..]| s.knobs.loss_probe = n >= 3),
+    one("net.ipv4.tcp_frto", Unit::Number, 2, (0, 2), RST, |s, [n, ..]| s.knobs.frto = n > 0),
     one("net.ipv4.tcp_ecn", Unit::Number, 2, (0, 2), RST, |s, [n, ..]| {
         s.knobs.ecn = [EcnRule::Never, EcnRule::Ask, EcnRule::Accept][usize::from(small(n)).min(2)];
     }),
@@ -70,6 +71,17 @@ pub(super) const SYSCTLS: &[Sysctl] = &[
     }),
     one("net.ipv4.tcp_keepalive_time", Unit::Seconds, 7_200, (1, 32_767), RST, |s, [n, ..]| {
         s.knobs.keepalive.idle = secs(n);
+    }),
+    one("net.ipv4.tcp_max_reordering", Unit::Number, 300, (1, 65_535), RST, |s, [n, ..]| {
+        s.knobs.max_reordering = int(n);
+    }),
+    one("net.ipv4.tcp_min_rtt_wlen", Unit::Seconds, 300, (0, 86_400), RST, |s, [n, ..]| {
+        s.knobs.min_rtt_window = secs(n);
+    }),
+    one("net.ipv4.tcp_recovery", Unit::Number, 1, (0, 7), RST, |s, [n, ..]| s.knobs.rack = n & 1 == 1),
+    one("net.ipv4.tcp_reordering", Unit::Number, 3, (1, 65_535), RST, |s, [n, ..]| s.knobs.reordering = int(n)),
+    one("net.ipv4.tcp_slow_start_after_idle", Unit::Switch, 1, (0, 1), RST, |s, [n, ..]| {
+        s.knobs.restart_after_idle = n == 1;
     }),
     // By default what the memory allows.
     one("net.ipv4.tcp_max_orphans", Unit::Connections, 262_144, (0, 1 << 26), ("tcp_init()", Chosen), |s, [n, ..]| {
@@ -217,13 +229,14 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
         },
     ),
     does(
-        "PSH",
-        "on the last segment of a write, and on every second one of a burst",
-        ("tcp_push(), GSO", Recorded),
-        |s| {
-            s.knobs.push = PushRule::Linux;
-        },
+        "loss recovery",
+        "by segments: SACK, RACK, PRR, F-RTO, undoing; PSH at the end of a write and of a unit of segmentation offload",
+        ("tcp_fastretrans_alert(), tcp_recovery.c, tcp_write_xmit()", Recorded),
+        |s| s.knobs.recovery = RecoveryRule::Linux,
     ),
+    does("congestion control", "CUBIC with HyStart", ("tcp_cubic.c", Specified), |s| {
+        s.knobs.congestion = Congestion::Cubic;
+    }),
     does("Nagle", "a partial segment waits for the last partial one only", ("tcp_minshall_check()", Specified), |s| {
         s.knobs.nagle = NagleRule::Partial;
     }),

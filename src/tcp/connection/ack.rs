@@ -42,9 +42,12 @@ impl Connection {
             return Step::Done;
         }
         if seg.ack.lt(self.snd.una) {
+            self.take_old_ack(cx, seg);
             return Step::Next;
         }
-        if seg.ack == self.snd.una {
+        if self.sender.is_some() {
+            self.take_ack(cx, seg);
+        } else if seg.ack == self.snd.una {
             self.on_old_ack(cx, seg);
         } else {
             self.on_new_ack(cx, seg);
@@ -59,12 +62,7 @@ impl Connection {
 
     /// SYN-RECEIVED of a simultaneous open.
     fn establish_by_ack(&mut self, cx: &mut Context<'_>, seg: &Segment) {
-        let syn_resent = self.rto.tries > 0;
-        self.snd.advance(seg.ack);
-        let echo = self.echo(cx, seg);
-        self.rto.acked(seg.ack, echo, self.snd.nxt, cx.now, cx.knobs);
-        self.timers.stop(Timer::Retransmit);
-        self.established(cx, syn_resent);
+        self.establish(cx, seg);
         // "and set: SND.WND <- SEG.WND, SND.WL1 <- SEG.SEQ, SND.WL2 <- SEG.ACK"; the window of a SYN is not scaled.
         let shift = if seg.has(Flags::SYN) { 0 } else { self.snd.shift };
         self.snd.set_window(u32::from(seg.window) << shift, seg.seq, seg.ack);
@@ -72,6 +70,20 @@ impl Connection {
         if self.snd.end == crate::tcp::snd::End::Closed {
             // 3.10.4: a CLOSE in SYN-RECEIVED was queued "for processing after entering ESTABLISHED state".
             cx.transition(&mut self.state, State::FinWait1, None, None);
+        }
+    }
+
+    /// Our SYN is acknowledged, in an active or a simultaneous open.
+    pub(super) fn establish(&mut self, cx: &mut Context<'_>, seg: &Segment) {
+        let resent = self.rto.tries;
+        self.snd.advance(seg.ack);
+        let echo = self.echo(cx, seg);
+        let measured = self.rto.acked(seg.ack, echo, self.snd.nxt, cx.now, cx.knobs);
+        self.timers.stop(Timer::Retransmit);
+        self.established(cx, resent);
+        let at = self.moment(cx);
+        if let (Some(rtt), Some(sender)) = (measured, &mut self.sender) {
+            sender.measured(&at, rtt);
         }
     }
 
@@ -86,11 +98,9 @@ impl Connection {
         let restart = self.recovery.on_ack(self.snd.una, acked, self.snd.flight(), self.snd.mss);
         self.note_recovery(cx, before);
         // RFC 6298 5.2 and 5.3.
-        self.tail.probed = self.tail.probed.filter(|probed| self.snd.una.lt(*probed));
         if all {
             self.timers.stop(Timer::Retransmit);
-            self.timers.stop(Timer::LossProbe);
-        } else if restart && !self.schedule_loss_probe(cx) {
+        } else if restart {
             let rto = self.rto.current(cx.knobs);
             self.timers.set(cx, Timer::Retransmit, rto);
         }

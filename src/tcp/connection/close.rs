@@ -20,18 +20,26 @@ impl Connection {
             // "If no SENDs have been issued and there is no pending data to send, then form a FIN segment and send it,
             // and enter FIN-WAIT-1 state; otherwise, queue for processing after entering ESTABLISHED state." The FIN
             // waits for the ACK of our SYN in both cases: nothing is lost, and the SYN is never sent again behind it.
-            State::SynReceived => self.snd.end = End::Closed,
+            State::SynReceived => self.end_writing(),
             State::Established => {
-                self.snd.end = End::Closed;
+                self.end_writing();
                 cx.transition(&mut self.state, State::FinWait1, None, None);
             }
             State::CloseWait => {
-                self.snd.end = End::Closed;
+                self.end_writing();
                 cx.transition(&mut self.state, State::LastAck, None, None);
             }
             _ => {}
         }
         self.more = false;
+    }
+
+    /// The FIN follows what is queued.
+    fn end_writing(&mut self) {
+        self.snd.end = End::Closed;
+        if let Some(sender) = &mut self.sender {
+            sender.writes.close();
+        }
     }
 
     /// The application reads no more, but its socket is open: what arrives is taken, unless it has closed as well and
@@ -155,6 +163,9 @@ impl Connection {
 
     fn stop_sending(&mut self) {
         self.snd.clear();
+        if let Some(sender) = &mut self.sender {
+            sender.clear();
+        }
         self.timers.stop_all();
         self.persist = Persist::Idle;
         self.urgently = None;

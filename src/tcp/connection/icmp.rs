@@ -4,6 +4,7 @@ use super::Connection;
 use crate::endpoint::{DropReason, Errno, State};
 use crate::tcp::Context;
 use crate::tcp::handshake::effective_mss;
+use crate::tcp::snd::Syn;
 use crate::tcp::timers::Timer;
 use crate::time::{Span, ns};
 use crate::wire::{IcmpKind, Seq};
@@ -58,8 +59,16 @@ impl Connection {
         if mss >= self.snd.mss {
             return cx.dropped(DropReason::IcmpIrrelevant);
         }
+        let data_end = self.snd.data_end();
         self.snd.mss = mss;
-        self.recovery.on_too_big(self.snd.una, self.snd.nxt);
+        let at = self.moment(cx);
+        match &mut self.sender {
+            Some(sender) if self.snd.syn == Syn::Acked => {
+                sender.on_too_big(&at, data_end);
+                (sender.is_quiet, self.is_stale) = (true, true);
+            }
+            _ => self.recovery.on_too_big(self.snd.una, self.snd.nxt),
+        }
         self.rto.resent();
     }
 }

@@ -1,7 +1,7 @@
 //! `TCP_INFO`.
 
 use super::{Connection, Persist};
-use crate::endpoint::{CaState, State, TcpInfo};
+use crate::endpoint::{CaState, SegmentCounts, State, TcpInfo};
 use crate::tcp::Knobs;
 use crate::tcp::newreno::Phase;
 use crate::tcp::snd::Syn;
@@ -31,19 +31,28 @@ impl Connection {
             snd_mss: u32::from(snd.mss),
             rcv_mss: rcv.mss,
             advmss: u32::from(self.setup.mss),
-            snd_cwnd: self.recovery.cwnd,
-            snd_ssthresh: Some(self.recovery.ssthresh).filter(|&bytes| bytes < u32::MAX),
+            snd_cwnd: self.window_bytes().0,
+            snd_ssthresh: Some(self.window_bytes().1).filter(|&bytes| bytes < u32::MAX),
             unacked: snd.flight(),
             notsent_bytes: u32::try_from(snd.data_end().diff(snd.nxt.max(snd.iss + 1))).unwrap_or(0),
             snd_wnd: snd.wnd,
             rcv_wnd: if synchronized { rcv.wnd() } else { 0 },
             last_data_sent: (snd.nxt != snd.iss).then(|| now.since(self.last_sent)),
             last_ack_recv: synchronized.then(|| now.since(self.keep.heard)),
+            segments: self.segment_counts(now, knobs),
             ..TcpInfo::CLOSED
         }
     }
 
+    fn segment_counts(&self, now: HostTime, knobs: &Knobs) -> Option<SegmentCounts> {
+        let at = self.moment_at(now, knobs);
+        self.sender.as_ref().map(|sender| sender.counts(&at))
+    }
+
     fn ca_state(&self) -> CaState {
+        if let Some(sender) = &self.sender {
+            return sender.state;
+        }
         match self.recovery.phase {
             // Before the handshake is over, what is sent again is the SYN, and nothing else can be lost.
             Phase::Loss { .. } if self.snd.syn == Syn::Unacked => CaState::Open,

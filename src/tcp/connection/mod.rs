@@ -1,24 +1,25 @@
 //! A connection from SYN-SENT to LAST-ACK.
 
 mod ack;
+mod acked;
 mod close;
 mod icmp;
 mod info;
 mod open;
 mod output;
 mod segment;
-mod tail;
 mod text;
 mod timeout;
+mod transmit;
 mod user;
 mod validate;
 
-use self::tail::Tail;
 use super::acks::Acks;
 use super::newreno::NewReno;
 use super::rcv::Rcv;
 use super::rto::Rto;
 use super::sack::Sacks;
+use super::sender::Sender;
 use super::snd::{End, Snd, Syn};
 use super::throttle::Throttle;
 use super::timers::Timers;
@@ -41,14 +42,20 @@ pub struct Connection {
     rcv: Rcv,
     rto: Rto,
     recovery: NewReno,
+    /// Takes the place of `recovery` once our SYN is acknowledged, where losses are repaired by segments.
+    sender: Option<Box<Sender>>,
     timers: Timers,
     ts: Option<Timestamps>,
     /// Whether both ends permit selective acknowledgments.
     sack: bool,
     sacks: Sacks,
-    tail: Tail,
-    /// Where a burst ends that leaves as one unit of segmentation offload.
-    burst: Option<Seq>,
+    /// When a segment, a timeout or the application last made it look at the clock, and whether it has not since.
+    read_at: HostTime,
+    is_stale: bool,
+    /// Where the last segment ends that was sent and was not full.
+    partial: Option<Seq>,
+    /// Whether what was transmitted last may be marked by the network (RFC 3168 5).
+    ect: bool,
     persist: Persist,
     ack: Ack,
     pace: Acks,
@@ -225,6 +232,11 @@ impl Connection {
         self.snd.end == End::Closed
     }
 
+    /// Whether the segment that `poll_transmit` gave last is to leave as one that the network may mark (RFC 3168 5).
+    pub fn is_ect(&self) -> bool {
+        self.ect
+    }
+
     /// Smoothed round-trip time, once measured.
     pub fn srtt(&self) -> Option<Span> {
         self.rto.srtt()
@@ -238,7 +250,7 @@ impl Connection {
     /// Send sequence variables.
     pub fn snd_view(&self) -> SndView {
         let Snd { iss, una, nxt, wnd, .. } = self.snd;
-        SndView { iss, una, nxt, wnd, cwnd: self.recovery.cwnd, queued: u64::from(self.snd.queued()) }
+        SndView { iss, una, nxt, wnd, cwnd: self.window_bytes().0, queued: u64::from(self.snd.queued()) }
     }
 
     /// Receive sequence variables; none before the peer's SYN.

@@ -1,6 +1,5 @@
 //! Birth: by the user's active open, or out of a half-open connection.
 
-use super::tail::Tail;
 use super::{Ack, Connection, Keep, Pending, Persist};
 use crate::endpoint::State;
 use crate::tcp::acks::Acks;
@@ -9,11 +8,12 @@ use crate::tcp::newreno::NewReno;
 use crate::tcp::rcv::Rcv;
 use crate::tcp::rto::Rto;
 use crate::tcp::sack::Sacks;
+use crate::tcp::sender::Sender;
 use crate::tcp::snd::Snd;
 use crate::tcp::throttle::Throttle;
 use crate::tcp::timers::{Timer, Timers};
 use crate::tcp::window::Window;
-use crate::tcp::{Context, Ports, Setup, WindowRule};
+use crate::tcp::{Context, Ports, RecoveryRule, Setup, WindowRule};
 use crate::time::HostTime;
 use crate::wire::{Segment, Seq};
 
@@ -51,7 +51,7 @@ impl Connection {
     ) {
         self.open_window(cx, rcv_wnd);
         self.snd.set_window(u32::from(snd_wnd), self.rcv.irs, self.snd.iss);
-        self.recovery.start(self.snd.mss, retries > 0, cx.knobs);
+        self.start_sending(cx, retries);
         self.rto.handshake_done(started.is_none(), cx.knobs);
         if !syn_ack_due {
             self.snd.nxt = self.snd.iss + 1;
@@ -74,6 +74,9 @@ impl Connection {
         self.snd.mss = agreed.effective_mss();
         (self.ts, self.sack) = (agreed.ts, agreed.sack);
         (self.rcv.shift, self.snd.shift) = agreed.shifts.unwrap_or((0, 0));
+        if let Some(sender) = &mut self.sender {
+            sender.ecn.is_agreed = agreed.ecn;
+        }
     }
 
     /// Our SYN offered this window.
@@ -85,12 +88,21 @@ impl Connection {
     }
 
     /// The handshake of an active or simultaneous open is over.
-    pub(super) fn established(&mut self, cx: &mut Context<'_>, syn_resent: bool) {
-        self.recovery.start(self.snd.mss, syn_resent, cx.knobs);
-        self.rto.handshake_done(syn_resent, cx.knobs);
+    pub(super) fn established(&mut self, cx: &mut Context<'_>, resent: u8) {
+        self.start_sending(cx, resent);
+        self.rto.handshake_done(resent > 0, cx.knobs);
         self.start_keepalive(cx);
         cx.transition(&mut self.state, State::Established, None, None);
         self.events |= Pending::CONNECTED | Pending::WRITABLE;
+    }
+
+    /// The initial window, after `resent` SYNs that went again.
+    fn start_sending(&mut self, cx: &Context<'_>, resent: u8) {
+        self.recovery.start(self.snd.mss, resent > 0, cx.knobs);
+        let at = self.moment(cx);
+        if let Some(sender) = &mut self.sender {
+            sender.start(&at, resent);
+        }
     }
 
     pub(super) fn start_keepalive(&mut self, cx: &mut Context<'_>) {
@@ -108,12 +120,15 @@ impl Connection {
             rcv: Rcv::new(setup.rcv_buf, setup.default_mss.min(setup.mss)),
             rto: Rto::new(cx.knobs),
             recovery: NewReno::new(setup.default_mss.min(setup.mss), false, cx.knobs),
+            sender: (cx.knobs.recovery == RecoveryRule::Linux).then(|| Box::new(Sender::new(iss, cx.knobs))),
             timers: Timers::default(),
             ts: None,
             sack: false,
             sacks: Sacks::default(),
-            tail: Tail { last: iss, partial: None, probed: None },
-            burst: None,
+            read_at: cx.now,
+            is_stale: false,
+            partial: None,
+            ect: false,
             persist: Persist::Idle,
             ack: Ack::None,
             pace: Acks::NEW,

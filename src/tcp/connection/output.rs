@@ -6,7 +6,7 @@ use crate::tcp::nagle::Offer;
 use crate::tcp::newreno::Phase;
 use crate::tcp::snd::{End, Syn};
 use crate::tcp::timers::Timer;
-use crate::tcp::{Context, EcnRule, Handshake, NagleRule, PushRule, Tally, WindowProbe};
+use crate::tcp::{Context, EcnRule, Handshake, Tally, WindowProbe};
 use crate::tcp::{handshake, window};
 use crate::wire::{Flags, Segment, Seq};
 
@@ -22,7 +22,11 @@ impl Connection {
             return None;
         }
         if self.state != State::TimeWait {
-            if let Some(seg) = self.resend(cx).or_else(|| self.send_new(cx)) {
+            let segment = match self.sends_by_segments() {
+                true => self.transmit(cx),
+                false => self.resend_from_una(cx).or_else(|| self.send_new(cx)),
+            };
+            if let Some(seg) = segment {
                 if seg.has(Flags::SYN) && self.state == State::Established && cx.knobs.handshake == Handshake::TwoWay {
                     // Teaching: nobody waits for a third segment, so the SYN counts as acknowledged once it is sent.
                     self.snd.advance(self.snd.iss + 1);
@@ -78,7 +82,7 @@ impl Connection {
                 self.snd.max = self.snd.max.max(seg.end());
                 Some(seg)
             }
-            Urgently::LossProbe => self.loss_probe(cx),
+            Urgently::LossProbe => self.send_loss_probe(cx),
             // 3.8.4: <SEQ=SND.NXT-1><ACK=RCV.NXT>, no data; outside the peer's window, so that it must answer.
             Urgently::KeepAlive => {
                 cx.count(Tally::KeepAlive);
@@ -88,7 +92,7 @@ impl Connection {
     }
 
     /// What recovery wants sent again.
-    fn resend(&mut self, cx: &mut Context<'_>) -> Option<Segment> {
+    fn resend_from_una(&mut self, cx: &mut Context<'_>) -> Option<Segment> {
         let seq = match &mut self.recovery.phase {
             Phase::Fast { resend, .. } if *resend => {
                 *resend = false;
@@ -149,10 +153,7 @@ impl Connection {
             usable,
             mss,
             max_window: self.snd.max_wnd,
-            idle: match cx.knobs.nagle {
-                NagleRule::All => self.snd.nxt == self.snd.una,
-                NagleRule::Partial => self.tail.partial.is_none_or(|end| end.le(self.snd.una)),
-            },
+            idle: self.may_send_small(cx),
             nodelay: self.setup.nodelay,
             corked: self.setup.cork || self.more,
             ends,
@@ -168,46 +169,25 @@ impl Connection {
 
     /// Sends `len` bytes from SND.NXT on, for the first time.
     fn send_next(&mut self, cx: &mut Context<'_>, len: u32) -> Segment {
-        self.begin_burst(cx, len);
         let seg = self.fill(cx, self.snd.nxt, len);
+        if (1..u32::from(self.snd.mss)).contains(&seg.payload.len()) {
+            self.partial = Some(seg.end());
+        }
         self.note_sent(cx, &seg);
-        if !self.schedule_loss_probe(cx) {
-            self.arm_retransmit(cx, seg.end());
-        }
+        self.arm_retransmit(cx, seg.end());
         seg
-    }
-
-    /// Full segments that may leave together are one unit of segmentation offload, pushed at its end
-    /// (`tcp_tso_autosize()`, `__tcp_transmit_skb()`): as many as go in a millisecond at the pace of the connection,
-    /// and at least two.
-    fn begin_burst(&mut self, cx: &Context<'_>, len: u32) {
-        let (nxt, mss) = (self.snd.nxt, u32::from(self.snd.mss));
-        if cx.knobs.push != PushRule::Linux || len < mss || self.burst.is_some_and(|end| nxt.lt(end)) {
-            return;
-        }
-        // Before a round trip is known there is no pace.
-        let pace = self.rto.srtt().map_or(u32::MAX, |srtt| {
-            let rate = u64::from(self.recovery.cwnd) * 2 * 1_000_000_000 / srtt.as_nanos().max(1);
-            u32::try_from(rate >> 10).unwrap_or(u32::MAX) / mss
-        });
-        let queued = u32::try_from(self.snd.data_end().diff(nxt)).unwrap_or(0);
-        // tcp_cwnd_test(): no more than half of the window at once.
-        let cwnd = self.recovery.cwnd;
-        let room = (cwnd / mss / 2).max(1).min(cwnd.saturating_sub(self.snd.flight()) / mss) * mss;
-        let most = pace.clamp(2, 44).saturating_mul(mss).min(self.snd.usable(nxt)).min(room).min(queued);
-        self.burst = (most > mss).then_some(nxt + most);
     }
 
     /// New data leaves, or the SYN, or the FIN.
     pub(super) fn note_sent(&mut self, cx: &mut Context<'_>, seg: &Segment) {
-        self.tail.last = seg.seq;
-        if (1..u32::from(self.snd.mss)).contains(&seg.payload.len()) {
-            self.tail.partial = Some(seg.end());
-        }
         self.snd.nxt = seg.end();
         if self.snd.nxt.gt(self.snd.max) {
             self.snd.max = self.snd.nxt;
-            self.rto.sent(self.snd.nxt, cx.now);
+            if self.sends_by_segments() {
+                self.rto.since.get_or_insert(cx.now);
+            } else {
+                self.rto.sent(self.snd.nxt, cx.now);
+            }
         }
         if self.persist != Persist::Idle {
             self.persist = Persist::Idle;
@@ -232,9 +212,6 @@ impl Connection {
             flags.set(Flags::PSH, !payload.is_empty());
             let fits = payload.is_empty() || self.snd.usable(end) > 0 || end.lt(self.snd.nxt);
             flags.set(Flags::FIN, self.snd.end == End::Closed && fits);
-        }
-        if self.burst == Some(end) && !payload.is_empty() {
-            flags |= Flags::PSH;
         }
         let mut seg = self.header(cx, seq, flags);
         // 3.8.5 and RFC 6093: the pointer names the byte after the urgent data.
@@ -275,7 +252,7 @@ impl Connection {
     }
 
     /// A segment without text. It carries the acknowledgment, so nothing is owed any more.
-    fn header(&mut self, cx: &mut Context<'_>, seq: Seq, flags: Flags) -> Segment {
+    pub(super) fn header(&mut self, cx: &mut Context<'_>, seq: Seq, flags: Flags) -> Segment {
         let mut seg =
             Segment { src_port: self.ports.local, dst_port: self.ports.remote, seq, flags, ..Segment::default() };
         if flags.contains(Flags::ACK) {
@@ -283,14 +260,20 @@ impl Connection {
                 self.rcv.edge = self.rcv.next_edge(self.setup.mss);
             }
             seg.ack = self.rcv.nxt;
-            seg.window = self.rcv.window_field();
+            seg.window = self.rcv.offer();
             self.rcv.last_ack = self.rcv.nxt;
             self.pace.sent(self.ack != Ack::None);
             self.ack = Ack::None;
             self.timers.stop(Timer::DelayedAck);
         }
+        if let Some(sender) = &mut self.sender {
+            sender.last_packet = Some(cx.now);
+            let echoes = sender.ecn.echoes && flags.contains(Flags::ACK) && !flags.contains(Flags::SYN);
+            seg.flags.set(Flags::ECE, echoes);
+        }
+        self.ect = false;
         if let Some(ts) = self.ts {
-            ts.write(cx.now, &mut seg.options);
+            ts.write(self.clock(cx), &mut seg.options);
         }
         if self.sack && !self.sacks.is_empty() && !flags.contains(Flags::SYN) && flags.contains(Flags::ACK) {
             self.sacks.write(&mut seg.options);

@@ -24,6 +24,7 @@ pub(super) enum Step {
 impl Connection {
     /// A segment of this connection has come.
     pub fn on_segment(&mut self, cx: &mut Context<'_>, seg: &Segment) {
+        self.read_at = cx.now;
         match self.state {
             State::Closed | State::Listen | State::TimeWait => cx.dropped(DropReason::NoMeaning),
             State::SynSent => self.on_segment_in_syn_sent(cx, seg),
@@ -89,7 +90,6 @@ impl Connection {
         if !seg.has(Flags::SYN) {
             return cx.dropped(DropReason::NoMeaning);
         }
-        let syn_resent = self.rto.tries > 0;
         let agreed = Agreed::from_syn(seg, &self.setup, cx.knobs);
         self.rcv.synchronize(seg.seq);
         self.agree(agreed);
@@ -102,11 +102,7 @@ impl Connection {
             self.recovery.phase = Phase::Loss { recover: self.snd.nxt, next: self.snd.iss };
             return;
         }
-        self.snd.advance(seg.ack);
-        let echo = self.echo(cx, seg);
-        self.rto.acked(seg.ack, echo, self.snd.nxt, cx.now, cx.knobs);
-        self.timers.stop(Timer::Retransmit);
-        self.established(cx, syn_resent);
+        self.establish(cx, seg);
         self.ack = Ack::Now;
         // "If there are other controls or text in the segment, then continue processing at the sixth step".
         self.process_urgent(seg);

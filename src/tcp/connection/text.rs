@@ -64,6 +64,7 @@ impl Connection {
                 Taken::InOrder { .. } | Taken::Ahead => {
                     let rto = self.rto.current(cx.knobs);
                     self.pace.data_came(cx.now, (len, self.rcv_mss()), offered, rto);
+                    self.note_marks(cx, offered);
                 }
             }
         }
@@ -96,6 +97,14 @@ impl Connection {
                 cx.note(TcpEvent::Arrival(Arrival::Duplicate));
                 self.ack = Ack::Now;
             }
+        }
+    }
+
+    /// What the network has marked is echoed, at once at first (RFC 3168 6.1.3, `__tcp_ecn_check_ce()`).
+    fn note_marks(&mut self, cx: &Context<'_>, offered: u32) {
+        let rcv_mss = self.rcv_mss();
+        if self.sender.as_mut().is_some_and(|sender| sender.ecn.data_came(cx.ecn)) {
+            self.pace.hasten(offered, rcv_mss, 2);
         }
     }
 

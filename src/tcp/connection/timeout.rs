@@ -12,6 +12,7 @@ use crate::time::Span;
 impl Connection {
     /// The instant of [`Connection::poll_timeout`] has come.
     pub fn on_timeout(&mut self, cx: &mut Context<'_>) {
+        self.read_at = cx.now;
         for timer in Timer::ALL {
             let Some(span) = self.timers.take_due(timer, cx.now) else { continue };
             match timer {
@@ -19,6 +20,10 @@ impl Connection {
                 Timer::LossProbe => {
                     self.note_fired(cx, timer, span, 1u32, None);
                     self.on_loss_probe_timeout(cx);
+                }
+                Timer::Reorder => {
+                    self.note_fired(cx, timer, span, 1u32, None);
+                    self.on_reordering_timeout(cx);
                 }
                 Timer::Persist => self.on_persist_timeout(cx, span),
                 Timer::DelayedAck => {
@@ -52,18 +57,31 @@ impl Connection {
             return self.time_out(cx);
         }
         let linear = self.state == State::SynSent && self.rto.tries < cx.knobs.syn_linear_timeouts;
-        let first = self.rto.tries == 0;
-        self.tail.probed = None;
+        self.lose_all(cx);
         self.rto.timed_out(!linear, cx.now);
-        if self.snd.syn == Syn::Acked {
-            self.recovery.on_timeout(self.snd.una, self.snd.nxt, self.snd.mss, first);
-            cx.note(TcpEvent::Cwnd { cwnd: self.recovery.cwnd, ssthresh: self.recovery.ssthresh });
-        } else {
-            self.recovery.on_too_big(self.snd.una, self.snd.nxt);
-        }
         let next = self.bounded_rto(cx);
         self.timers.set(cx, Timer::Retransmit, next);
         self.note_fired(cx, Timer::Retransmit, last, self.rto.tries, Some(next));
+    }
+
+    /// What is in flight is taken for lost.
+    fn lose_all(&mut self, cx: &mut Context<'_>) {
+        let at = self.moment(cx);
+        match &mut self.sender {
+            Some(sender) if self.snd.syn == Syn::Acked => {
+                sender.on_timeout(&at);
+                for tally in sender.take_counted() {
+                    cx.count(tally);
+                }
+            }
+            _ if self.snd.syn == Syn::Acked => {
+                self.recovery.on_timeout(self.snd.una, self.snd.nxt, self.snd.mss, self.rto.tries == 0);
+            }
+            // Of the SYN only itself can be lost, and congestion need not be to blame.
+            _ => return self.recovery.on_too_big(self.snd.una, self.snd.nxt),
+        }
+        let (cwnd, ssthresh) = self.window_bytes();
+        cx.note(TcpEvent::Cwnd { cwnd, ssthresh });
     }
 
     /// The window is still closed, or holds back a partial segment.

@@ -11,7 +11,7 @@ use crate::wire::{Payload, Rope};
 
 impl Connection {
     /// Queues as much of `data` as the buffer takes; how much. In SYN-SENT and SYN-RECEIVED it waits for ESTABLISHED.
-    pub fn send(&mut self, _cx: &mut Context<'_>, data: &Payload, flags: MsgFlags) -> u32 {
+    pub fn send(&mut self, cx: &mut Context<'_>, data: &Payload, flags: MsgFlags) -> u32 {
         let may = matches!(self.state, State::SynSent | State::SynReceived | State::Established | State::CloseWait);
         if !may || self.snd.end == End::Closed {
             return 0;
@@ -21,8 +21,11 @@ impl Connection {
         if taken == 0 {
             return 0;
         }
+        self.read_at = cx.now;
         self.snd.push(data.slice(0..taken));
         self.more = flags.contains(MsgFlags::MORE);
+        let (all, is_open) = (taken == data.len(), self.more);
+        self.note_written(cx, taken, (all, is_open, false));
         if flags.contains(MsgFlags::OOB) && taken == data.len() {
             // RFC 6093 3.1: the urgent pointer will name the byte after the last one.
             self.snd.up = Some(self.snd.data_end());
@@ -100,6 +103,9 @@ impl Connection {
     /// `TCP_NODELAY`; what waited leaves at the next `poll_transmit`.
     pub fn set_nodelay(&mut self, _cx: &mut Context<'_>, on: bool) {
         self.setup.nodelay = on;
+        if let Some(sender) = &mut self.sender {
+            sender.is_pushed |= on;
+        }
     }
 
     /// `TCP_CORK`; pulling it lets what waited leave at the next `poll_transmit`.
