@@ -85,7 +85,7 @@ fn every_construct_is_read() {
         "0 > . ...(0) ack 1 <nop,nop,TS val ... ecr 5!>",
         "0 > S 0:0(0) /udp(9811 > 8080)",
         "0 < . 1:1(0) ack 1 win 5 <nop,nop,sack 2:3 5:8>",
-        "0 > S. 0:0(0) ack 1 <mss 1460,exp-FO 00112233,nop,nop>",
+        "0 > S. 0:0(0) ack 1 <mss 1460,exp-FO 00112233>",
         "0 > . 1:1(0) ack 1 <ECN e1b 1 ceb 0 e0b 1,nop>",
         "0 < udp (100)",
         "0 < icmp unreachable frag_needed mtu 1400 [1:1461(1460)]",
@@ -352,8 +352,11 @@ fn commands_are_understood_and_not_run() {
         "+0 `sysctl -q net.ipv4.tcp_sack=0 net/ipv4/tcp_dsack=1; ip tcp_metrics flush all > /dev/null 2>&1`\n",
     ));
     fails(&accepted("+0 `sysctl -q net.ipv4.tcp_sack=7`\n"), 9, "the command fails");
+    passes(&accepted("+0 `nstat | grep TcpPassiveOpens`\n"));
+    fails(&accepted("+0 `nstat > /dev/null`\n+0 `nstat | grep TcpPassiveOpens`\n"), 10, "the command fails");
     for (command, what) in [
         ("rm -rf /", "the command `rm -rf /`"),
+        ("nstat | grep TcpExtNoSuchThing", "the counter TcpExtNoSuchThing"),
         ("sysctl -q net.ipv4.tcp_nonsense=1", "the sysctl net.ipv4.tcp_nonsense = 1"),
         ("tc qdisc add dev tun0 root netem delay 10ms", "the command `tc qdisc"),
         ("echo $(cat x)", "a command within a command"),
@@ -404,6 +407,24 @@ impl Endpoint for Bare {
 
     fn sockets(&mut self) -> Option<&mut dyn Sockets> {
         Some(&mut self.0)
+    }
+}
+
+#[test]
+fn a_script_runs_in_the_ways_that_make_sense_for_it() {
+    let ways = |text: &str| {
+        let script = Script::parse("t", text.as_bytes(), &Defines::new()).unwrap();
+        wirefate::drill::variants(&script).iter().map(|variant| variant.name()).collect::<Vec<_>>().join(" ")
+    };
+    let connect = "0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3\n";
+    assert_eq!(ways(connect), "ipv4 ipv4-mapped-v6 ipv6");
+    assert_eq!(ways(&format!("--local_ip=10.0.0.1\n{connect}")), "plain ipv4 ipv4-mapped-v6 ipv6");
+    assert_eq!(ways(&format!("--ip_version=ipv6\n{connect}")), "plain ipv6");
+    assert_eq!(ways(&format!("{connect}+0 < icmp packet_too_big mtu 1280 [1:1(0)]\n")), "plain ipv6");
+    assert_eq!(ways(&format!("{connect}+0 < icmp unreachable frag_needed mtu 1280 [1:1(0)]\n")), "ipv4 ipv4-mapped-v6");
+    let own = format!("--remote_ip=10.1.2.3\n{}", CONNECTING);
+    for variant in [Variant::Plain, Variant::Ipv4, Variant::Mapped, Variant::Ipv6] {
+        assert_eq!(run_as(variant, &own).verdict, Verdict::Passed, "{variant}");
     }
 }
 

@@ -64,6 +64,9 @@ impl Runner<'_> {
         let mut success = true;
         for (n, simple) in pipeline.iter().enumerate() {
             let words: Vec<&str> = simple.words.iter().map(String::as_str).collect();
+            if n > 0 && pipeline[0].words.first().is_some_and(|program| program == "nstat") {
+                self.check_counter(&words)?;
+            }
             (success, lines) = if n == 0 { self.program(simple, &words)? } else { self.filter(&words, lines)? };
         }
         Ok(success)
@@ -122,6 +125,14 @@ impl Runner<'_> {
             }
             _ => Err(self.unsupported(format!("the command `{}`", words.join(" ")))),
         }
+    }
+
+    /// A counter that the endpoint does not keep is no reason to fail.
+    fn check_counter(&self, words: &[&str]) -> Result<(), Stop> {
+        let ["grep", args @ ..] = words else { return Ok(()) };
+        let Some(name) = args.iter().find(|arg| !arg.starts_with('-')) else { return Ok(()) };
+        let known = self.shell.counters.keys().any(|counter| counter.contains(name.trim_start_matches('^')));
+        if known { Ok(()) } else { Err(self.unsupported(format!("the counter {name}"))) }
     }
 
     fn platform(&self) -> Platform {
