@@ -185,7 +185,7 @@ impl Runner<'_> {
             None => Ok(()),
             Some(background) => {
                 let what = format!("{} still blocks at the end of the script", background.call.name);
-                Err(Stop::Failed(Failure { line: background.line, what, ..Failure::default() }))
+                Err(Stop::failed(Failure { line: background.line, what, ..Failure::default() }))
             }
         }
     }
