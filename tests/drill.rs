@@ -411,6 +411,16 @@ impl Endpoint for Bare {
 }
 
 #[test]
+fn a_socket_says_what_is_in_its_ip_headers() {
+    let rest = "+0 setsockopt(4, SOL_IP, IP_TOS, [0x13], 4) = 0\n+0 setsockopt(4, SOL_IP, IP_TTL, [9], 4) = 0\n\
+                +0 write(4, ..., 10) = 10\n+0 > (tos 0x10, ttl 9) P. 1:11(10) ack 1\n";
+    passes(&accepted(rest));
+    let listens = ACCEPTED.replace("+0 listen", "+0 setsockopt(3, SOL_IP, IP_TOS, [0x20], 4) = 0\n   +0 listen");
+    let listens = listens.replace("> S.", "> (tos 0x20) S.");
+    passes(&format!("{listens}+0 write(4, ..., 10) = 10\n+0 > (tos 0x20) P. 1:11(10) ack 1\n"));
+}
+
+#[test]
 fn a_script_runs_in_the_ways_that_make_sense_for_it() {
     let ways = |text: &str| {
         let script = Script::parse("t", text.as_bytes(), &Defines::new()).unwrap();
