@@ -11,6 +11,7 @@
 
 mod addrs;
 mod config;
+mod cookie_open;
 mod cookies;
 mod counters;
 mod datagram;
@@ -27,7 +28,9 @@ mod profile;
 mod reconnect;
 mod sockets;
 mod stream;
+mod syncache;
 mod sysctl;
+mod time_wait;
 mod timers;
 mod verbs;
 mod views;
@@ -56,6 +59,8 @@ use listener::Half;
 use ports::{Ports, Scope};
 use sockets::SocketTable;
 use stream::{Conn, Leftover};
+use syncache::Syncache;
+use time_wait::TimeWaits;
 use timers::Timers;
 
 /// One host of the network.
@@ -79,6 +84,8 @@ pub struct Host {
     isn: Isn,
     cookies: Cookies,
     known: KnownPeers,
+    syncache: Syncache,
+    time_waits: TimeWaits,
     limits: Limits,
     /// Connections that nobody owns and that are not closing ones yet.
     orphans: u32,
@@ -110,8 +117,8 @@ impl Host {
             sockets: SocketTable::default(),
             listeners: Map::new(),
             datagrams: Map::new(),
-            tcp_ports: Ports::new(settings.port_rule, settings.ports, &mut ports),
-            udp_ports: Ports::new(settings.port_rule, settings.ports, &mut ports),
+            tcp_ports: Ports::new((settings.port_rule, settings.bind_rule), settings.ports, &mut ports),
+            udp_ports: Ports::new((settings.port_rule, settings.bind_rule), settings.ports, &mut ports),
             demux: Demux::new(),
             conns: Slab::new(),
             halves: Slab::new(),
@@ -120,6 +127,8 @@ impl Host {
             timers: Timers::default(),
             cookies: Cookies::new(seed, &config.name),
             known: KnownPeers::default(),
+            syncache: Syncache::default(),
+            time_waits: TimeWaits::default(),
             isn,
             limits: Limits::default(),
             orphans: 0,

@@ -119,6 +119,14 @@ pub struct Knobs {
     pub syn_received: SynReceivedRule,
     /// Whether ECN is agreed on in SYNs.
     pub ecn: EcnRule,
+    /// Added to every RTO, backed off or not, that is not the one before the first try: what a peer may take to delay its
+    /// acknowledgment (FreeBSD, `TCPT_RANGESET`).
+    pub rto_slop: Span,
+    /// The most doublings of an RTO, whatever `rto_max` allows.
+    pub rto_doublings: u8,
+    /// Whether a SYN in a synchronized state is challenged (RFC 5961 4.2); otherwise one in the window ends the
+    /// connection (RFC 793 3.9, fourth), and one outside is like any other segment there.
+    pub syn_challenged: bool,
     /// Teaching: how a passive open is established.
     pub handshake: Handshake,
 }
@@ -131,6 +139,9 @@ pub enum ClosingRule {
     /// `tcp_timewait_state_process()`: nearly everything starts TIME-WAIT anew. A FIN-WAIT-2 that may last longer than
     /// TIME-WAIT is two waits, of which only the second is for the small machine.
     Linux,
+    /// `tcp_twcheck()` of BSD: no RST counts (RFC 1337), a SYN opens by its number alone, and only the FIN that comes
+    /// again starts TIME-WAIT anew.
+    Bsd,
 }
 
 /// What a segment has to pass before its acknowledgment counts.
@@ -150,6 +161,9 @@ pub enum SynLayout {
     Rfc,
     /// As `tcp_options_write()` does: MSS, SACK permitted with timestamps, window scale.
     Linux,
+    /// As `tcp_addoptions()` of BSD does: MSS, window scale, SACK permitted, timestamps, with as little padding in front
+    /// of each as aligns its value, and the end of the list behind.
+    Bsd,
 }
 
 /// When a timer of a kernel that counts in ticks fires.
@@ -377,6 +391,9 @@ impl Default for Knobs {
             loss_probe: false,
             syn_received: SynReceivedRule::Rfc9293,
             ecn: EcnRule::Never,
+            rto_slop: Span::ZERO,
+            rto_doublings: u8::MAX,
+            syn_challenged: true,
             handshake: Handshake::ThreeWay,
         }
     }

@@ -7,7 +7,7 @@ use crate::endpoint::Errno;
 use crate::host::config::BufferRule;
 use crate::host::cookies::CookieUse;
 use crate::host::listener::QueueRule;
-use crate::host::ports::PortRule;
+use crate::host::ports::{BindRule, PortRule};
 use crate::host::reconnect;
 use crate::host::sysctl::{Sysctl, Unit};
 use crate::tcp::{
@@ -174,7 +174,7 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
         "EADDRINUSE unless both sockets have SO_REUSEADDR and none listens there, or both have SO_REUSEPORT; TIME-WAIT is \
                 a socket like others",
         ("inet_bind_conflict()", Recorded),
-        |s| s.port_rule = PortRule::Parity,
+        |s| s.bind_rule = BindRule::LeftStays,
     ),
     does(
         "initial RTO",
