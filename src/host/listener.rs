@@ -242,7 +242,9 @@ impl Host {
         let iss = match beyond {
             Some(beyond) => self.isn.after(tuple, cx.now(), beyond, &self.settings),
             // Whoever is pushed out of the cache may come back by its number.
-            None if by_cookie => self.cookies.bake_all(tuple, syn.seq, &syn.options, cx.now()),
+            None if by_cookie && !self.isn.is_dictated(tuple) => {
+                self.cookies.bake_all(tuple, syn.seq, &syn.options, cx.now())
+            }
             None => self.isn.next(tuple, cx.now()),
         };
         self.make_cache_room(cx, tuple);
