@@ -16,9 +16,13 @@ mod connect;
 mod datagrams;
 #[path = "host/faults.rs"]
 mod faults;
+#[path = "host/freebsd.rs"]
+mod freebsd;
 #[path = "host/linux.rs"]
 mod linux;
 #[path = "host/ready.rs"]
 mod ready;
+#[path = "host/windows.rs"]
+mod windows;
 #[path = "host/wire.rs"]
 mod wire;

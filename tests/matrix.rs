@@ -280,6 +280,7 @@ fn every_difference_between_two_profiles_has_its_rule() {
                 assert!(difference.rule.starts_with("RFC 9293 "), "{difference:?}");
                 let sources = difference.sources.iter();
                 assert!(sources.clone().all(|source| [*left, *right].contains(&source.profile)), "{difference:?}");
+                assert!(sources.len() > 0, "{left} and {right}: no line of theirs says why: {difference:?}");
             }
         }
     }

@@ -15,6 +15,7 @@ mod random {
     pub(crate) mod load;
     pub(crate) mod resets;
     pub(crate) mod story;
+    pub(crate) mod system;
     pub(crate) mod trouble;
     pub(crate) mod world;
 }
@@ -39,8 +40,8 @@ static COVERAGE: Mutex<Coverage> = Mutex::new(Coverage::NONE);
 fn random_runs_hold() {
     wirefate::check(0..RUNS, |sim| {
         let mut oracles = wirefate::oracle::all();
-        oracles.push(Box::new(ExactReset::default()));
-        oracles.push(Box::new(Observer::new(&COVERAGE)));
+        oracles.push(Box::new(ExactReset::new(sim.seed())));
+        oracles.push(Box::new(Observer::new(&COVERAGE, sim.seed())));
         sim.set_oracles(oracles);
         if sim.seed() % 8 == 0 {
             sim.record_choices();

@@ -40,12 +40,12 @@ pub use isn::IsnPolicy;
 pub use profile::{Behaviour, Confidence, Profile, UnknownProfile};
 pub use sysctl::{Sysctl, SysctlError, Unit, Values};
 
-use crate::endpoint::{Attach, ConnView, Cx, Endpoint, HostFault, IfaceId, ListenView, SocketId, Sockets};
+use crate::endpoint::{Attach, Backoff, ConnView, Cx, Endpoint, HostFault, IfaceId, ListenView, SocketId, Sockets};
 use crate::map::Map;
 use crate::rng::Stream;
 use crate::slab::Slab;
 use crate::tcp::{Limits, TcpEvent};
-use crate::time::{HostTime, Span};
+use crate::time::HostTime;
 use crate::wire::Packet;
 use addrs::Addrs;
 use config::Settings;
@@ -180,8 +180,9 @@ impl Endpoint for Host {
         self.view_connections(visit);
     }
 
-    fn longest_rto(&self) -> Span {
-        self.settings.knobs.rto_max
+    fn backoff(&self) -> Backoff {
+        let knobs = &self.settings.knobs;
+        Backoff { longest: knobs.rto_max, slop: knobs.rto_slop, doublings: knobs.rto_doublings.into() }
     }
 
     fn counters(&self, visit: &mut dyn FnMut(&'static str, u64)) {

@@ -1,6 +1,7 @@
 use super::evidence::Evidence;
 use super::{Hears, NodeView, Oracle, Seen, Violation};
-use crate::time::{SimTime, Span};
+use crate::endpoint::Backoff;
+use crate::time::SimTime;
 use crate::trace::{Conns, Names, NodeId, Record};
 
 /// The oracles of one run, and the evidence that they share: each record is sorted once for all of them.
@@ -17,9 +18,9 @@ impl Panel {
         Panel { ears: ears(&oracles), oracles, evidence: Evidence::default(), found: Vec::new() }
     }
 
-    /// There is another endpoint, whose RTO is bounded by this.
-    pub(crate) fn add_node(&mut self, node: NodeId, longest_rto: Span) {
-        self.evidence.add_node(node, longest_rto);
+    /// There is another endpoint, whose RTO grows like this.
+    pub(crate) fn add_node(&mut self, node: NodeId, backoff: Backoff) {
+        self.evidence.add_node(node, backoff);
     }
 
     /// Puts others in their place; what the evidence says of the run so far holds for them too.

@@ -143,7 +143,7 @@ pub(super) const SYSCTLS: &[Sysctl] = &[
             _ => CookieUse::Overflow,
         };
     }),
-    one("net.inet.tcp.syncookies_only", Unit::Switch, 0, (0, 1), SYNCACHE, |s, [n, ..]| {
+    one("net.inet.tcp.syncookies_only", Unit::Switch, 0, (0, 1), MEMORY, |s, [n, ..]| {
         s.cookies = match (n, s.cookies) {
             (1, _) => CookieUse::Always,
             (_, CookieUse::Always) => CookieUse::Overflow,
@@ -174,19 +174,23 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
     ),
     does(
         "SYN in TIME-WAIT",
-        "opens where its number is beyond RCV.NXT, inside the old window too; timestamps have no say; SYN-ACK and a SYN \
-                that is not new are answered as late segments are",
+        "opens where its number is beyond RCV.NXT; timestamps have no say",
         ("tcp_twcheck()", Specified),
         |s| s.knobs.closing = ClosingRule::Bsd,
     ),
     does(
-        "ACK, FIN, FIN-ACK, data, URG in TIME-WAIT",
-        "without ACK dropped; the acknowledgment of our FIN again is not answered, all else is; only the FIN that comes \
-                again starts it anew",
+        "FIN, FIN-ACK in TIME-WAIT",
+        "only the FIN that comes again starts it anew",
         ("tcp_twcheck()", Specified),
         |s| s.knobs.closing = ClosingRule::Bsd,
     ),
-    does("connect in TIME-WAIT", "never, on no port", ("tcp_connect()", Specified), |_| {}),
+    does(
+        "SYN, ACK, FIN, FIN-ACK, data, URG in TIME-WAIT",
+        "without ACK dropped, but for a SYN that opens; the acknowledgment of our FIN again is not answered, all else is",
+        ("tcp_twcheck(), from memory", Unverified),
+        |s| s.knobs.closing = ClosingRule::Bsd,
+    ),
+    does("connect in TIME-WAIT", "never, on no port", MEMORY, |_| {}),
     does(
         "FIN-WAIT-2 without owner",
         "keepcnt * keepintvl, or finwait2_timeout where fast_finwait2_recycle is on; it stays a whole connection",
@@ -213,7 +217,7 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
         ("TCP_MAXRXTSHIFT in tcp_timer.h", Specified),
         |s| (s.knobs.r2, s.knobs.orphan_give_up) = (GiveUp::Retries(12), None),
     ),
-    does("SYN-ACK again", "after 1 s, doubled each time, without slop", SYNCACHE, |_| {}),
+    does("SYN-ACK again", "after 1 s, doubled each time, without slop", MEMORY, |_| {}),
     does("keepalive", "its end resets the peer", MEMORY, |s| s.knobs.keepalive_resets = true),
     does(
         "delayed ACK",
@@ -283,7 +287,7 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
     does(
         "SYN options",
         "MSS, NOP, window scale, SACK permitted, timestamps; padded at the end",
-        ("tcp_addoptions()", Specified),
+        ("packetdrill scripts for FreeBSD", Documented),
         |s| s.knobs.syn_layout = SynLayout::Bsd,
     ),
     does(
