@@ -129,14 +129,16 @@ impl Window {
         let (edge, unit) = right_edge(segment, &known.own_shift, &known.peer_shift);
         let fresh = Some((edge, sending.packet, seen.now));
         if segment.has(Flags::SYN) {
-            known.syn_ack = Some((edge, segment.options.mss().unwrap_or(536)));
+            known.syn_ack = segment.options.mss().map(|mss| (edge, mss));
         }
         let Some((former, told_in, told)) = known.offered.filter(|(former, ..)| edge.lt(*former)) else {
             known.offered = fresh;
             return;
         };
         let by = former.since(edge);
-        let is_unsure = known.own_shift.is_vague || known.peer_shift.is_vague;
+        // A SYN that counts for another incarnation says nothing of this one's scale.
+        let is_vague = known.own_shift.is_vague || known.peer_shift.is_vague;
+        let is_unsure = is_vague || !known.peer_shift.seen;
         let is_past_fin = known.fin.is_some_and(|fin| segment.ack.ge(fin));
         if seen.evidence.stirred_since(sending.node, told) {
             known.offered = fresh;
