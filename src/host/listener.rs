@@ -187,8 +187,11 @@ impl Host {
     fn admit(&mut self, now: HostTime, id: SocketId, tuple: Tuple, reopens: bool) -> Result<Admission, DropReason> {
         let (rule, uses) = (self.settings.queues, self.settings.cookies);
         if rule == QueueRule::Syncache {
-            let remembers = uses != CookieUse::Always;
-            return Ok(if remembers { Admission::Remembered } else { Admission::Cookie });
+            return match self.has_cache_place(tuple, now) && uses != CookieUse::Always {
+                true => Ok(Admission::Remembered),
+                false if uses != CookieUse::Never => Ok(Admission::Cookie),
+                false => Err(DropReason::SynQueueFull),
+            };
         }
         let Some(listener) = self.sockets.listener(id) else { return Err(DropReason::NoSocket) };
         let (halves, syn_full, accept_full) =

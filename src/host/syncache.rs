@@ -49,8 +49,20 @@ impl Host {
         self.isn.ts_offset(tuple) % self.settings.syncache.rows.max(1)
     }
 
-    /// A new half-open connection needs a place: the oldest of its row gives way where there is none
-    /// (`syncache_insert()`). Nobody else's row pays for a cache that is full: where its own is empty, it is let in.
+    /// Whether the cache has a place for a new half-open connection, or one that the oldest of its row can give up
+    /// (`syncache_add()`). Where all is full and its row is empty, there is none, and only a cookie remembers it.
+    pub(super) fn has_cache_place(&mut self, tuple: Tuple, now: HostTime) -> bool {
+        let place = self.cache_row(tuple);
+        let is_full = self.syncache.len >= self.settings.syncache.all;
+        if !is_full || self.syncache.rows.get(&place).is_some_and(|row| !row.halves.is_empty()) {
+            return true;
+        }
+        self.syncache.rows.get_or_insert_with(place, Row::default).overflowed = Some(now);
+        false
+    }
+
+    /// A new half-open connection takes a place: the oldest of its row gives way where there is no other
+    /// (`syncache_insert()`).
     pub(super) fn make_cache_room(&mut self, cx: &mut Cx<'_>, tuple: Tuple) {
         if self.settings.queues != QueueRule::Syncache {
             return;

@@ -97,7 +97,8 @@ impl Window {
         if segment.has(Flags::FIN) {
             known.fin = Some(segment.end());
         }
-        if segment.has(Flags::ACK) {
+        // A SYN that came to another incarnation says nothing of this one's scale.
+        if segment.has(Flags::ACK) && known.peer_shift.seen {
             let edge = right_edge(segment, &known.peer_shift, &known.own_shift).0;
             if known.edge.is_none_or(|(rightmost, _)| edge.gt(rightmost)) {
                 known.edge = Some((edge, coming.packet));

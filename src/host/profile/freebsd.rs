@@ -259,7 +259,7 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
     ),
     does(
         "SYN cookies",
-        "every SYN-ACK has one for its number; it counts for 15 s after its row has overflowed",
+        "every SYN-ACK has one for its number; it counts for 15 s after its row has overflowed or the cache had no place",
         ("syncookie_generate(), SYNCOOKIE_LIFETIME in tcp_syncache.h", Specified),
         |s| s.queues = QueueRule::Syncache,
     ),
