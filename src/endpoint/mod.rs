@@ -164,17 +164,15 @@ pub enum HostFault {
 /// How a retransmission timeout grows: doubled each time, with bounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Backoff {
-    /// The longest (RFC 6298 2.5: "at least 60 seconds").
+    /// From here on it need not grow (RFC 6298 2.5: "at least 60 seconds").
     pub longest: Span,
     /// What each has in it that is not doubled.
     pub slop: Span,
-    /// How often it is doubled at most.
-    pub doublings: u32,
 }
 
 impl Default for Backoff {
     fn default() -> Backoff {
-        Backoff { longest: secs(60), slop: Span::ZERO, doublings: u32::MAX }
+        Backoff { longest: secs(60), slop: Span::ZERO }
     }
 }
 

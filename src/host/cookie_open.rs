@@ -73,7 +73,16 @@ impl Host {
         let setup = self.setup(&socket.options, tuple, path);
         let (irs, cookie) = (segment.seq - 1, segment.ack - 1);
         let kept = match self.settings.queues {
-            QueueRule::Syncache => self.cookies.read_all(tuple, irs, cookie, now).ok_or(true),
+            QueueRule::Syncache => {
+                // What the SYN offered, as far as the SYN-ACK took it up.
+                let knobs = &self.settings.knobs;
+                let kept = self.cookies.read_all(tuple, irs, cookie, now).map(|kept| Kept {
+                    peer_shift: kept.peer_shift.filter(|_| knobs.window_scale),
+                    sack: kept.sack && knobs.sack,
+                    ..kept
+                });
+                kept.ok_or(true)
+            }
             QueueRule::Plain | QueueRule::Linux => match self.cookies.mss(tuple, irs, cookie, now) {
                 Some(mss) => Kept::read(segment, mss, &setup, &self.settings.knobs).ok_or(false),
                 None => Err(true),

@@ -182,7 +182,10 @@ impl Endpoint for Host {
 
     fn backoff(&self) -> Backoff {
         let knobs = &self.settings.knobs;
-        Backoff { longest: knobs.rto_max, slop: knobs.rto_slop, doublings: knobs.rto_doublings.into() }
+        // The least RTO reaches so far by its doublings.
+        let factor = 1u64.checked_shl(knobs.rto_doublings.into()).unwrap_or(u64::MAX);
+        let reached = knobs.rto_min * factor + knobs.rto_slop;
+        Backoff { longest: knobs.rto_max.min(reached), slop: knobs.rto_slop }
     }
 
     fn counters(&self, visit: &mut dyn FnMut(&'static str, u64)) {

@@ -140,7 +140,13 @@ fn without_an_overflow_no_cookie_counts() {
 /// With syncookies_only nothing is remembered at all.
 #[test]
 fn cookies_alone_open_with_their_options() {
-    let mut world = with_server(&[("net.inet.tcp.syncookies_only", 1)]);
+    for rfc1323 in 0..=3 {
+        cookies_alone_open(rfc1323);
+    }
+}
+
+fn cookies_alone_open(rfc1323: u64) {
+    let mut world = with_server(&[("net.inet.tcp.syncookies_only", 1), ("net.inet.tcp.rfc1323", rfc1323)]);
     let (client, _, server) = world.connected(80);
     assert_eq!(world.queues(S).0, 0);
     assert_eq!(world.send(C, client, "hello"), Ok(5));

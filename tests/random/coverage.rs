@@ -29,6 +29,9 @@ pub(crate) const FATES: &str = "fate";
 pub(crate) const IMPAIRMENTS: &str = "impairment";
 pub(crate) const ERRNOS: &str = "errno";
 
+/// What happens at hosts, and is counted by their profile.
+pub(crate) const OF_HOSTS: [&str; 3] = [TRANSITIONS, DROPS, TIMERS];
+
 /// Everything that is to happen.
 pub(crate) fn wanted() -> Vec<(&'static str, String)> {
     let states = State::ALL.into_iter().flat_map(|from| State::ALL.map(|to| (from, to)));
@@ -156,7 +159,7 @@ impl fmt::Display for Coverage {
             }
             last = group;
             let of = |profile: &Profile| format!(" {:>10}", self.hits_of(*profile, group, &name));
-            let at_hosts = [TRANSITIONS, DROPS, TIMERS].contains(&group);
+            let at_hosts = OF_HOSTS.contains(&group);
             let columns: String = if at_hosts { Profile::ALL.iter().map(of).collect() } else { String::new() };
             writeln!(f, "  {name:30} {:>12}{columns}", self.hits(group, &name))?;
         }

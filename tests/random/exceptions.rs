@@ -1,4 +1,5 @@
 use super::coverage::{DROPS, ERRNOS, TIMERS, TRANSITIONS};
+use wirefate::host::Profile;
 
 /// What random runs do not show, by group and name, and why.
 pub(crate) const EXCEPTIONS: &[(&str, &str, &str)] = &[
@@ -19,4 +20,10 @@ pub(crate) const EXCEPTIONS: &[(&str, &str, &str)] = &[
     (ERRNOS, "ENOBUFS", "memory is not limited"),
     (ERRNOS, "EPROTONOSUPPORT", "the socket calls have no argument for a protocol"),
     (ERRNOS, "ECONNABORTED", "accept hands out what has ended in the queue; its first call tells why"),
+];
+
+/// What the hosts of some profiles do not show, and why.
+pub(crate) const LACKS: &[(&[Profile], &str, &str, &str)] = &[
+    (&[Profile::Rfc9293, Profile::Windows], DROPS, "bad cookie", "it has no SYN cookies"),
+    (&[Profile::Rfc9293, Profile::FreeBsd, Profile::Windows], TIMERS, "tlp", "it has no tail loss probe"),
 ];

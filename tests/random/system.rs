@@ -81,13 +81,11 @@ const OF_FREEBSD: &[Drawn] = &[
     ("net.inet.tcp.keepintvl", 30, 1_000, 75_000),
     ("net.inet.tcp.maxtcptw", 20, 1, 4),
     ("net.inet.tcp.msl", 30, 100, 60_000),
-    ("net.inet.tcp.recvspace", 30, 256, 100_000),
     ("net.inet.tcp.rexmit_initial", 15, 200, 3_000),
     ("net.inet.tcp.rexmit_min", 15, 1, 1_000),
     ("net.inet.tcp.rexmit_slop", 15, 0, 500),
     ("net.inet.tcp.rfc1323", 40, 0, 3),
     ("net.inet.tcp.sack.enable", 30, 0, 1),
-    ("net.inet.tcp.sendspace", 30, 256, 100_000),
     ("net.inet.tcp.syncache.bucketlimit", 25, 1, 4),
     ("net.inet.tcp.syncache.cachelimit", 15, 1, 30),
     ("net.inet.tcp.syncache.hashsize", 25, 1, 4),
@@ -116,7 +114,6 @@ const OF_WINDOWS: &[Drawn] = &[
     ("TcpMaxConnectResponseRetransmissions", 20, 0, 5),
     ("TcpMaxDataRetransmissions", 20, 1, 10),
     ("TcpTimedWaitDelay", 30, 1, 300),
-    ("TcpWindowSize", 30, 256, 100_000),
 ];
 
 /// A host, its profile, and some sysctls of its own.
@@ -137,6 +134,15 @@ pub(crate) fn config(seed: u64, draw: &mut Draw, name: &str) -> HostConfig {
     let least = draw.between(40_000, 50_000);
     let most = least + draw.scaled(0, 20);
     let is_narrow = draw.chance(15);
+    for name in match profile {
+        Profile::FreeBsd => &["net.inet.tcp.recvspace", "net.inet.tcp.sendspace"][..],
+        Profile::Windows => &["TcpWindowSize"],
+        Profile::Rfc9293 | Profile::Linux => &[],
+    } {
+        if draw.chance(30) {
+            config = config.sysctl(name, draw.scaled(256, 100_000));
+        }
+    }
     match profile {
         Profile::Rfc9293 | Profile::Linux => {
             for name in ["net.ipv4.tcp_rmem", "net.ipv4.tcp_wmem"] {
