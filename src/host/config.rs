@@ -68,9 +68,16 @@ pub struct ConfigError {
 }
 
 impl HostConfig {
-    /// A host of the default profile.
+    /// A host of the default profile, `linux`.
     pub fn named(name: &str) -> HostConfig {
         HostConfig { name: name.to_owned(), ..HostConfig::default() }
+    }
+
+    /// The same host with this profile.
+    #[must_use]
+    pub fn profile(mut self, profile: Profile) -> HostConfig {
+        self.profile = profile;
+        self
     }
 
     /// The same host with one more sysctl.

@@ -15,9 +15,9 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Profile {
     /// RFC 9293 and the RFCs that it requires, with their numbers; sysctls under their Linux names.
-    #[default]
     Rfc9293,
     /// Linux 6.18.
+    #[default]
     Linux,
     /// FreeBSD 14.
     FreeBsd,
