@@ -6,9 +6,9 @@ use super::counters::{Counter, Machine};
 use super::demux::Key;
 use super::listener::{QueueRule, drop_segment};
 use crate::endpoint::{Cx, DropReason, SocketId, State, Tuple};
-use crate::tcp::{self, Context, HalfOpen, Kept, Ports, TcpEvent};
-use crate::time::secs;
-use crate::wire::Segment;
+use crate::tcp::{self, Context, HalfOpen, Kept, Ports, Setup, TcpEvent};
+use crate::time::{HostTime, secs};
+use crate::wire::{Segment, Seq};
 
 impl Host {
     /// A SYN is answered and forgotten.
@@ -72,23 +72,8 @@ impl Host {
         let (Ok(socket), Some(path)) = (self.sockets.get(id), self.addrs.path(tuple.remote.ip())) else { return false };
         let setup = self.setup(&socket.options, tuple, path);
         let (irs, cookie) = (segment.seq - 1, segment.ack - 1);
-        let kept = match self.settings.queues {
-            QueueRule::Syncache => {
-                // What the SYN offered, as far as the SYN-ACK took it up.
-                let knobs = &self.settings.knobs;
-                let kept = self.cookies.read_all(tuple, irs, cookie, now).map(|kept| Kept {
-                    peer_shift: kept.peer_shift.filter(|_| knobs.window_scale),
-                    sack: kept.sack && knobs.sack,
-                    ..kept
-                });
-                kept.ok_or(true)
-            }
-            QueueRule::Plain | QueueRule::Linux => match self.cookies.mss(tuple, irs, cookie, now) {
-                Some(mss) => Kept::read(segment, mss, &setup, &self.settings.knobs).ok_or(false),
-                None => Err(true),
-            },
-        };
-        let is_ours = kept != Err(true);
+        let kept = self.read_cookie((tuple, irs, cookie), segment, &setup, now);
+        let is_ours = kept != Err(NotKept::Cookie);
         self.counters.add(if is_ours { Counter::SyncookiesRecv } else { Counter::SyncookiesFailed });
         let Ok(kept) = kept else {
             drop_segment(cx, DropReason::CookieInvalid);
@@ -120,4 +105,39 @@ impl Host {
         self.establish(cx, id, tcp, (key, tuple), segment);
         true
     }
+
+    /// What the cookie in a third segment has kept of its SYN.
+    fn read_cookie(
+        &self,
+        (tuple, irs, cookie): (Tuple, Seq, Seq),
+        segment: &Segment,
+        setup: &Setup,
+        now: HostTime,
+    ) -> Result<Kept, NotKept> {
+        match self.settings.queues {
+            QueueRule::Syncache => {
+                // What the SYN offered, as far as the SYN-ACK took it up.
+                let knobs = &self.settings.knobs;
+                let kept = self.cookies.read_all(tuple, irs, cookie, now).map(|kept| Kept {
+                    peer_shift: kept.peer_shift.filter(|_| knobs.window_scale),
+                    sack: kept.sack && knobs.sack,
+                    ..kept
+                });
+                kept.ok_or(NotKept::Cookie)
+            }
+            QueueRule::Plain | QueueRule::Linux => match self.cookies.mss(tuple, irs, cookie, now) {
+                Some(mss) => Kept::read(segment, mss, setup, &self.settings.knobs).ok_or(NotKept::Options),
+                None => Err(NotKept::Cookie),
+            },
+        }
+    }
+}
+
+/// Why a third segment opens nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum NotKept {
+    /// Its cookie is none of ours, or too old.
+    Cookie,
+    /// Its options cannot be an answer to ours.
+    Options,
 }
