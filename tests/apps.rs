@@ -4,6 +4,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use wirefate::endpoint::{Errno, Family, MsgFlags, Shutdown, SockOpt, SocketId, SocketKind, State};
+use wirefate::host::{HostConfig, Profile};
 use wirefate::sim::apps::{
     Acceptor, Backoff, Churn, DatagramSink, DatagramSource, Echo, Idle, Pool, PoolPolicy, Raw, RequestResponse,
     Requester, Retry, Sink, Source, SynFlood, pattern,
@@ -14,10 +15,15 @@ use wirefate::trace::NodeId;
 use wirefate::wire::{Payload, Rope};
 use wirefate::{Link, Span, ms, secs};
 
+/// Applications are what is tried here; the rules of the RFC are the plainest ground.
+fn rfc9293(name: &str) -> HostConfig {
+    HostConfig::named(name).profile(Profile::Rfc9293)
+}
+
 /// A client and a server, 10 ms apart, and the server's port 80.
 fn pair(seed: u64) -> (Sim, NodeId, NodeId, SocketAddr) {
     let mut sim = Sim::new(seed);
-    let [client, server] = sim.hosts(["client", "server"]);
+    let [client, server] = ["client", "server"].map(|name| sim.host(rfc9293(name)));
     sim.link(client, server, Link::new().delay(ms(10)));
     let remote = SocketAddr::new(sim.addr(server).unwrap(), 80);
     (sim, client, server, remote)
@@ -413,7 +419,7 @@ fn datagrams_come_in_bursts() {
 #[test]
 fn a_flood_fills_a_syn_queue() {
     let mut sim = Sim::new(1);
-    let [server] = sim.hosts(["server"]);
+    let server = sim.host(rfc9293("server"));
     let to = SocketAddr::new(sim.addr(server).unwrap(), 80);
     let from = Prefix { addr: IpAddr::V4(Ipv4Addr::new(203, 0, 113, 0)), len: 24 };
     let attacker = sim.endpoint("attacker", Raw::new());

@@ -16,11 +16,15 @@ mod connect;
 mod datagrams;
 #[path = "host/faults.rs"]
 mod faults;
+#[path = "host/freebsd.rs"]
+mod freebsd;
 #[path = "host/linux.rs"]
 mod linux;
 #[path = "host/memory.rs"]
 mod memory;
 #[path = "host/ready.rs"]
 mod ready;
+#[path = "host/windows.rs"]
+mod windows;
 #[path = "host/wire.rs"]
 mod wire;

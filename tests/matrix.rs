@@ -29,8 +29,12 @@ fn host(config: HostConfig) -> impl Fn() -> Box<dyn Endpoint> {
     move || Box::new(Host::new(config.clone(), 1).unwrap())
 }
 
+fn subject() -> HostConfig {
+    HostConfig::named("subject").profile(Profile::Rfc9293)
+}
+
 fn plain() -> Matrix {
-    Matrix::of(host(HostConfig::named("subject")))
+    Matrix::of(host(subject()))
 }
 
 /// What the RFCs say of some experiments: `reply` and `next`.
@@ -63,7 +67,7 @@ impl Book {
 #[test]
 fn each_profile() {
     for profile in Profile::ALL {
-        let matrix = Matrix::of(host(HostConfig { profile, ..HostConfig::named("subject") }));
+        let matrix = Matrix::of(host(HostConfig::named("subject").profile(profile)));
         let text = |range: std::ops::Range<usize>| {
             matrix.blocks[range].iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
         };
@@ -256,7 +260,7 @@ fn no_reset_answers_a_reset() {
 
 #[test]
 fn a_setting_that_no_segment_sees_makes_no_difference() {
-    let other = Matrix::of(host(HostConfig::named("subject").sysctl("net.ipv4.tcp_fin_timeout", 7)));
+    let other = Matrix::of(host(subject().sysctl("net.ipv4.tcp_fin_timeout", 7)));
     let diff = Diff::of(("as it is", &plain()), ("shorter", &other));
     assert_eq!((diff.counts, diff.differences.len(), diff.missing.len()), ((0, 1800), 0, 0));
 }
@@ -264,13 +268,13 @@ fn a_setting_that_no_segment_sees_makes_no_difference() {
 #[test]
 fn a_handshake_of_two_segments_differs_where_a_syn_arrives() {
     let teaching = Teaching { handshake: Handshake::TwoWay, ..Teaching::default() };
-    let other = Matrix::of(host(HostConfig::named("subject").teaching(teaching)));
+    let other = Matrix::of(host(subject().teaching(teaching)));
     insta::assert_snapshot!(Diff::of(("three-way", &plain()), ("two-way", &other)));
 }
 
 #[test]
 fn every_difference_between_two_profiles_has_its_rule() {
-    let of = |profile| Matrix::of(host(HostConfig { profile, ..HostConfig::named("subject") }));
+    let of = |profile| Matrix::of(host(HostConfig::named("subject").profile(profile)));
     let all = Profile::ALL.map(|profile| (profile, of(profile)));
     for (left, ours) in &all {
         for (right, theirs) in &all {
@@ -280,6 +284,7 @@ fn every_difference_between_two_profiles_has_its_rule() {
                 assert!(difference.rule.starts_with("RFC 9293 "), "{difference:?}");
                 let sources = difference.sources.iter();
                 assert!(sources.clone().all(|source| [*left, *right].contains(&source.profile)), "{difference:?}");
+                assert!(sources.len() > 0, "{left} and {right}: no line of theirs says why: {difference:?}");
             }
         }
     }
@@ -287,7 +292,7 @@ fn every_difference_between_two_profiles_has_its_rule() {
 
 #[test]
 fn a_later_acknowledgment_is_cited() {
-    let of = |profile| Matrix::of(host(HostConfig { profile, ..HostConfig::named("subject") }));
+    let of = |profile| Matrix::of(host(HostConfig::named("subject").profile(profile)));
     let (ours, linux) = (of(Profile::Rfc9293), of(Profile::Linux));
     let diff = Diff::of_profiles((Profile::Rfc9293, &ours), (Profile::Linux, &linux));
     let data = diff.differences.iter().find(|it| it.state == State::Established && it.row.kinds == [Kind::Data]);
@@ -350,7 +355,7 @@ impl Endpoint for Old {
 }
 
 fn old(shows: bool) -> Matrix {
-    Matrix::of(move || Box::new(Old { host: Host::new(HostConfig::named("subject"), 1).unwrap(), shows }))
+    Matrix::of(move || Box::new(Old { host: Host::new(subject(), 1).unwrap(), shows }))
 }
 
 #[test]
@@ -516,10 +521,10 @@ fn wirefate(args: &[&str]) -> (Option<i32>, String, String) {
 #[cfg(feature = "cli")]
 #[test]
 fn the_commands_print_what_the_library_makes() {
-    assert_eq!(wirefate(&["matrix"]), (Some(0), plain().to_string(), String::new()));
+    assert_eq!(wirefate(&["matrix", "--profile", "rfc9293"]), (Some(0), plain().to_string(), String::new()));
     let (code, text, _) = wirefate(&["matrix", "--diff", "rfc9293", "rfc9293"]);
     assert_eq!((code, text.as_str()), (Some(0), "rfc9293 and rfc9293: 0 of 1800 experiments differ, in 0 rows\n"));
-    let (code, text, _) = wirefate(&["matrix", "--state", "time-wait"]);
+    let (code, text, _) = wirefate(&["matrix", "--profile", "rfc9293", "--state", "time-wait"]);
     assert_eq!((code, text), (Some(0), plain().block(State::TimeWait).unwrap().to_string()));
     let (code, text, _) = wirefate(&["states", "--dot", "--run", "simultaneous-close"]);
     assert_eq!(code, Some(0));
@@ -527,6 +532,16 @@ fn the_commands_print_what_the_library_makes() {
         text.contains("\"FIN-WAIT-1\" -> \"CLOSING\" [label=\"rcv FIN-ACK / .\\n2 times\", color=\"#1f5fa8\""),
         "{text}"
     );
+}
+
+#[cfg(feature = "cli")]
+#[test]
+fn the_ways_of_a_run_are_marked_in_the_diagram_of_any_profile() {
+    for profile in Profile::ALL {
+        let (code, text, _) =
+            wirefate(&["states", "--profile", profile.name(), "--dot", "--run", "simultaneous-close"]);
+        assert_eq!((code, text.matches("penwidth=3").count()), (Some(0), 8), "{profile}\n{text}");
+    }
 }
 
 #[cfg(feature = "cli")]

@@ -3,6 +3,7 @@
 #![cfg(feature = "scenario")]
 
 use wirefate::endpoint::{CaState, State, TcpInfo};
+use wirefate::host::{HostConfig, Profile};
 use wirefate::scenario::{Played, Scenario, play_prepared, play_until};
 use wirefate::sim::{Connect, Netstat, Residence};
 use wirefate::time::{SimTime, Span};
@@ -311,7 +312,8 @@ fn every_story_counts_what_the_kernel_counts() {
 /// A client 20 ms from a server that listens on port 80 with room for two connections, and accepts nothing.
 fn pair() -> (Sim, wirefate::trace::NodeId, wirefate::trace::NodeId) {
     let mut sim = Sim::new(1);
-    let [client, server] = sim.hosts(["client", "server"]);
+    let rfc9293 = |name| HostConfig::named(name).profile(Profile::Rfc9293);
+    let [client, server] = ["client", "server"].map(|name| sim.host(rfc9293(name)));
     sim.link(client, server, Link::new().delay(ms(20)));
     sim.keep_residence();
     (sim, client, server)

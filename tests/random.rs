@@ -2,8 +2,8 @@
 //!
 //! `cargo test --release --test random` makes all 10,000 runs; a debug build makes the first 1,000 of them. A run that
 //! fails is reported with its seed and the command that replays it. In the end a table (`--nocapture` shows it) says how
-//! often each transition, drop reason, timer, fate, impairment and error has been seen; each must have been, unless it
-//! stands in a list of exceptions with its reason.
+//! often each transition, drop reason, timer, fate, impairment and error has been seen; each must have been, and what happens
+//! at hosts at those of every profile, unless it stands in a list of exceptions with its reason.
 
 #![allow(clippy::unwrap_used, reason = "clippy takes the helpers of a test for no part of it")]
 
@@ -15,16 +15,18 @@ mod random {
     pub(crate) mod load;
     pub(crate) mod resets;
     pub(crate) mod story;
+    pub(crate) mod system;
     pub(crate) mod trouble;
     pub(crate) mod world;
 }
 
-use random::coverage::{Coverage, Observer, wanted};
-use random::exceptions::EXCEPTIONS;
+use random::coverage::{Coverage, OF_HOSTS, Observer, wanted};
+use random::exceptions::{EXCEPTIONS, LACKS};
 use random::resets::ExactReset;
 use random::story::story;
 use std::sync::{Mutex, PoisonError};
 use wirefate::explore;
+use wirefate::host::Profile;
 use wirefate::sim::Sim;
 use wirefate::trace::Keep;
 
@@ -39,8 +41,8 @@ static COVERAGE: Mutex<Coverage> = Mutex::new(Coverage::NONE);
 fn random_runs_hold() {
     wirefate::check(0..RUNS, |sim| {
         let mut oracles = wirefate::oracle::all();
-        oracles.push(Box::new(ExactReset::default()));
-        oracles.push(Box::new(Observer::new(&COVERAGE)));
+        oracles.push(Box::new(ExactReset::new(sim.seed())));
+        oracles.push(Box::new(Observer::new(&COVERAGE, sim.seed())));
         sim.set_oracles(oracles);
         if sim.seed() % 8 == 0 {
             sim.record_choices();
@@ -87,6 +89,19 @@ fn assert_complete(coverage: &Coverage) {
             (false, false) => wrong.push(format!("{group} {name}: seen {hits} times, not {LEAST}")),
             (true, true) => wrong.push(format!("{group} {name}: an exception, but seen {hits} times")),
             _ => {}
+        }
+    }
+    for (group, name) in &wanted {
+        if !OF_HOSTS.contains(group) || excepted(group, name) {
+            continue;
+        }
+        for profile in Profile::ALL {
+            let has_none = LACKS.iter().any(|&(of, g, n, _)| of.contains(&profile) && (g, n) == (*group, name));
+            match (has_none, coverage.hits_of(profile, group, name)) {
+                (false, hits) if hits < LEAST => wrong.push(format!("{profile}: {group} {name}: seen {hits} times")),
+                (true, hits @ 1..) => wrong.push(format!("{profile}: {group} {name}: lacking, but seen {hits} times")),
+                _ => {}
+            }
         }
     }
     for (group, name, _) in EXCEPTIONS {

@@ -10,7 +10,7 @@ const SEGMENT: u64 = 1_448;
 
 pub(crate) fn run(_meter: &mut Meter, bytes: u64, loss: u32) -> Done {
     let mut sim = crate::sim();
-    let [server, client] = sim.hosts(["server", "client"]);
+    let [server, client] = crate::hosts(&mut sim, ["server", "client"]);
     let mut link = Link::new().delay(ms(10));
     if loss > 0 {
         link = link.loss(percent(loss));

@@ -18,7 +18,7 @@ const PORT: u16 = 80;
 /// `connections` in all from so many clients, each with one at a time.
 pub(crate) fn run(_meter: &mut Meter, clients: u64, connections: u64) -> Done {
     let mut sim = crate::sim();
-    let server = sim.hosts(["server"])[0];
+    let server = crate::hosts(&mut sim, ["server"])[0];
     let sum = Arc::new(Sum::default());
     sim.app(
         server,
@@ -33,7 +33,7 @@ pub(crate) fn run(_meter: &mut Meter, clients: u64, connections: u64) -> Done {
     let remote = SocketAddr::new(sim.addr(server).expect("hosts have addresses"), PORT);
     let each = connections / clients;
     for n in 0..clients {
-        let client = sim.hosts([format!("client{n}").as_str()])[0];
+        let client = crate::hosts(&mut sim, [format!("client{n}").as_str()])[0];
         sim.link(client, server, Link::new().delay(ms(10)));
         let message = pattern(SIZE).into();
         sim.app(

@@ -15,7 +15,7 @@ const BURST: u64 = 32;
 /// `count` datagrams sent in all. An operation is a datagram sent, as in `smoltcp`'s measure.
 pub(crate) fn run(_meter: &mut Meter, count: u64, loss: u32) -> Done {
     let mut sim = crate::sim();
-    let nodes = sim.hosts(["a", "b"]);
+    let nodes = crate::hosts(&mut sim, ["a", "b"]);
     let mut link = Link::new().delay(ms(10));
     if loss > 0 {
         link = link.loss(percent(loss));

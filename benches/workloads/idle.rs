@@ -11,8 +11,8 @@ const WAVE: u64 = 64;
 
 pub(crate) fn run(meter: &mut Meter, connections: u64) -> Done {
     let mut sim = crate::sim();
-    let server = sim.hosts(["server"])[0];
-    let clients: Vec<_> = (0..CLIENTS).map(|n| sim.hosts([format!("client{n}").as_str()])[0]).collect();
+    let server = crate::hosts(&mut sim, ["server"])[0];
+    let clients: Vec<_> = (0..CLIENTS).map(|n| crate::hosts(&mut sim, [format!("client{n}").as_str()])[0]).collect();
     for &client in &clients {
         sim.link(client, server, Link::new().delay(ms(10)));
     }

@@ -14,7 +14,9 @@ mod scenario;
 use measure::{Done, Meter};
 use mimalloc::MiMalloc;
 use std::process::{Command, ExitCode};
+use wirefate::host::{HostConfig, Profile};
 use wirefate::sim::Sim;
+use wirefate::trace::NodeId;
 
 /// As the binary has it.
 #[global_allocator]
@@ -87,6 +89,11 @@ fn run(workload: &Workload) -> bool {
 }
 
 /// A run that keeps no trace, with every oracle on.
+/// Hosts of the profile rfc9293, so that figures stay comparable.
+fn hosts<const N: usize>(sim: &mut Sim, names: [&str; N]) -> [NodeId; N] {
+    names.map(|name| sim.host(HostConfig::named(name).profile(Profile::Rfc9293)))
+}
+
 fn sim() -> Sim {
     Sim::with(1, wirefate::trace::Keep::Nothing)
 }

@@ -200,7 +200,7 @@ pub(super) struct GoldenArgs {
     #[arg(value_name = "DIR|FILE", required = true)]
     pub(super) paths: Vec<PathBuf>,
     /// Whose behaviour the hosts have
-    #[arg(long, value_name = "P", default_value = "rfc9293")]
+    #[arg(long, value_name = "P", default_value = "linux")]
     pub(super) profile: String,
     /// Only recordings whose name contains this
     #[arg(long, value_name = "TEXT")]
@@ -290,7 +290,7 @@ pub(super) struct ProfileArgs {
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  wirefate matrix                            the profile rfc9293, all eleven states
+  wirefate matrix                            the profile linux, all eleven states
   wirefate matrix --state time-wait          one of them
   wirefate matrix --diff rfc9293 linux       where two profiles differ, and who says so
 
@@ -308,7 +308,7 @@ comes. Each row is a set of such experiments that came to the same.
   (...)        what the host calls such a segment")]
 pub(super) struct MatrixArgs {
     /// Whose behaviour
-    #[arg(long, value_name = "P", default_value = "rfc9293")]
+    #[arg(long, value_name = "P", default_value = "linux")]
     pub(super) profile: String,
     /// Show only where these two profiles differ
     #[arg(long, value_names = ["P", "Q"], num_args = 2, conflicts_with = "profile")]
@@ -330,7 +330,7 @@ Every way was seen: the host was brought into a state, and a segment, a call or 
 event and what is sent for it, as in RFC 9293 3.3.2: `rcv FIN-ACK / .`.")]
 pub(super) struct StatesArgs {
     /// Whose behaviour
-    #[arg(long, value_name = "P", default_value = "rfc9293")]
+    #[arg(long, value_name = "P", default_value = "linux")]
     pub(super) profile: String,
     /// Print the language of graphviz
     #[arg(long)]

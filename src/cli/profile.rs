@@ -45,6 +45,9 @@ impl Line {
     }
 }
 
+/// No column of names is wider.
+const WIDEST: usize = 44;
+
 fn lines(profile: Profile) -> [(&'static str, Vec<Line>); 2] {
     let sysctls = profile.sysctls().iter().map(Line::of_sysctl).collect();
     let behaviours = profile.behaviours().iter().map(Line::of_behaviour).collect();
@@ -55,7 +58,7 @@ fn table(profile: Profile) -> String {
     let mut text = format!("{profile}\n");
     for (title, lines) in lines(profile) {
         text += &format!("\n{title}\n");
-        let width = lines.iter().map(|line| line.name.len()).max().unwrap_or(0);
+        let width = lines.iter().map(|line| line.name.len()).max().unwrap_or(0).min(WIDEST);
         for line in lines {
             let (shown, confidence) = (line.shown(), line.confidence);
             _ = writeln!(text, "  {:width$}  {shown}  [{confidence}: {}]", line.name, line.source);

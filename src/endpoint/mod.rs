@@ -73,10 +73,10 @@ pub trait Endpoint: std::any::Any {
     /// The queues of each listener, where it has any.
     fn listeners(&self, _visit: &mut dyn FnMut(ListenView)) {}
 
-    /// What its retransmission timeout is bounded by (RFC 6298 2.5: "at least 60 seconds"), for the oracle that watches
-    /// it grow; an endpoint whose settings bound it lower says so.
-    fn longest_rto(&self) -> Span {
-        secs(60)
+    /// How its retransmission timeout grows, for the oracle that watches it; an endpoint whose settings say otherwise
+    /// than RFC 6298 does says so.
+    fn backoff(&self) -> Backoff {
+        Backoff::default()
     }
 
     /// A hash of everything that decides its future behaviour, for pruning an exploration. Optional.
@@ -168,6 +168,21 @@ pub enum HostFault {
     LinkDown(IfaceId),
     /// An interface has its carrier again.
     LinkUp(IfaceId),
+}
+
+/// How a retransmission timeout grows: doubled each time, with bounds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Backoff {
+    /// From here on it need not grow (RFC 6298 2.5: "at least 60 seconds").
+    pub longest: Span,
+    /// What each has in it that is not doubled.
+    pub slop: Span,
+}
+
+impl Default for Backoff {
+    fn default() -> Backoff {
+        Backoff { longest: secs(60), slop: Span::ZERO }
+    }
 }
 
 /// One connection as `netstat` or a debugger shows it.

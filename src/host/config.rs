@@ -1,10 +1,12 @@
 use super::cookies::CookieUse;
 use super::isn::IsnPolicy;
 use super::listener::QueueRule;
-use super::ports::PortRule;
+use super::ports::{BindRule, PortRule};
 use super::profile::Profile;
 use super::reconnect::Reuse;
+use super::syncache::CacheSize;
 use super::sysctl::{self, SysctlError};
+use super::time_wait::TimeWaitRule;
 use crate::endpoint::Tuple;
 use crate::tcp::{Handshake, Knobs, TimerRule};
 use crate::time::{Span, ns};
@@ -69,9 +71,16 @@ pub struct ConfigError {
 }
 
 impl HostConfig {
-    /// A host of the default profile.
+    /// A host of the default profile, `linux`.
     pub fn named(name: &str) -> HostConfig {
         HostConfig { name: name.to_owned(), ..HostConfig::default() }
+    }
+
+    /// The same host with this profile.
+    #[must_use]
+    pub fn profile(mut self, profile: Profile) -> HostConfig {
+        self.profile = profile;
+        self
     }
 
     /// The same host with one more sysctl.
@@ -106,9 +115,28 @@ impl HostConfig {
         settings.knobs.time_wait = self.teaching.time_wait.unwrap_or(settings.knobs.time_wait);
         settings.isn = self.teaching.isn.unwrap_or(settings.isn);
         settings.syn_queue = self.teaching.syn_queue;
+        settings.follow();
         // RFC 6298 2.5 allows no maximum below the minimum.
         settings.knobs.rto_max = settings.knobs.rto_max.max(settings.knobs.rto_min);
         Ok(settings)
+    }
+}
+
+impl Settings {
+    /// What follows from several sysctls together.
+    fn follow(&mut self) {
+        let (low, high) = self.ports;
+        self.ports = (low.min(high), low.max(high));
+        if let Some((fast, timeout)) = self.fin_wait2 {
+            let keep = self.knobs.keepalive;
+            self.knobs.fin_wait2 = Some(if fast { timeout } else { keep.interval * u64::from(keep.count) });
+        }
+        if let Some((delays, span)) = self.delayed_ack {
+            self.knobs.delayed_ack = if delays { span } else { Span::ZERO };
+        }
+        if let Some((count, span)) = self.ack_war {
+            self.knobs.empty_answers = ns(span.as_nanos() / u64::from(count.max(1)));
+        }
     }
 }
 
@@ -166,6 +194,21 @@ pub(super) struct Settings {
     pub(super) end_first: bool,
     /// How ports are chosen and shared.
     pub(super) port_rule: PortRule,
+    /// Who may bind a port in use.
+    pub(super) bind_rule: BindRule,
+    /// What happens where there are too many of `time_waits`.
+    pub(super) time_wait_rule: TimeWaitRule,
+    /// Whether a SYN that finds the accept queue full is answered by RST.
+    pub(super) refuses_overflow: bool,
+    /// What holds half-open connections, where that is one cache for the whole host.
+    pub(super) syncache: CacheSize,
+    /// Whether FIN-WAIT-2 without an owner lasts so long, and otherwise as long as keepalive would try (`TP_MAXIDLE()` of
+    /// FreeBSD).
+    pub(super) fin_wait2: Option<(bool, Span)>,
+    /// So many answers to empty segments outside the window in this span.
+    pub(super) ack_war: Option<(u32, Span)>,
+    /// Whether ACKs are delayed, and for how long.
+    pub(super) delayed_ack: Option<(bool, Span)>,
     /// Whether an active open may have a 4-tuple in TIME-WAIT.
     pub(super) reuse: Reuse,
     /// First and last ephemeral port.

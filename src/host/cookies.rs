@@ -1,10 +1,12 @@
-//! SYN cookies, as net/ipv4/syncookies.c makes them: a SYN-ACK whose number keeps what a listener would have to
-//! remember of the SYN, when it has no room to remember it.
+//! SYN cookies: a SYN-ACK whose number keeps what a listener would have to remember of the SYN, when it has no room to
+//! remember it. Those of Linux keep the MSS (net/ipv4/syncookies.c), those of FreeBSD all options that matter
+//! (tcp_syncache.c).
 
 use crate::endpoint::Tuple;
 use crate::rng::Stream;
+use crate::tcp::Kept;
 use crate::time::{HostTime, Span, secs};
-use crate::wire::Seq;
+use crate::wire::{Options, Seq};
 use std::net::{IpAddr, SocketAddr};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
@@ -31,6 +33,14 @@ const MASK: u32 = (1 << BITS) - 1;
 
 /// The MSS that a cookie can keep (`msstab`), over IPv4 and over IPv6.
 const MSS: [[u16; 4]; 2] = [[536, 1_300, 1_440, 1_460], [1_220, 1_420, 1_440, 8_940]];
+
+/// How long a key of FreeBSD's is used, and how long after an overflow a cookie is expected (`SYNCOOKIE_LIFETIME`).
+pub(super) const KEY_LIFETIME: Span = secs(15);
+
+/// The MSS and window scales that FreeBSD's cookies can keep (`tcp_sc_msstab`, `tcp_sc_wstab`); the first place of the
+/// scales stands for none.
+const MSS_ALL: [u16; 8] = [216, 536, 1_200, 1_360, 1_400, 1_440, 1_452, 1_460];
+const SHIFTS: [u16; 8] = [0, 0, 1, 2, 4, 6, 7, 8];
 
 /// The keys of the host.
 #[derive(Debug)]
@@ -71,6 +81,36 @@ impl Cookies {
         table(tuple).get(index as usize).copied()
     }
 
+    /// A number that keeps all of `options` that matters, rounded down (`syncookie_generate()` of FreeBSD).
+    pub(super) fn bake_all(&self, tuple: Tuple, irs: Seq, options: &Options, now: HostTime) -> Seq {
+        let period = period(now);
+        let mss = place(&MSS_ALL, options.mss().unwrap_or(0));
+        let shift = options.window_scale().map_or(0, |shift| place(&SHIFTS[1..], shift.into()) + 1);
+        let bits = period & 1 | u32::from(options.sack_permitted()) << 1 | shift << 2 | mss << 5;
+        self.seal(tuple, irs, period, bits)
+    }
+
+    /// What `cookie` keeps, where it is one of ours and no older than the key before the present one
+    /// (`syncookie_lookup()`).
+    pub(super) fn read_all(&self, tuple: Tuple, irs: Seq, cookie: Seq, now: HostTime) -> Option<Kept> {
+        let bits = (cookie.0 ^ (cookie.0 >> BITS)) & 0xff;
+        let now = period(now);
+        let period = if now & 1 == bits & 1 { now } else { now.checked_sub(1)? };
+        if self.seal(tuple, irs, period, bits) != cookie {
+            return None;
+        }
+        let shift = (bits >> 2 & 7) as usize;
+        let peer_shift = SHIFTS.get(shift).filter(|_| shift > 0).and_then(|&shift| u8::try_from(shift).ok());
+        let mss = MSS_ALL.get((bits >> 5) as usize).copied()?;
+        Some(Kept { mss, peer_shift, sack: bits & 2 != 0, ecn: false })
+    }
+
+    fn seal(&self, tuple: Tuple, irs: Seq, period: u32, bits: u32) -> Seq {
+        let keys = period & 1;
+        let hash = self.hash(tuple, irs.0 ^ self.hash(tuple, period << 8 | bits, 0), keys as usize);
+        Seq(hash & !0xff | (bits ^ (hash >> BITS)) & 0xff)
+    }
+
     /// `cookie_hash()`.
     fn hash(&self, tuple: Tuple, minute: u32, key: usize) -> u32 {
         let mut bytes = [0; 40];
@@ -80,6 +120,16 @@ impl Cookies {
         let [a, b, c, d, ..] = xxh3_64_with_seed(&bytes, self.keys[key]).to_le_bytes();
         u32::from_le_bytes([a, b, c, d])
     }
+}
+
+/// Where in `table` the greatest is that does not exceed `value`; the first place if none.
+fn place(table: &[u16], value: u16) -> u32 {
+    (0..).zip(table).filter(|(_, known)| value >= **known).last().map_or(0, |(place, _)| place)
+}
+
+/// The number of the key in use.
+fn period(now: HostTime) -> u32 {
+    u32::try_from(now.as_nanos() / KEY_LIFETIME.as_nanos() & u64::from(u32::MAX >> 8)).unwrap_or(0)
 }
 
 fn table(tuple: Tuple) -> [u16; 4] {
@@ -118,6 +168,34 @@ mod tests {
         {
             let cookie = cookies.bake(tuple(1), Seq(u32::MAX), mss, at);
             assert_eq!(cookies.mss(tuple(1), Seq(u32::MAX), cookie, at), Some(kept), "{mss}");
+        }
+    }
+
+    #[test]
+    fn a_cookie_of_freebsd_keeps_every_option_for_two_keys() {
+        use crate::wire::TcpOption;
+        let cookies = Cookies::new(1, "server");
+        let at = |span| HostTime::ZERO + span;
+        for (mss, shift, sack, kept) in [
+            (1_460, Some(7), true, (1_460, Some(7))),
+            (1_459, Some(3), false, (1_452, Some(2))),
+            (100, None, true, (216, None)),
+            (9_000, Some(0), false, (1_460, Some(0))),
+            (536, Some(14), true, (536, Some(8))),
+        ] {
+            let mut options = Options::NONE;
+            options.push(TcpOption::Mss(mss)).unwrap();
+            shift.into_iter().for_each(|shift| options.push(TcpOption::WindowScale(shift)).unwrap());
+            if sack {
+                options.push(TcpOption::SackPermitted).unwrap();
+            }
+            let cookie = cookies.bake_all(tuple(1), Seq(5), &options, at(secs(14)));
+            let read = |tuple, irs, span| cookies.read_all(tuple, Seq(irs), cookie, at(span));
+            let (mss, peer_shift) = kept;
+            let kept = Some(Kept { mss, peer_shift, sack, ecn: false });
+            // The key of the first 15 seconds is good while the next one is used.
+            assert_eq!([secs(14), ns(29_999_999_999), secs(30)].map(|at| read(tuple(1), 5, at)), [kept, kept, None]);
+            assert_eq!((read(tuple(2), 5, secs(14)), read(tuple(1), 6, secs(14))), (None, None));
         }
     }
 

@@ -3,6 +3,8 @@ use super::demux::{Demux, Place};
 use super::known::KnownPeers;
 use super::memory::Memory;
 use super::sockets::{Role, SocketTable};
+use super::syncache::Syncache;
+use super::time_wait::TimeWaits;
 use super::timers::Alarm;
 use crate::endpoint::{Cx, Event, HostFault, SocketId, TimerChange, TimerKind};
 use crate::map::Map;
@@ -59,6 +61,7 @@ impl Host {
         self.timers.clear();
         self.limits.forget();
         self.known = KnownPeers::default();
+        (self.syncache, self.time_waits) = (Syncache::default(), TimeWaits::default());
         self.orphans = 0;
         self.lingering.clear();
         self.memory = Memory::default();

@@ -58,6 +58,11 @@ impl Isn {
         }
     }
 
+    /// Whether the next connection with this 4-tuple takes a number that is dictated.
+    pub(super) fn is_dictated(&self, tuple: Tuple) -> bool {
+        self.dictated.get(&tuple).is_some_and(|left| !left.is_empty())
+    }
+
     /// Draws a fresh secret: the host has booted (RFC 6528 3).
     pub(super) fn renew(&mut self) {
         self.secret = [self.secrets.word(), self.secrets.word()];
@@ -79,7 +84,7 @@ impl Isn {
     /// initial sequence number for the new connection to be larger than the largest sequence number it used on the
     /// previous connection incarnation".
     pub(super) fn after(&mut self, tuple: Tuple, now: HostTime, beyond: Seq, settings: &Settings) -> Seq {
-        let dictated = self.dictated.get(&tuple).is_some_and(|left| !left.is_empty());
+        let dictated = self.is_dictated(tuple);
         let next = self.next(tuple, now);
         // Linux always goes on from there (`tcp_timewait_state_process()`, `tcp_twsk_unique()`).
         let goes_on = settings.reuse.bound && !dictated;

@@ -1,13 +1,13 @@
 use super::Host;
-use super::cookies::{self, CookieUse};
+use super::cookies::CookieUse;
 use super::counters::{Counter, Machine};
 use super::demux::{Key, Place, Slot};
 use super::ports::{Hold, Scope};
 use super::sockets::{Phase, Role, Socket, Stream};
 use super::stream::{Linger, NewConn, Output, Owner};
 use crate::endpoint::{Arrival, Cx, DropReason, Errno, Event, SocketId, State, Tuple};
-use crate::tcp::{self, Context, Demands, GiveUp, HalfOpen, HalfOpenStep, Handshake, Kept, Ports, TcpEvent};
-use crate::time::{HostTime, secs};
+use crate::tcp::{self, Context, Demands, GiveUp, HalfOpen, HalfOpenStep, Handshake, Ports, TcpEvent};
+use crate::time::HostTime;
 use crate::wire::{Flags, Segment, Seq};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -22,6 +22,9 @@ pub(super) enum QueueRule {
     /// host's limit counts without cookies only, and its last quarter is for peers that are known. SYN-ACKs are given up
     /// the sooner the fuller the queue is. A SYN with FIN is none.
     Linux,
+    /// One cache for the half-open connections of all listeners, whose oldest give way (`syncache_add()` of FreeBSD); half
+    /// as many more wait for `accept` than `listen` says, and one (`sonewconn()`). Neither queue keeps a SYN out.
+    Syncache,
 }
 
 /// The two queues of a listener: SYNs that are answered, and connections that wait for `accept`.
@@ -33,7 +36,7 @@ pub(super) struct Listener {
     /// Half-open connections whose timer has never fired.
     young: u32,
     /// When a SYN was last answered by a cookie, to the second.
-    overflowed: Option<HostTime>,
+    pub(super) overflowed: Option<HostTime>,
     waiting: VecDeque<u32>,
     pub(super) accept_max: u32,
     /// Teaching: half-open connections take places in the accept queue.
@@ -75,7 +78,7 @@ impl Listener {
         u32::try_from(self.waiting.len()).unwrap_or(u32::MAX)
     }
 
-    fn accept_is_full(&self) -> bool {
+    pub(super) fn accept_is_full(&self) -> bool {
         let halves = if self.one_queue { self.syn } else { 0 };
         self.waiting() + halves >= self.accept_max
     }
@@ -95,6 +98,7 @@ impl Host {
             QueueRule::Plain if one_queue => (backlog.max(1), backlog.max(1)),
             QueueRule::Plain => (backlog.max(1), backlog.max(1).min(self.settings.syn_backlog)),
             QueueRule::Linux => (backlog + 1, backlog + 1),
+            QueueRule::Syncache => (3 * backlog / 2 + 1, self.settings.syncache.all),
         };
         if let Some(listener) = self.sockets.listener(id) {
             (listener.accept_max, listener.syn_max) = (accept_max, syn_max);
@@ -172,6 +176,9 @@ impl Host {
             Err(reason) => {
                 self.counters.add(Counter::ListenDrops);
                 drop_segment(cx, reason);
+                if self.settings.refuses_overflow && reason == DropReason::AcceptQueueFull {
+                    self.refuse(cx, tuple, segment);
+                }
             }
         }
     }
@@ -179,6 +186,13 @@ impl Host {
     /// Whether a listener takes a SYN; `reopens`: it ends a TIME-WAIT (`tcp_conn_request()` in tcp_input.c).
     fn admit(&mut self, now: HostTime, id: SocketId, tuple: Tuple, reopens: bool) -> Result<Admission, DropReason> {
         let (rule, uses) = (self.settings.queues, self.settings.cookies);
+        if rule == QueueRule::Syncache {
+            return match self.has_cache_place(tuple, now) && uses != CookieUse::Always {
+                true => Ok(Admission::Remembered),
+                false if uses != CookieUse::Never => Ok(Admission::Cookie),
+                false => Err(DropReason::SynQueueFull),
+            };
+        }
         let Some(listener) = self.sockets.listener(id) else { return Err(DropReason::NoSocket) };
         let (halves, syn_full, accept_full) =
             (listener.syn, listener.syn >= listener.syn_max, listener.accept_is_full());
@@ -211,69 +225,9 @@ impl Host {
                 self.counters.add(Counter::ReqQFullDrop);
                 return Err(DropReason::SynQueueFull);
             }
-            QueueRule::Plain => {}
+            QueueRule::Plain | QueueRule::Syncache => {}
         }
         Ok(Admission::Remembered)
-    }
-
-    /// A SYN is answered and forgotten.
-    fn answer_by_cookie(&mut self, cx: &mut Cx<'_>, id: SocketId, (key, tuple): (Key, Tuple), syn: &Segment) {
-        let (Ok(socket), Some(path)) = (self.sockets.get(id), self.addrs.path(tuple.remote.ip())) else { return };
-        let (setup, now) = (self.setup(&socket.options, tuple, path), cx.now());
-        let mss = syn.options.mss().filter(|mss| *mss > 0).unwrap_or(setup.default_mss);
-        let cookie = self.cookies.bake(tuple, syn.seq, mss, now);
-        let (limits, events) = (&mut self.limits, &mut self.events);
-        let context = Context { now, knobs: &self.settings.knobs, limits, events, detail: cx.detail(), ecn: 0 };
-        let ports = Ports { local: key.local_port, remote: key.remote_port };
-        let syn_ack = tcp::cookie_syn_ack(&context, ports, syn, cookie, &setup);
-        self.counters.add(Counter::SyncookiesSent);
-        if let Some(listener) = self.sockets.listener(id) {
-            let last = listener.overflowed.filter(|last| now.since(*last) <= secs(1));
-            listener.overflowed = last.or(Some(now));
-        }
-        self.send_bare(cx, tuple, syn_ack);
-    }
-
-    /// A segment with ACK that may bring a cookie back; whether it was taken (`cookie_v4_check()`).
-    fn cookie_segment(&mut self, cx: &mut Cx<'_>, id: SocketId, (key, tuple): (Key, Tuple), segment: &Segment) -> bool {
-        let now = cx.now();
-        let Some(listener) = self.sockets.listener(id) else { return false };
-        let full = listener.accept_is_full();
-        let expected = listener.overflowed.is_some_and(|last| now.since(last) <= cookies::VALID);
-        if self.settings.cookies == CookieUse::Never || !expected {
-            return false;
-        }
-        let (Ok(socket), Some(path)) = (self.sockets.get(id), self.addrs.path(tuple.remote.ip())) else { return false };
-        let setup = self.setup(&socket.options, tuple, path);
-        let mss = self.cookies.mss(tuple, segment.seq - 1, segment.ack - 1, now);
-        self.counters.add(if mss.is_some() { Counter::SyncookiesRecv } else { Counter::SyncookiesFailed });
-        let kept = mss.and_then(|mss| Kept::read(segment, mss, &setup, &self.settings.knobs));
-        let Some(kept) = kept else {
-            drop_segment(cx, DropReason::CookieInvalid);
-            self.refuse(cx, tuple, segment);
-            return true;
-        };
-        if full {
-            self.counters.add(Counter::ListenOverflows);
-            self.counters.add(Counter::ListenDrops);
-            drop_segment(cx, DropReason::AcceptQueueFull);
-            return true;
-        }
-        // The same 4-tuple is half open by now, for another SYN; that one stays (`tcp_v4_syn_recv_sock()`).
-        if self.addrs.peer(tuple.remote.ip()).is_some() && self.demux.contains(&key) {
-            drop_segment(cx, DropReason::NoMeaning);
-            return true;
-        }
-        let event = TcpEvent::Transition { from: State::Listen, to: State::SynReceived, lasts: None, error: None };
-        self.counters.note(&event, Machine::Half);
-        cx.note(event.at(tuple));
-        let (limits, events) = (&mut self.limits, &mut self.events);
-        let context = Context { now, knobs: &self.settings.knobs, limits, events, detail: cx.detail(), ecn: 0 };
-        let ports = Ports { local: key.local_port, remote: key.remote_port };
-        let tcp = HalfOpen::from_cookie(&context, ports, segment, &kept, &setup);
-        let key = Key { remote: self.addrs.use_peer(tuple.remote.ip()), ..key };
-        self.establish(cx, id, tcp, (key, tuple), segment);
-        true
     }
 
     /// LISTEN -> SYN-RECEIVED.
@@ -287,10 +241,16 @@ impl Host {
     ) {
         let (Ok(socket), Some(path)) = (self.sockets.get(id), self.addrs.path(tuple.remote.ip())) else { return };
         let setup = self.setup(&socket.options, tuple, path);
+        let by_cookie = self.settings.queues == QueueRule::Syncache && self.settings.cookies != CookieUse::Never;
         let iss = match beyond {
             Some(beyond) => self.isn.after(tuple, cx.now(), beyond, &self.settings),
+            // Whoever is pushed out of the cache may come back by its number.
+            None if by_cookie && !self.isn.is_dictated(tuple) => {
+                self.cookies.bake_all(tuple, syn.seq, &syn.options, cx.now())
+            }
             None => self.isn.next(tuple, cx.now()),
         };
+        self.make_cache_room(cx, tuple);
         let event = TcpEvent::Transition { from: State::Listen, to: State::SynReceived, lasts: None, error: None };
         self.counters.note(&event, Machine::Half);
         cx.note(event.at(tuple));
@@ -310,6 +270,7 @@ impl Host {
         let (wants, birth) = (tcp.poll_timeout(), self.birth());
         let half = Half { tcp, remote: key.remote, local: key.local, birth, listener: id };
         let index = self.halves.insert(half);
+        self.enter_cache(tuple, index);
         let slot = Place::Half(index).slot();
         self.index(key, slot);
         self.rearm(slot, birth, None, wants);
@@ -440,7 +401,7 @@ impl Host {
     }
 
     /// SYN-RECEIVED -> ESTABLISHED, into the accept queue.
-    fn establish(
+    pub(super) fn establish(
         &mut self,
         cx: &mut Cx<'_>,
         id: SocketId,
@@ -510,7 +471,7 @@ impl Host {
         for (_, index) in halves {
             match self.settings.queues {
                 QueueRule::Plain => self.forget_half(cx, index),
-                QueueRule::Linux => self.abandon_half(index),
+                QueueRule::Linux | QueueRule::Syncache => self.abandon_half(index),
             }
         }
         for index in listener.waiting {
@@ -554,6 +515,7 @@ impl Host {
     /// A half-open connection leaves its queue; the index still knows it.
     fn take_half(&mut self, index: u32) -> Option<Half> {
         let half = self.halves.remove(index)?;
+        self.leave_cache(self.tuple(half.key()), index);
         self.timers.doubt(Place::Half(index).slot());
         if let Some(listener) = self.sockets.listener(half.listener) {
             listener.syn -= 1;

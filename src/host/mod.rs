@@ -12,6 +12,7 @@
 mod addrs;
 mod administer;
 mod config;
+mod cookie_open;
 mod cookies;
 mod counters;
 mod datagram;
@@ -30,7 +31,9 @@ mod profile;
 mod reconnect;
 mod sockets;
 mod stream;
+mod syncache;
 mod sysctl;
+mod time_wait;
 mod timers;
 mod verbs;
 mod views;
@@ -41,13 +44,13 @@ pub use profile::{Behaviour, Confidence, Profile, UnknownProfile};
 pub use sysctl::{Sysctl, SysctlError, Unit, Values};
 
 use crate::endpoint::{
-    Attach, ConnView, Cx, Endpoint, HostFault, IfaceId, ListenView, Order, Refusal, SocketId, Sockets,
+    Attach, Backoff, ConnView, Cx, Endpoint, HostFault, IfaceId, ListenView, Order, Refusal, SocketId, Sockets,
 };
 use crate::map::Map;
 use crate::rng::Stream;
 use crate::slab::Slab;
 use crate::tcp::{Limits, TcpEvent};
-use crate::time::{HostTime, Span};
+use crate::time::HostTime;
 use crate::wire::Packet;
 use addrs::Addrs;
 use config::Settings;
@@ -63,6 +66,8 @@ use memory::Memory;
 use ports::{Ports, Scope};
 use sockets::SocketTable;
 use stream::{Conn, Leftover};
+use syncache::Syncache;
+use time_wait::TimeWaits;
 use timers::Timers;
 
 /// One host of the network.
@@ -87,6 +92,8 @@ pub struct Host {
     isn: Isn,
     cookies: Cookies,
     known: KnownPeers,
+    syncache: Syncache,
+    time_waits: TimeWaits,
     limits: Limits,
     /// Connections that nobody owns and that are not closing ones yet.
     orphans: u32,
@@ -122,8 +129,8 @@ impl Host {
             sockets: SocketTable::default(),
             listeners: Map::new(),
             datagrams: Map::new(),
-            tcp_ports: Ports::new(settings.port_rule, settings.ports, &mut ports),
-            udp_ports: Ports::new(settings.port_rule, settings.ports, &mut ports),
+            tcp_ports: Ports::new((settings.port_rule, settings.bind_rule), settings.ports, &mut ports),
+            udp_ports: Ports::new((settings.port_rule, settings.bind_rule), settings.ports, &mut ports),
             demux: Demux::new(),
             conns: Slab::new(),
             halves: Slab::new(),
@@ -132,6 +139,8 @@ impl Host {
             timers: Timers::default(),
             cookies: Cookies::new(seed, &config.name),
             known: KnownPeers::default(),
+            syncache: Syncache::default(),
+            time_waits: TimeWaits::default(),
             isn,
             limits: Limits::default(),
             orphans: 0,
@@ -191,8 +200,12 @@ impl Endpoint for Host {
         self.view_connections(visit);
     }
 
-    fn longest_rto(&self) -> Span {
-        self.settings.knobs.rto_max
+    fn backoff(&self) -> Backoff {
+        let knobs = &self.settings.knobs;
+        // The least RTO reaches so far by its doublings.
+        let factor = 1u64.checked_shl(knobs.rto_doublings.into()).unwrap_or(u64::MAX);
+        let reached = knobs.rto_min * factor + knobs.rto_slop;
+        Backoff { longest: knobs.rto_max.min(reached), slop: knobs.rto_slop }
     }
 
     fn counters(&self, visit: &mut dyn FnMut(&'static str, u64)) {

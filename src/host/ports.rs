@@ -1,5 +1,6 @@
 use crate::map::Map;
 use crate::rng::{Stream, below};
+use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// Which local addresses a socket holds a port on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -76,16 +77,30 @@ impl Bucket {
     }
 }
 
-/// What differs between systems.
+/// How an ephemeral port is chosen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum PortRule {
-    /// An ephemeral port is the next free one. What is left of a connection gives its port to who has `SO_REUSEADDR`.
+    /// The next free one.
     #[default]
     Next,
     /// `connect` takes ports with the parity of the range's first one before the others, and `bind` the others before
-    /// those (`__inet_hash_connect()`, `inet_csk_find_open_port()`). What is left of a connection shares its port as any
-    /// socket does.
+    /// those (`__inet_hash_connect()`, `inet_csk_find_open_port()`).
     Parity,
+    /// A random one each time, or the next free one behind it (`in_pcb_lport()` of FreeBSD; RFC 6056 3.3.1).
+    Random,
+}
+
+/// Who may bind a port that is in use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum BindRule {
+    /// Sharing takes `SO_REUSEADDR` on both sides, and nobody may listen; what is left of a connection gives its port to
+    /// who has it.
+    #[default]
+    LeftYields,
+    /// The same, but what is left of a connection is a socket like others (`inet_bind_conflict()`).
+    LeftStays,
+    /// What is left of a connection keeps nobody out, and `SO_REUSEADDR` takes a port from whoever has it.
+    Takeover,
 }
 
 /// How a socket wants to share a port.
@@ -102,8 +117,11 @@ pub(super) struct Sharing {
 pub(super) struct Ports {
     buckets: Map<u16, Bucket>,
     rule: PortRule,
+    binding: BindRule,
     range: (u16, u16),
     cursor: u32,
+    /// Key and number of the next random choice.
+    draws: (u64, u64),
     /// Ephemeral ports in use towards each destination: one bit a port, 64 ports a word.
     words: Map<(Destination, u16), u64>,
     counts: Map<Destination, u32>,
@@ -119,10 +137,22 @@ pub(super) struct Destination {
 
 impl Ports {
     /// No port in use; the first ephemeral one is drawn from `stream` (RFC 6056 3.3).
-    pub(super) fn new(rule: PortRule, range: (u16, u16), stream: &mut Stream) -> Ports {
-        let mut ports = Ports { buckets: Map::new(), rule, range, cursor: 0, words: Map::new(), counts: Map::new() };
-        ports.cursor = u32::try_from(below(stream.word(), u64::from(ports.size()))).unwrap_or(0);
+    pub(super) fn new((rule, binding): (PortRule, BindRule), range: (u16, u16), stream: &mut Stream) -> Ports {
+        let (buckets, words, counts) = (Map::new(), Map::new(), Map::new());
+        let key = stream.word();
+        let mut ports = Ports { buckets, rule, binding, range, cursor: 0, draws: (key, 0), words, counts };
+        ports.cursor = u32::try_from(below(key, u64::from(ports.size()))).unwrap_or(0);
         ports
+    }
+
+    /// The search for a port begins.
+    fn begin(&mut self) {
+        if self.rule == PortRule::Random {
+            let (key, n) = &mut self.draws;
+            *n += 1;
+            let word = xxh3_64_with_seed(&n.to_le_bytes(), *key);
+            self.cursor = u32::try_from(below(word, u64::from(self.size()))).unwrap_or(0);
+        }
     }
 
     fn size(&self) -> u32 {
@@ -130,14 +160,14 @@ impl Ports {
     }
 
     /// Whether a new holder would meet one that it cannot share with: sharing takes `SO_REUSEADDR` on both sides and
-    /// nobody that listens, or `SO_REUSEPORT` on both; with what is left of a connection, `SO_REUSEADDR` on the new side
-    /// is enough where the rule says so.
+    /// nobody that listens, or `SO_REUSEPORT` on both, or less where the rule says so.
     pub(super) fn conflicts(&self, port: u16, scope: Scope, sharing: Sharing) -> bool {
         let shares = |other: &Holders| {
-            let by_addr = match other.hold {
-                Hold::Left if self.rule == PortRule::Next => sharing.addr,
-                Hold::Chosen | Hold::Bound | Hold::Left => sharing.addr && other.sharing.addr,
-                Hold::Listening => false,
+            let by_addr = match (self.binding, other.hold) {
+                (BindRule::Takeover, Hold::Left) => true,
+                (BindRule::Takeover, _) | (BindRule::LeftYields, Hold::Left) => sharing.addr,
+                (_, Hold::Listening) => false,
+                (_, Hold::Chosen | Hold::Bound | Hold::Left) => sharing.addr && other.sharing.addr,
             };
             by_addr || (sharing.port && other.sharing.port)
         };
@@ -148,7 +178,7 @@ impl Ports {
     /// Whether somebody listens on an address of `scope` who does not share it.
     pub(super) fn listened(&self, port: u16, scope: Scope, sharing: Sharing) -> bool {
         let listens = |other: &Holders| {
-            let shares = sharing.port && other.sharing.port;
+            let shares = sharing.port && other.sharing.port || sharing.addr && self.binding == BindRule::Takeover;
             other.hold == Hold::Listening && other.scope.overlaps(scope) && !shares
         };
         self.buckets.get(&port).is_some_and(|bucket| bucket.iter().any(listens))
@@ -187,6 +217,7 @@ impl Ports {
 
     /// An ephemeral port for `bind`: the next that nobody holds in this scope.
     pub(super) fn next_unheld(&mut self, scope: Scope) -> Option<u16> {
+        self.begin();
         if self.rule == PortRule::Parity {
             let places = self.places(1);
             let place = places.into_iter().find(|&place| {
@@ -236,6 +267,7 @@ impl Ports {
     /// Full words are passed over 64 ports at a time, and a full range is known by its count. `taken` says of a port
     /// with such a connection whether that keeps it.
     pub(super) fn next_towards(&mut self, to: Destination, taken: impl FnMut(u16) -> bool) -> Option<u16> {
+        self.begin();
         if self.rule == PortRule::Parity {
             return self.next_by_parity(to, taken);
         }
@@ -318,7 +350,7 @@ mod tests {
     const TO: Destination = Destination { local: 2, remote: 7, remote_port: 80 };
 
     fn ports(range: (u16, u16)) -> Ports {
-        Ports::new(PortRule::Next, range, &mut Stream::new(1, "client/ports"))
+        Ports::new((PortRule::Next, BindRule::LeftYields), range, &mut Stream::new(1, "client/ports"))
     }
 
     fn by_addr(addr: bool) -> Sharing {

@@ -277,8 +277,7 @@ impl Host {
             self.known.prove(tuple.remote.ip(), cx.now());
         }
         let Some(closing) = closing else { return self.release(key, hold, reuse) };
-        // Orphans in FIN-WAIT-2 count too, as they do on Linux.
-        if self.leftovers.len() >= self.settings.time_waits as usize {
+        if !self.has_time_wait_room() {
             self.counters.add(Counter::TimeWaitOverflow);
             let (from, to) = (closing.state(), State::Closed);
             let event = TcpEvent::Transition { from, to, lasts: None, error: None };
@@ -292,9 +291,12 @@ impl Host {
         let long = wants.is_some_and(|due| due > cx.now() + secs(4));
         self.counters.add(if long { Counter::TimeWaits } else { Counter::TimeWaitsKilled });
         let leftover = Leftover { tcp: closing, remote: key.remote, local: key.local, hold, reuse, birth };
-        let slot = Place::Closing(self.leftovers.insert(leftover)).slot();
+        let index = self.leftovers.insert(leftover);
+        let slot = Place::Closing(index).slot();
         self.index(key, slot);
         self.rearm(slot, birth, None, wants);
+        self.move_time_wait(None, self.time_wait(index));
+        self.reuse_oldest(cx);
     }
 
     /// What is left of a connection holds a bound port less firmly than its socket did.
@@ -332,7 +334,7 @@ impl Host {
         f: impl FnOnce(&mut Closing, &mut Context<'_>) -> ClosingStep,
     ) -> Option<ClosingStep> {
         let key = self.leftovers.get(index)?.key();
-        let tuple = self.tuple(key);
+        let (tuple, waited) = (self.tuple(key), self.time_wait(index));
         let iface = self.addrs.path(tuple.remote.ip()).map_or(IfaceId(0), |path| path.iface);
         let carrier = self.addrs.has_carrier(iface);
         let leftover = self.leftovers.get_mut(index)?;
@@ -351,14 +353,20 @@ impl Host {
             out.tell(context.events);
         }
         let (wants, birth) = (leftover.tcp.poll_timeout(), leftover.birth);
+        self.move_time_wait(waited, self.time_wait(index));
         match step {
-            ClosingStep::Stay => self.rearm(Place::Closing(index).slot(), birth, had, wants),
+            ClosingStep::Stay => {
+                self.rearm(Place::Closing(index).slot(), birth, had, wants);
+                self.reuse_oldest(cx);
+            }
             ClosingStep::Gone | ClosingStep::Reopen => self.drop_leftover(index),
         }
         Some(step)
     }
 
     pub(super) fn drop_leftover(&mut self, index: u32) {
+        self.move_time_wait(self.time_wait(index), None);
+        self.timers.doubt(Place::Closing(index).slot());
         if let Some(leftover) = self.leftovers.remove(index) {
             self.release(leftover.key(), leftover.hold, leftover.reuse);
         }

@@ -32,6 +32,8 @@ pub struct Difference {
     pub rule: String,
     /// Lines of the two profiles that say why it does not, where there are any.
     pub sources: Vec<Source>,
+    /// Whether the two answer alike, and one of them later.
+    pub is_delay: bool,
     before: (Option<View>, Option<View>),
 }
 
@@ -54,7 +56,7 @@ impl Diff {
         let mut diff = Diff::of((left.0.name(), left.1), (right.0.name(), right.1));
         for difference in &mut diff.differences {
             let (row, pair) = (&difference.row, (left.0, right.0));
-            difference.sources = match is_delay(&row.value.0, &row.value.1) {
+            difference.sources = match difference.is_delay {
                 true => named(pair, DELAYED_ACK),
                 false => sources(pair, difference.state, &row.kinds),
             };
@@ -85,11 +87,13 @@ impl Diff {
         };
         for row in fold(at) {
             self.counts.0 += row.kinds.len() * row.seqs.len() * row.acks.len();
-            let rule = match is_delay(&row.value.0, &row.value.1) {
+            let is_delay = is_delay(&row.value.0, &row.value.1);
+            let rule = match is_delay {
                 true => "RFC 9293 3.8.6.3 (SHLD-18, MUST-40)".to_owned(),
                 false => rule(state, &row.kinds, &row.seqs),
             };
-            self.differences.push(Difference { state, title: left.title(), row, rule, sources: Vec::new(), before });
+            let (title, sources) = (left.title(), Vec::new());
+            self.differences.push(Difference { state, title, row, rule, sources, is_delay, before });
         }
     }
 }
@@ -119,8 +123,9 @@ impl fmt::Display for Diff {
             writeln!(f, "\n{missing}")?;
         }
         let wide = left.len().max(right.len()).max("source".len());
-        for difference in &self.differences {
-            let Difference { state, title, row, rule, sources, before } = difference;
+        let mut cited: Vec<String> = Vec::new();
+        for difference in self.differences.iter().filter(|difference| !difference.is_delay) {
+            let Difference { state, title, row, rule, sources, before, .. } = difference;
             let (kinds, seqs, acks) = (row.kinds_text(), row.seqs_text(), row.acks_text());
             writeln!(f, "\n{title}  {kinds}  SEG.SEQ {seqs}  SEG.ACK {acks}")?;
             for (name, outcome, before) in [(left, &row.value.0, before.0), (right, &row.value.1, before.1)] {
@@ -129,10 +134,48 @@ impl fmt::Display for Diff {
                 writeln!(f, "  {name:wide$}  {replies}; {}{view}", outcome.state_text(*state))?;
             }
             writeln!(f, "  {:wide$}  {rule}", "rule")?;
-            for source in sources {
-                writeln!(f, "  {:wide$}  {source}", "source")?;
+            self.write_sources(f, sources, wide, &mut cited)?;
+        }
+        self.write_delays(f, wide, &mut cited)
+    }
+}
+
+impl Diff {
+    /// The lines of the profiles, each in full once and by its name after that.
+    fn write_sources(
+        &self,
+        f: &mut fmt::Formatter<'_>,
+        sources: &[Source],
+        wide: usize,
+        cited: &mut Vec<String>,
+    ) -> fmt::Result {
+        for source in sources {
+            let text = source.to_string();
+            if cited.contains(&text) {
+                writeln!(f, "  {:wide$}  {}: {} (above)", "source", source.profile, source.behaviour.name)?;
+            } else {
+                writeln!(f, "  {:wide$}  {text}", "source")?;
+                cited.push(text);
             }
         }
         Ok(())
+    }
+
+    /// What is only answered later, by one line a state.
+    fn write_delays(&self, f: &mut fmt::Formatter<'_>, wide: usize, cited: &mut Vec<String>) -> fmt::Result {
+        let delays: Vec<&Difference> = self.differences.iter().filter(|difference| difference.is_delay).collect();
+        let Some(first) = delays.first() else { return Ok(()) };
+        writeln!(f, "\nthe same answer at another time")?;
+        let when = |outcome: &Outcome| {
+            let times: Vec<String> = outcome.replies.iter().map(|reply| reply.after.to_string()).collect();
+            times.join(", ")
+        };
+        for Difference { title, row, .. } in &delays {
+            let (ours, theirs) = (when(&row.value.0), when(&row.value.1));
+            let place = format!("{}  SEG.SEQ {}  SEG.ACK {}", row.kinds_text(), row.seqs_text(), row.acks_text());
+            writeln!(f, "  {title}  {place}: after {ours}, {theirs}")?;
+        }
+        writeln!(f, "  {:wide$}  {}", "rule", first.rule)?;
+        self.write_sources(f, &first.sources, wide, cited)
     }
 }

@@ -2,7 +2,7 @@
 
 use super::cell::{Kind, SegSeq};
 use crate::endpoint::State;
-use crate::host::{Behaviour, Profile};
+use crate::host::{Behaviour, Confidence, Profile};
 use std::fmt;
 
 /// A line of a profile that is about some segments in some states.
@@ -16,8 +16,9 @@ pub struct Source {
 
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Behaviour { name, value, source, .. } = self.behaviour;
-        write!(f, "{}: {name}: {value} ({source})", self.profile)
+        let Behaviour { name, value, source, confidence, .. } = self.behaviour;
+        let doubt = if confidence == Confidence::Unverified { " ?" } else { "" };
+        write!(f, "{}: {name}: {value}{doubt} ({source})", self.profile)
     }
 }
 

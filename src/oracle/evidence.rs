@@ -5,9 +5,9 @@
 //! incarnations cannot be told apart any more because a SYN came from somewhere else.
 
 use super::Seen;
-use crate::endpoint::{Arrival, DropReason, Event, State};
+use crate::endpoint::{Arrival, Backoff, DropReason, Event, State};
 use crate::map::Map;
-use crate::time::{SimTime, Span, secs};
+use crate::time::{SimTime, secs};
 use crate::trace::{Arrived, Belongs, ConnId, Conns, Disturbance, LinkId, Names, NodeId, Record, Sent, Side, What};
 use crate::wire::{Body, Flags, Packet, Segment, Seq};
 use std::net::{IpAddr, SocketAddr};
@@ -111,8 +111,8 @@ struct NodeFacts {
     stirred: Option<SimTime>,
     /// The address of its own that was looked up last.
     home: Option<IpAddr>,
-    /// What bounds its RTO, where it said so.
-    longest_rto: Option<Span>,
+    /// How its RTO grows.
+    backoff: Backoff,
 }
 
 impl Evidence {
@@ -162,15 +162,15 @@ impl Evidence {
         self.nodes.get(node.0 as usize).and_then(|facts| facts.stirred).is_some_and(|at| at >= since)
     }
 
-    pub(super) fn add_node(&mut self, node: NodeId, longest_rto: Span) {
-        self.facts(node).longest_rto = Some(longest_rto);
+    pub(super) fn add_node(&mut self, node: NodeId, backoff: Backoff) {
+        self.facts(node).backoff = backoff;
     }
 
-    /// From here on the RTO of `node` need not grow: "a maximum value MAY be placed on RTO provided it is at least 60
-    /// seconds" (RFC 6298 2.5), or less where its settings say less.
-    pub(super) fn longest_rto(&self, node: NodeId) -> Span {
-        let said = self.nodes.get(node.0 as usize).and_then(|facts| facts.longest_rto);
-        said.map_or(secs(60), |said| said.min(secs(60)))
+    /// How the RTO of `node` has to grow: "a maximum value MAY be placed on RTO provided it is at least 60 seconds"
+    /// (RFC 6298 2.5), or less where its settings say less.
+    pub(super) fn backoff(&self, node: NodeId) -> Backoff {
+        let said = self.nodes.get(node.0 as usize).map(|facts| facts.backoff).unwrap_or_default();
+        Backoff { longest: said.longest.min(secs(60)), ..said }
     }
 
     /// Whether `node` has ever told what it makes of packets and connections.

@@ -1,6 +1,6 @@
 use super::evidence::{Evidence, Sight};
 use super::{Hears, NodeView, Oracle, Seen, Violation};
-use crate::endpoint::{Event, State};
+use crate::endpoint::{Backoff, Event, State};
 use crate::time::{SimTime, Span};
 use crate::trace::{Call, Conns, Names, NodeId, Record, What};
 use crate::wire::{Body, Flags, Segment};
@@ -19,9 +19,9 @@ impl Panel {
         Panel { ears: ears(&oracles), oracles, evidence: Evidence::default(), found: Vec::new() }
     }
 
-    /// There is another endpoint, whose RTO is bounded by this.
-    pub(crate) fn add_node(&mut self, node: NodeId, longest_rto: Span) {
-        self.evidence.add_node(node, longest_rto);
+    /// There is another endpoint, whose RTO grows like this.
+    pub(crate) fn add_node(&mut self, node: NodeId, backoff: Backoff) {
+        self.evidence.add_node(node, backoff);
     }
 
     /// Puts others in their place; what the evidence says of the run so far holds for them too.

@@ -3,7 +3,7 @@
 use super::evidence::Evidence;
 use super::panel::Kind;
 use super::{NodeView, Oracle, Seen, Violation};
-use crate::endpoint::{Arrival, Errno, Event, State, Tuple};
+use crate::endpoint::{Arrival, Backoff, Errno, Event, State, Tuple};
 use crate::net::Fate;
 use crate::time::{SimTime, Span, ms};
 use crate::trace::{
@@ -86,9 +86,9 @@ impl<O: Oracle> Plant<O> {
         Plant { oracle, evidence, names, conns, found, now: SimTime::ZERO, sent }
     }
 
-    /// `node` says that its RTO is no longer than this.
-    pub(super) fn bound_rto(&mut self, node: NodeId, longest: Span) {
-        self.evidence.add_node(node, longest);
+    /// `node` says that its RTO grows like this.
+    pub(super) fn back_off(&mut self, node: NodeId, backoff: Backoff) {
+        self.evidence.add_node(node, backoff);
     }
 
     pub(super) fn wait(&mut self, span: Span) {

@@ -1,6 +1,7 @@
 use super::ends::Ends;
 use super::evidence::{Sending, Sight, ended, packet_name};
 use super::{Hears, Oracle, Seen};
+use crate::endpoint::Backoff;
 use crate::time::{SimTime, Span, ms};
 use crate::trace::{LinkId, Record};
 use crate::wire::{Flags, Seq};
@@ -90,9 +91,10 @@ impl RtoGrowth {
         let (former, former_in) = (oldest.interval, oldest.last_in);
         oldest.again += 1;
         (oldest.last, oldest.last_in, oldest.interval) = (seen.now, sending.packet, interval);
-        let ceiling = seen.evidence.longest_rto(sending.node);
+        let Backoff { longest, slop } = seen.evidence.backoff(sending.node);
         let is_syn = segment.flags.intersection(Flags::SYN | Flags::ACK) == Flags::SYN;
-        let wanted = if is_syn { former } else { (former * 2).min(former.max(ceiling)) };
+        let doubled = former.saturating_sub(slop) * 2 + slop;
+        let wanted = if is_syn { former } else { doubled.min(former.max(longest)) };
         let least = wanted.saturating_sub(wanted / WHEEL).saturating_sub(TICKS);
         if oldest.again <= 3 || interval >= least || oldest.is_reported {
             return;
@@ -151,10 +153,25 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_doubled_counts() {
+        let grows = |longest, intervals: &[u64]| {
+            let mut plant = Plant::new(RtoGrowth::default());
+            plant.back_off(CLIENT, Backoff { slop: ms(200), longest: ms(longest) });
+            plant.handshake();
+            plant.send(Dir::Up, data(1, 1, "abcd"));
+            again(&mut plant, intervals);
+            plant
+        };
+        grows(60_000, &[230, 260, 320, 440, 680, 1_160]).holds();
+        grows(60_000, &[230, 260, 320, 440, 440]).breaks(&["retransmission 5"]);
+        grows(440, &[230, 260, 320, 440, 440, 440]).holds();
+    }
+
+    #[test]
     fn settings_may_bound_it_lower() {
         for (bound, holds) in [(3_500, true), (20_000, false)] {
             let mut plant = Plant::new(RtoGrowth::default());
-            plant.bound_rto(CLIENT, ms(bound));
+            plant.back_off(CLIENT, Backoff { longest: ms(bound), ..Backoff::default() });
             plant.handshake();
             plant.send(Dir::Up, data(1, 1, "abcd"));
             again(&mut plant, &[1000, 2000, 3500, 3500, 3500]);

@@ -10,6 +10,7 @@ pub(super) const NAME: &str = "window";
 /// No data beyond the right edge of any window that has reached the sender, but for a probe of one byte; and no end
 /// moves the right edge of its own window to the left (RFC 9293 3.8.6, SHLD-14), in the order of its sending.
 ///
+/// What a SYN-ACK offered may be taken back by less than a segment: it may have been a SYN cookie, which keeps no window.
 /// An edge that is rounded to units of the window scale may fall back by less than one. What an end offers past its
 /// peer's FIN, or after something happened to its host, is left alone.
 #[derive(Default)]
@@ -29,6 +30,8 @@ struct Known {
     has_exceeded: bool,
     /// The rightmost edge of its own, the packet that told it, and when.
     offered: Option<(Seq, (LinkId, u64), SimTime)>,
+    /// The edge that its own SYN-ACK told, and the MSS in it.
+    syn_ack: Option<(Seq, u16)>,
     /// The number past the peer's FIN.
     fin: Option<Seq>,
     has_retracted: bool,
@@ -94,7 +97,8 @@ impl Window {
         if segment.has(Flags::FIN) {
             known.fin = Some(segment.end());
         }
-        if segment.has(Flags::ACK) {
+        // A SYN that came to another incarnation says nothing of this one's scale.
+        if segment.has(Flags::ACK) && known.peer_shift.seen {
             let edge = right_edge(segment, &known.peer_shift, &known.own_shift).0;
             if known.edge.is_none_or(|(rightmost, _)| edge.gt(rightmost)) {
                 known.edge = Some((edge, coming.packet));
@@ -125,18 +129,28 @@ impl Window {
         let Some(known) = self.ends.get_mut(&sending.end) else { return };
         let (edge, unit) = right_edge(segment, &known.own_shift, &known.peer_shift);
         let fresh = Some((edge, sending.packet, seen.now));
+        if segment.has(Flags::SYN) {
+            known.syn_ack = segment.options.mss().map(|mss| (edge, mss));
+        }
         let Some((former, told_in, told)) = known.offered.filter(|(former, ..)| edge.lt(*former)) else {
             known.offered = fresh;
             return;
         };
         let by = former.since(edge);
-        let is_unsure = known.own_shift.is_vague || known.peer_shift.is_vague;
+        // A SYN that counts for another incarnation says nothing of this one's scale.
+        let is_vague = known.own_shift.is_vague || known.peer_shift.is_vague;
+        let is_unsure = is_vague || !known.peer_shift.seen;
         let is_past_fin = known.fin.is_some_and(|fin| segment.ack.ge(fin));
         if seen.evidence.stirred_since(sending.node, told) {
             known.offered = fresh;
             return;
         }
         if by < unit || known.has_retracted || is_unsure || is_past_fin {
+            return;
+        }
+        // Where the SYN-ACK was a cookie nobody remembers its window, and Linux rounds to segments anew.
+        if known.syn_ack.is_some_and(|(told, mss)| told == former && by < mss.into()) {
+            known.offered = fresh;
             return;
         }
         known.has_retracted = true;
@@ -277,6 +291,20 @@ mod tests {
             plant.pass(Dir::Down, ack(1, 1));
             plant.pass(Dir::Down, Segment { window: 999, ..ack(1, acked) });
             assert_eq!(plant.texts().is_empty(), holds);
+        }
+    }
+
+    #[test]
+    fn of_the_window_of_a_syn_ack_less_than_a_segment_may_be_taken_back() {
+        for (window, holds) in [(8_541, true), (8_540, false)] {
+            let mut plant = Plant::new(Window::default());
+            let mss = [crate::wire::TcpOption::Mss(1_460)];
+            plant.pass(Dir::Up, with_options(syn(0), &mss));
+            let syn_ack = Segment { window: 10_000, ..segment(Flags::SYN | Flags::ACK, 0, 1, "") };
+            plant.pass(Dir::Down, with_options(syn_ack, &mss));
+            plant.pass(Dir::Up, ack(1, 1));
+            plant.pass(Dir::Down, Segment { window, ..ack(1, 1) });
+            assert_eq!(plant.texts().is_empty(), holds, "{window}");
         }
     }
 

@@ -1,7 +1,7 @@
 use super::kept::Kept;
-use crate::endpoint::Event;
+use crate::endpoint::{Backoff, Event};
 use crate::oracle::{NodeView, Oracle, Panel, Violation};
-use crate::time::{SimTime, Span};
+use crate::time::SimTime;
 use crate::trace::{Conns, Digest, Digester, Keep, LinkId, LinkName, Names, NodeId, Record, StreamId, What};
 use crate::wire::{BodyText, Notation};
 use std::collections::VecDeque;
@@ -39,11 +39,11 @@ impl Recorder {
         }
     }
 
-    pub(super) fn add_node(&mut self, name: &str, longest_rto: Span) -> NodeId {
+    pub(super) fn add_node(&mut self, name: &str, backoff: Backoff) -> NodeId {
         self.digester.node(name);
         self.names.nodes.push(name.to_owned());
         let node = NodeId(number(self.names.nodes.len() - 1));
-        self.oracles.add_node(node, longest_rto);
+        self.oracles.add_node(node, backoff);
         node
     }
 

@@ -127,7 +127,7 @@ impl Sim {
     pub(super) fn attach(&mut self, name: &str, endpoint: Box<dyn Endpoint>, kind: Kind) -> NodeId {
         let name = name.to_owned();
         assert!(!self.topology.by_name.contains(&name), "there is an endpoint named `{name}` already");
-        let node = self.recorder.add_node(&name, endpoint.longest_rto());
+        let node = self.recorder.add_node(&name, endpoint.backoff());
         let streams = Streams::new(self.seed, &name, MakerId(node.0));
         self.nodes.push(Node::new(endpoint, kind, streams));
         self.topology.by_name.insert(name, node);

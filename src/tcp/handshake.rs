@@ -78,6 +78,20 @@ impl Offer {
             list.iter().for_each(|option| options.push(*option).expect("24 bytes of options fit into 40"));
         };
         push(&[Mss(mss)]);
+        if layout == SynLayout::Bsd {
+            // Scale, permission and timestamps start where what they hold is aligned.
+            shift.into_iter().for_each(|shift| push(&[Nop, shift]));
+            if sack {
+                push(&[SackPermitted]);
+            }
+            if let Some(ts) = ts {
+                if !sack {
+                    push(&[Nop, Nop]);
+                }
+                push(&[ts]);
+            }
+            return options.padded();
+        }
         match (layout, sack, ts) {
             (SynLayout::Linux, true, Some(ts)) => push(&[SackPermitted, ts]),
             (SynLayout::Linux, true, None) => push(&[Nop, Nop, SackPermitted]),

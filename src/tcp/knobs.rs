@@ -76,11 +76,11 @@ pub struct Knobs {
     pub initial_window: Option<u16>,
     /// How losses are found and repaired.
     pub recovery: RecoveryRule,
-    /// How the congestion window moves, with [`RecoveryRule::Linux`].
+    /// How the congestion window moves, with [`RecoveryRule::Segments`].
     pub congestion: Congestion,
-    /// Whether losses are found by time (RFC 8985) rather than by counting, with [`RecoveryRule::Linux`].
+    /// Whether losses are found by time (RFC 8985) rather than by counting, with [`RecoveryRule::Segments`].
     pub rack: bool,
-    /// Whether a timeout is checked for having been spurious (RFC 5682), with [`RecoveryRule::Linux`].
+    /// Whether a timeout is checked for having been spurious (RFC 5682), with [`RecoveryRule::Segments`].
     pub frto: bool,
     /// Segments by which others may be displaced before they are taken for lost, and the most that this is raised to.
     pub reordering: u32,
@@ -141,6 +141,14 @@ pub struct Knobs {
     pub syn_received: SynReceivedRule,
     /// Whether ECN is agreed on in SYNs.
     pub ecn: EcnRule,
+    /// Added to every RTO, backed off or not, that is not the one before the first try: what a peer may take to delay its
+    /// acknowledgment (FreeBSD, `TCPT_RANGESET`).
+    pub rto_slop: Span,
+    /// The most doublings of an RTO, whatever `rto_max` allows.
+    pub rto_doublings: u8,
+    /// Whether a SYN in a synchronized state is challenged (RFC 5961 4.2); otherwise one in the window ends the
+    /// connection (RFC 793 3.9, fourth), and one outside is like any other segment there.
+    pub syn_challenged: bool,
     /// Teaching: how a passive open is established.
     pub handshake: Handshake,
 }
@@ -153,6 +161,9 @@ pub enum ClosingRule {
     /// `tcp_timewait_state_process()`: nearly everything starts TIME-WAIT anew. A FIN-WAIT-2 that may last longer than
     /// TIME-WAIT is two waits, of which only the second is for the small machine.
     Linux,
+    /// `tcp_twcheck()` of BSD: no RST counts (RFC 1337), a SYN opens by its number alone, and only the FIN that comes
+    /// again starts TIME-WAIT anew.
+    Bsd,
 }
 
 /// What a segment has to pass before its acknowledgment counts.
@@ -171,7 +182,7 @@ pub enum RecoveryRule {
     /// NewReno by bytes (RFC 5681, RFC 6582).
     Rfc6582,
     /// By segments with a scoreboard, as Linux does: SACK (RFC 6675) or RACK (RFC 8985), PRR (RFC 6937), undoing.
-    Linux,
+    Segments,
 }
 
 /// How the congestion window moves.
@@ -190,6 +201,9 @@ pub enum SynLayout {
     Rfc,
     /// As `tcp_options_write()` does: MSS, SACK permitted with timestamps, window scale.
     Linux,
+    /// As `tcp_addoptions()` of BSD does: MSS, window scale, SACK permitted, timestamps, with as little padding in front
+    /// of each as aligns its value, and the end of the list behind.
+    Bsd,
 }
 
 /// When a timer of a kernel that counts in ticks fires.
@@ -438,6 +452,9 @@ impl Default for Knobs {
             loss_probe: false,
             syn_received: SynReceivedRule::Rfc9293,
             ecn: EcnRule::Never,
+            rto_slop: Span::ZERO,
+            rto_doublings: u8::MAX,
+            syn_challenged: true,
             handshake: Handshake::ThreeWay,
         }
     }

@@ -41,8 +41,10 @@ impl Rto {
     /// The RTO as it stands, backed off.
     pub(super) fn current(&self, knobs: &Knobs) -> Span {
         // RFC 6298 5.5: "The host MUST set RTO <- RTO * 2"; 2.5: a maximum MAY bound it.
-        let doubled = self.base * 1u64.checked_shl(u32::from(self.backoff)).unwrap_or(u64::MAX);
-        doubled.min(knobs.rto_max)
+        let doublings = self.backoff.min(knobs.rto_doublings);
+        let doubled = self.base * 1u64.checked_shl(u32::from(doublings)).unwrap_or(u64::MAX);
+        let is_first = self.estimate.is_none() && self.backoff == 0;
+        (doubled + if is_first { Span::ZERO } else { knobs.rto_slop }).min(knobs.rto_max)
     }
 
     /// A segment that ends before `end` leaves for the first time.

@@ -55,13 +55,11 @@ impl Sacks {
         self.blocks.is_empty() && self.twice.is_none()
     }
 
-    /// Bytes that the blocks of the next segment take.
-    pub(super) fn option_len(&self, with_timestamps: bool) -> u32 {
-        let most = if with_timestamps { 3 } else { 4 };
-        match (self.blocks.len() + usize::from(self.twice.is_some())).min(most) {
-            0 => 0,
-            blocks => 4 + 8 * u32::try_from(blocks).unwrap_or(0),
-        }
+    /// How many bytes the option will take, padding included, beside timestamps or alone.
+    pub(super) fn option_len(&self, timestamps: bool) -> u32 {
+        let blocks = self.blocks.len() + usize::from(self.twice.is_some());
+        let blocks = u32::try_from(blocks).unwrap_or(u32::MAX).min(if timestamps { 3 } else { 4 });
+        if blocks > 0 { 4 + 8 * blocks } else { 0 }
     }
 
     /// Writes as many blocks as fit behind what is there, padded by two NOPs; `dsack`: what came twice first.
@@ -125,7 +123,12 @@ mod tests {
     #[test]
     fn timestamps_leave_room_for_three() {
         let mut sacks = Sacks::default();
+        assert_eq!(sacks.option_len(false), 0);
+        sacks.grew((Seq(100), Seq(105)));
+        assert_eq!([true, false].map(|ts| sacks.option_len(ts)), [12, 12]);
+        sacks = Sacks::default();
         (0..5).for_each(|n| sacks.grew((Seq(n * 10), Seq(n * 10 + 5))));
+        assert_eq!([true, false].map(|ts| sacks.option_len(ts)), [28, 36]);
         assert_eq!(told(&mut sacks).len(), 4);
         let mut options = Options::NONE;
         crate::tcp::timestamps::write(1, 2, &mut options);

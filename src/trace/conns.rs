@@ -278,6 +278,13 @@ impl Conns {
             if *iss == segment.seq {
                 return belongs;
             }
+            // A listener that has forgotten its first answer, or never knew it, as a SYN cookie is made anew each time.
+            let opener = &self.all[conn.0 as usize];
+            let forgot = belongs.from == Side::Other && opener.is_waiting && current.0[1 - end] == Some(conn);
+            if forgot && self.answers(conn, 1 - end, segment) {
+                self.all[conn.0 as usize].iss[belongs.from as usize] = Some(segment.seq);
+                return belongs;
+            }
         }
         // The other end's SYN waits for ours: an answer to it, or both opened at once.
         if let Some(conn) = current.0[1 - end]

@@ -1,6 +1,6 @@
-use super::wire::{C, S, World, any, at};
+use super::wire::{C, S, World, any, at, rfc9293};
 use wirefate::endpoint::{DropReason, Errno, Readiness, SocketId, State};
-use wirefate::host::{HostConfig, Teaching};
+use wirefate::host::Teaching;
 use wirefate::tcp::Handshake;
 use wirefate::time::secs;
 use wirefate::wire::{Flags, Segment, Seq};
@@ -38,8 +38,8 @@ fn a_full_accept_queue_takes_no_syn() {
 #[test]
 fn the_third_segment_finds_the_queue_full() {
     for (abort, states) in [(0, vec![State::SynReceived, State::Established]), (1, vec![State::Established])] {
-        let server = HostConfig::named("server").sysctl("net.ipv4.tcp_abort_on_overflow", abort);
-        let mut world = World::new(vec![HostConfig::named("client"), server, HostConfig::named("third")]);
+        let server = rfc9293("server").sysctl("net.ipv4.tcp_abort_on_overflow", abort);
+        let mut world = World::new(vec![rfc9293("client"), server, rfc9293("third")]);
         world.call(S, |s, cx| {
             let id = s.socket(cx, wirefate::endpoint::Family::V4, wirefate::endpoint::SocketKind::Stream).unwrap();
             s.bind(cx, id, any(80)).unwrap();
@@ -79,8 +79,8 @@ fn the_third_segment_finds_the_queue_full() {
 
 #[test]
 fn a_full_syn_queue_takes_no_syn() {
-    let server = HostConfig::named("server").sysctl("net.ipv4.tcp_max_syn_backlog", 2);
-    let mut world = World::pair(HostConfig::named("client"), server);
+    let server = rfc9293("server").sysctl("net.ipv4.tcp_max_syn_backlog", 2);
+    let mut world = World::pair(rfc9293("client"), server);
     world.listen(S, any(80), 8);
     // The spoofed address must have a route back, as through a default gateway.
     let attach = wirefate::endpoint::Attach::Route {
@@ -105,7 +105,7 @@ fn a_full_syn_queue_takes_no_syn() {
 #[test]
 fn teaching_without_a_syn_queue_a_syn_takes_a_place_in_the_accept_queue() {
     let teaching = Teaching { syn_queue: false, ..Teaching::default() };
-    let mut world = World::pair(HostConfig::named("client"), HostConfig::named("server").teaching(teaching));
+    let mut world = World::pair(rfc9293("client"), rfc9293("server").teaching(teaching));
     world.listen(S, any(80), 2);
     world.lose = Some(Box::new(|packet| packet.segment().is_some_and(|s| s.flags == Flags::ACK)));
     connect(&mut world);
@@ -119,7 +119,7 @@ fn teaching_without_a_syn_queue_a_syn_takes_a_place_in_the_accept_queue() {
 #[test]
 fn teaching_two_way_a_syn_is_enough() {
     let teaching = Teaching { handshake: Handshake::TwoWay, ..Teaching::default() };
-    let mut world = World::pair(HostConfig::named("client"), HostConfig::named("server").teaching(teaching));
+    let mut world = World::pair(rfc9293("client"), rfc9293("server").teaching(teaching));
     let listener = world.listen(S, any(80), 2);
     world.lose = Some(Box::new(|packet| packet.src == super::wire::v4(S)));
     let id = world.stream(C);

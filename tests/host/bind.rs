@@ -1,7 +1,6 @@
-use super::wire::{C, S, World, any, any6, at, v6};
+use super::wire::{C, S, World, any, any6, at, rfc9293, v6};
 use std::net::SocketAddr;
 use wirefate::endpoint::{Errno, Family, SockOpt, SocketKind, State};
-use wirefate::host::HostConfig;
 use wirefate::time::secs;
 
 struct Case {
@@ -149,7 +148,7 @@ fn a_port_in_time_wait_takes_reuse() {
 
 #[test]
 fn descriptors_run_out_and_the_lowest_comes_first() {
-    let mut world = World::pair(HostConfig::named("client").sysctl("fs.nr_open", 3), HostConfig::named("server"));
+    let mut world = World::pair(rfc9293("client").sysctl("fs.nr_open", 3), rfc9293("server"));
     let ids = [(); 3].map(|()| world.stream(C));
     let mut socket = || world.call(C, |s, cx| s.socket(cx, Family::V4, SocketKind::Stream));
     assert_eq!(socket(), Err(Errno::EMFILE));

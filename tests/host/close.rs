@@ -1,6 +1,5 @@
-use super::wire::{C, S, World, any, at};
+use super::wire::{C, S, World, any, at, rfc9293};
 use wirefate::endpoint::{DropReason, Errno, Shutdown, SockOpt, State};
-use wirefate::host::HostConfig;
 use wirefate::time::{Span, ms, secs};
 use wirefate::wire::{Flags, Segment, Seq};
 
@@ -159,8 +158,8 @@ fn an_orphan_finishes_its_work() {
 
 #[test]
 fn an_orphan_leaves_fin_wait_2_in_time() {
-    let client = HostConfig::named("client").sysctl("net.ipv4.tcp_fin_timeout", 7);
-    let mut world = World::pair(client, HostConfig::named("server"));
+    let client = rfc9293("client").sysctl("net.ipv4.tcp_fin_timeout", 7);
+    let mut world = World::pair(client, rfc9293("server"));
     let (client, _, _) = world.connected(80);
     world.close(C, client);
     world.run();

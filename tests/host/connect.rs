@@ -1,7 +1,7 @@
-use super::wire::{C, S, World, any, any6, at, v4, v6};
+use super::wire::{C, S, World, any, any6, at, rfc9293, v4, v6};
 use std::net::SocketAddr;
 use wirefate::endpoint::{DropReason, Errno, Family, Readiness, SockOpt, SocketId, SocketKind, State};
-use wirefate::host::{HostConfig, IsnPolicy, Teaching};
+use wirefate::host::{IsnPolicy, Teaching};
 use wirefate::time::{ms, secs};
 use wirefate::wire::{Body, Flags, Icmp, IcmpKind, Packet, quote_of};
 
@@ -125,8 +125,8 @@ fn icmp_errors() {
 
 #[test]
 fn a_range_of_three_ports_makes_three_connections() {
-    let range = HostConfig::named("client").sysctl("net.ipv4.ip_local_port_range", "50000 50002");
-    let mut world = World::pair(range, HostConfig::named("server"));
+    let range = rfc9293("client").sysctl("net.ipv4.ip_local_port_range", "50000 50002");
+    let mut world = World::pair(range, rfc9293("server"));
     world.listen(S, any(80), 8);
     world.listen(S, any(81), 8);
     let connect = |world: &mut World, port| {
@@ -183,8 +183,8 @@ fn time_wait_holds_its_4_tuple() {
 
 #[test]
 fn time_waits_beyond_the_limit_are_dropped() {
-    let few = HostConfig::named("client").sysctl("net.ipv4.tcp_max_tw_buckets", 2);
-    let mut world = World::pair(few, HostConfig::named("server"));
+    let few = rfc9293("client").sysctl("net.ipv4.tcp_max_tw_buckets", 2);
+    let mut world = World::pair(few, rfc9293("server"));
     let listener = world.listen(S, any(80), 8);
     for _ in 0..3 {
         let id = world.stream(C);
@@ -248,7 +248,7 @@ fn own_addresses_are_reached_over_the_loopback() {
 fn sequence_numbers_follow_their_policy() {
     for (isn, alike) in [(IsnPolicy::Constant, true), (IsnPolicy::Clock, false), (IsnPolicy::Rfc6528, false)] {
         let teaching = Teaching { isn: Some(isn), ..Teaching::default() };
-        let mut world = World::pair(HostConfig::named("client").teaching(teaching), HostConfig::named("server"));
+        let mut world = World::pair(rfc9293("client").teaching(teaching), rfc9293("server"));
         let seen = std::rc::Rc::new(std::cell::RefCell::new(Vec::new()));
         let log = seen.clone();
         world.lose = Some(Box::new(move |packet| {

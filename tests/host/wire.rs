@@ -7,7 +7,7 @@ use wirefate::endpoint::{
     Attach, Cx, DropReason, Effect, Endpoint, Errno, Event, Family, HostFault, IfaceId, MsgFlags, Readiness, SocketId,
     SocketKind, Sockets, State, Streams,
 };
-use wirefate::host::{Host, HostConfig};
+use wirefate::host::{Host, HostConfig, Profile};
 use wirefate::time::{HostTime, Span};
 use wirefate::wire::{Body, Flags, Packet, Payload, Rope, Segment};
 
@@ -51,6 +51,11 @@ pub(crate) fn any6(port: u16) -> SocketAddr {
     SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), port)
 }
 
+/// A host of the profile `rfc9293`.
+pub(crate) fn rfc9293(name: &str) -> HostConfig {
+    HostConfig::named(name).profile(Profile::Rfc9293)
+}
+
 impl World {
     pub(crate) fn new(configs: Vec<HostConfig>) -> World {
         let count = configs.len();
@@ -83,7 +88,7 @@ impl World {
     }
 
     pub(crate) fn plain() -> World {
-        World::pair(HostConfig::named("client"), HostConfig::named("server"))
+        World::pair(rfc9293("client"), rfc9293("server"))
     }
 
     /// Calls `f` with a host; what it sends stays on the wire until [`World::run`].

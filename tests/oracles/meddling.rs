@@ -6,7 +6,7 @@ use wirefate::endpoint::{
     Attach, ConnView, Cx, Effect, Endpoint, Errno, Event, Family, HostFault, IfaceId, ListenView, MsgFlags, Readiness,
     Shutdown, SockOpt, SocketId, SocketKind, Sockets, Streams,
 };
-use wirefate::host::{Host, HostConfig};
+use wirefate::host::{Host, HostConfig, Profile};
 use wirefate::time::HostTime;
 use wirefate::wire::{Body, Packet, Payload, Rope, Segment};
 
@@ -29,7 +29,7 @@ pub(crate) struct Meddling {
 impl Meddling {
     pub(crate) fn new(name: &str) -> Meddling {
         Meddling {
-            host: Host::new(HostConfig::named(name), 1).expect("the defaults are right"),
+            host: Host::new(HostConfig::named(name).profile(Profile::Rfc9293), 1).expect("the defaults are right"),
             effects: Vec::new(),
             streams: Streams::new(1, name, MakerId(0)),
             segments: Box::new(Some),

@@ -1,7 +1,9 @@
+use super::system::{NAMES, profile};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
 use wirefate::endpoint::{Arrival, DropReason, Errno, Event, State, TimerChange, TimerKind};
+use wirefate::host::Profile;
 use wirefate::net::{Fate, Loss};
 use wirefate::oracle::{NodeView, Oracle, Seen};
 use wirefate::sim::{AppId, AttemptEnd, Sim};
@@ -16,6 +18,8 @@ pub(crate) struct Coverage {
     /// Runs that went on for ever and had to be stopped.
     pub(crate) stopped: u64,
     hits: BTreeMap<(&'static str, String), u64>,
+    /// The same by the profile of the host at which it happened.
+    by_profile: BTreeMap<(&'static str, &'static str, String), u64>,
 }
 
 pub(crate) const TRANSITIONS: &str = "transition";
@@ -24,6 +28,9 @@ pub(crate) const TIMERS: &str = "timer fired";
 pub(crate) const FATES: &str = "fate";
 pub(crate) const IMPAIRMENTS: &str = "impairment";
 pub(crate) const ERRNOS: &str = "errno";
+
+/// What happens at hosts, and is counted by their profile.
+pub(crate) const OF_HOSTS: [&str; 3] = [TRANSITIONS, DROPS, TIMERS];
 
 /// Everything that is to happen.
 pub(crate) fn wanted() -> Vec<(&'static str, String)> {
@@ -83,7 +90,8 @@ fn edge(from: State, to: State) -> String {
 
 impl Coverage {
     /// Before the first run.
-    pub(crate) const NONE: Coverage = Coverage { runs: 0, packets: 0, events: 0, stopped: 0, hits: BTreeMap::new() };
+    pub(crate) const NONE: Coverage =
+        Coverage { runs: 0, packets: 0, events: 0, stopped: 0, hits: BTreeMap::new(), by_profile: BTreeMap::new() };
 
     pub(crate) fn hits(&self, group: &'static str, name: &str) -> u64 {
         self.hits.get(&(group, name.to_owned())).copied().unwrap_or(0)
@@ -93,7 +101,15 @@ impl Coverage {
         *self.hits.entry((group, name)).or_default() += n;
     }
 
+    /// How often it happened at hosts of this profile; for what happens at hosts.
+    pub(crate) fn hits_of(&self, profile: Profile, group: &'static str, name: &str) -> u64 {
+        self.by_profile.get(&(profile.name(), group, name.to_owned())).copied().unwrap_or(0)
+    }
+
     fn take(&mut self, tally: &Tally) {
+        for ((profile, group, name), n) in &tally.by_profile {
+            *self.by_profile.entry((profile, group, name.clone())).or_default() += n;
+        }
         for (&(from, to), &n) in &tally.transitions {
             self.add(TRANSITIONS, edge(from, to), n);
         }
@@ -136,13 +152,18 @@ impl fmt::Display for Coverage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Coverage { runs, packets, events, stopped, .. } = self;
         writeln!(f, "{runs} runs, {packets} packets, {events} events; {stopped} runs were stopped")?;
+        let columns: String = Profile::ALL.iter().map(|profile| format!(" {:>10}", profile.name())).collect();
+        writeln!(f, "  {:30} {:>12}{columns}", "", "all")?;
         let mut last = "";
         for (group, name) in wanted() {
             if group != last {
                 writeln!(f, "{group}:")?;
             }
             last = group;
-            writeln!(f, "  {name:30} {:>12}", self.hits(group, &name))?;
+            let of = |profile: &Profile| format!(" {:>10}", self.hits_of(*profile, group, &name));
+            let at_hosts = OF_HOSTS.contains(&group);
+            let columns: String = if at_hosts { Profile::ALL.iter().map(of).collect() } else { String::new() };
+            writeln!(f, "  {name:30} {:>12}{columns}", self.hits(group, &name))?;
         }
         let wanted = wanted();
         let others = self.hits.iter().filter(|(key, _)| !wanted.contains(key));
@@ -153,6 +174,7 @@ impl fmt::Display for Coverage {
 /// An oracle that finds no fault with anything and counts everything.
 pub(crate) struct Observer {
     coverage: &'static Mutex<Coverage>,
+    seed: u64,
     tally: Tally,
 }
 
@@ -164,11 +186,12 @@ struct Tally {
     fates: BTreeMap<&'static str, u64>,
     impairments: BTreeMap<&'static str, u64>,
     errnos: BTreeMap<&'static str, u64>,
+    by_profile: BTreeMap<(&'static str, &'static str, String), u64>,
 }
 
 impl Observer {
-    pub(crate) fn new(coverage: &'static Mutex<Coverage>) -> Observer {
-        Observer { coverage, tally: Tally::default() }
+    pub(crate) fn new(coverage: &'static Mutex<Coverage>, seed: u64) -> Observer {
+        Observer { coverage, seed, tally: Tally::default() }
     }
 }
 
@@ -186,7 +209,14 @@ impl Oracle for Observer {
     }
 
     fn on_record(&mut self, record: &Record<'_>, _seen: &mut Seen<'_>) {
-        let Tally { transitions, drops, timers, fates, impairments, errnos } = &mut self.tally;
+        let name = record.node.and_then(|node| NAMES.get(node.0 as usize));
+        let profile = name.map(|name| profile(self.seed, name));
+        let Tally { transitions, drops, timers, fates, impairments, errnos, by_profile } = &mut self.tally;
+        let mut of_host = |group, name: String| {
+            if let Some(profile) = profile {
+                *by_profile.entry((profile.name(), group, name)).or_default() += 1;
+            }
+        };
         match &record.what {
             What::Sent(sent) => {
                 for (fate, impairment) in describe(&sent.fate) {
@@ -197,13 +227,16 @@ impl Oracle for Observer {
             What::Arrived(arrived) => {
                 if let Some(Arrival::Dropped(reason)) = arrived.outcome {
                     *drops.entry(reason.name()).or_default() += 1;
+                    of_host(DROPS, reason.name().to_owned());
                 }
             }
             What::Noted { event: Event::Transition { from, to, .. }, .. } => {
                 *transitions.entry((*from, *to)).or_default() += 1;
+                of_host(TRANSITIONS, edge(*from, *to));
             }
             What::Noted { event: Event::Timer { timer, change: TimerChange::Fired { .. }, .. }, .. } => {
                 *timers.entry(timer.name()).or_default() += 1;
+                of_host(TIMERS, timer.name().to_owned());
             }
             What::Called(called) => {
                 if let Some(Err(errno)) = called.result {

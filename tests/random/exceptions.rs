@@ -1,4 +1,5 @@
 use super::coverage::{DROPS, ERRNOS, TIMERS, TRANSITIONS};
+use wirefate::host::Profile;
 
 /// What random runs do not show, by group and name, and why.
 pub(crate) const EXCEPTIONS: &[(&str, &str, &str)] = &[
@@ -13,15 +14,16 @@ pub(crate) const EXCEPTIONS: &[(&str, &str, &str)] = &[
     (TRANSITIONS, "SYN-RECEIVED -> CLOSE-WAIT", "the ACK that the FIN comes with leads through ESTABLISHED"),
     (TRANSITIONS, "TIME-WAIT -> LISTEN", "the old incarnation ends in CLOSED, the new one begins in LISTEN"),
     (TRANSITIONS, "TIME-WAIT -> SYN-RECEIVED", "the old incarnation ends in CLOSED, the new one begins in LISTEN"),
-    (DROPS, "PAWS", "the profile rfc9293 has no timestamps"),
-    (DROPS, "deferred", "the profile rfc9293 has no TCP_DEFER_ACCEPT"),
-    (DROPS, "bad cookie", "the profile rfc9293 has no SYN cookies"),
-    (TIMERS, "tlp", "the profile rfc9293 has no tail loss probe"),
-    (TIMERS, "reorder", "the profile rfc9293 has no RACK"),
+    (DROPS, "deferred", "no application here sets TCP_DEFER_ACCEPT"),
+    (TIMERS, "reorder", "no profile has RACK"),
     (ERRNOS, "ENOMEM", "memory is not limited"),
     (ERRNOS, "ENOBUFS", "memory is not limited"),
-    (ERRNOS, "ENFILE", "descriptors are limited for each host, which is EMFILE"),
-    (ERRNOS, "EACCES", "no port is privileged, no firewall is on a host"),
     (ERRNOS, "EPROTONOSUPPORT", "the socket calls have no argument for a protocol"),
     (ERRNOS, "ECONNABORTED", "accept hands out what has ended in the queue; its first call tells why"),
+];
+
+/// What the hosts of some profiles do not show, and why.
+pub(crate) const LACKS: &[(&[Profile], &str, &str, &str)] = &[
+    (&[Profile::Rfc9293, Profile::Windows], DROPS, "bad cookie", "it has no SYN cookies"),
+    (&[Profile::Rfc9293, Profile::FreeBsd, Profile::Windows], TIMERS, "tlp", "it has no tail loss probe"),
 ];

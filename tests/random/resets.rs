@@ -1,18 +1,21 @@
+use super::system::{NAMES, profile};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use wirefate::endpoint::{Event, HostFault, State, Tuple};
+use wirefate::host::Profile;
 use wirefate::oracle::{Oracle, Seen};
 use wirefate::time::SimTime;
 use wirefate::trace::{Disturbance, NodeId, Record, What};
 use wirefate::wire::{Flags, Packet, Segment, Seq};
 
 /// A RST ends a connection only if its sequence number is the next one that the receiver expects (RFC 9293 3.10.7.4,
-/// second; RFC 5961 3.2). A rule of the profile rfc9293, not of every stack.
+/// second; RFC 5961 3.2). A rule of the profiles rfc9293 and windows: Linux takes two more numbers, and FreeBSD may be set
+/// to take any in the window.
 ///
 /// What an end expects lies between what it has acknowledged and the end of what has come; only a RST from outside that
 /// range is judged.
-#[derive(Default)]
 pub(crate) struct ExactReset {
+    seed: u64,
     ends: BTreeMap<(NodeId, Tuple), End>,
     /// The next packet is injected.
     is_injecting: bool,
@@ -53,6 +56,15 @@ impl Oracle for ExactReset {
 }
 
 impl ExactReset {
+    pub(crate) fn new(seed: u64) -> ExactReset {
+        ExactReset { seed, ends: BTreeMap::new(), is_injecting: false, blind: None }
+    }
+
+    fn is_bound(&self, node: NodeId) -> bool {
+        let name = NAMES.get(node.0 as usize);
+        name.is_some_and(|name| matches!(profile(self.seed, name), Profile::Rfc9293 | Profile::Windows))
+    }
+
     fn sent(&mut self, node: NodeId, packet: Option<&Packet>) {
         self.blind = None;
         let Some((segment, tuple)) = packet.and_then(tuple) else { return };
@@ -87,7 +99,7 @@ impl ExactReset {
             return;
         }
         let end = self.ends.remove(&key);
-        if let (Some((_, node, tuple, seq)), Some(end)) = (blind, end) {
+        if let (Some((_, node, tuple, seq)), Some(end)) = (blind.filter(|_| self.is_bound(key.0)), end) {
             let text = format!("{tuple} was reset in {} by {seq}, but expected {:?}", end.state, end.acked);
             seen.violated(self, Some(node), None, text);
         }

@@ -1,7 +1,7 @@
 use super::draw::Draw;
+use super::system::{NAMES, config};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use wirefate::endpoint::IfaceId;
-use wirefate::host::HostConfig;
 use wirefate::middlebox::{Firewall, Limits, Nat, Refusal, Router};
 use wirefate::net::Dist;
 use wirefate::sim::apps::Raw;
@@ -27,9 +27,8 @@ pub(crate) const NOWHERE: IpAddr = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 1));
 
 impl World {
     pub(crate) fn build(sim: &mut Sim, draw: &mut Draw) -> World {
-        let names = ["a", "b", "c", "d", "e", "f"];
         let count = draw.index(5) + 2;
-        let hosts: Vec<NodeId> = names[..count].iter().map(|name| host(sim, draw, name)).collect();
+        let hosts: Vec<NodeId> = NAMES[..count].iter().map(|name| host(sim, draw, name)).collect();
         let exchange = (draw.scaled(1, 3_000), draw.scaled(1, 20_000));
         let mut world = World { hosts, middleboxes: Vec::new(), flooder: None, exchange, apps: Vec::new() };
         match draw.below(10) {
@@ -129,45 +128,9 @@ fn limits(draw: &mut Draw) -> Limits {
     limits
 }
 
-/// A host of the profile rfc9293 with some sysctls of its own.
+/// A host of some profile with some sysctls of its own.
 fn host(sim: &mut Sim, draw: &mut Draw, name: &str) -> NodeId {
-    let mut config = HostConfig::named(name);
-    let numbers = [
-        ("net.ipv4.tcp_fin_timeout", 25, 1, 120),
-        ("net.ipv4.tcp_keepalive_time", 25, 1, 120),
-        ("net.ipv4.tcp_keepalive_intvl", 25, 1, 75),
-        ("net.ipv4.tcp_keepalive_probes", 15, 1, 9),
-        ("net.ipv4.tcp_max_syn_backlog", 15, 1, 64),
-        ("net.core.somaxconn", 15, 1, 16),
-        ("net.ipv4.tcp_max_tw_buckets", 15, 0, 5),
-        ("net.ipv4.tcp_orphan_retries", 25, 1, 8),
-        ("net.ipv4.tcp_retries1", 5, 1, 5),
-        ("net.ipv4.tcp_retries2", 25, 1, 15),
-        ("net.ipv4.tcp_syn_retries", 25, 0, 7),
-        ("net.ipv4.tcp_synack_retries", 25, 0, 7),
-        ("net.ipv4.tcp_abort_on_overflow", 25, 1, 1),
-        ("net.ipv4.tcp_rto_max_ms", 25, 1_000, 120_000),
-        ("net.ipv4.tcp_rto_min_us", 15, 200_000, 3_000_000),
-        ("net.ipv4.tcp_rto_min_us", 5, 1, 200_000),
-        ("net.ipv4.ip_default_ttl", 4, 1, 2),
-        ("fs.nr_open", 6, 1, 6),
-    ];
-    for (name, percent, least, most) in numbers {
-        if draw.chance(percent) {
-            config = config.sysctl(name, draw.between(least, most));
-        }
-    }
-    for name in ["net.ipv4.tcp_rmem", "net.ipv4.tcp_wmem"] {
-        if draw.chance(30) {
-            let size = draw.scaled(256, 100_000);
-            config = config.sysctl(name, format!("256 {size} {}", size.max(65_536)));
-        }
-    }
-    if draw.chance(15) {
-        let least = draw.between(40_000, 50_000);
-        config = config.sysctl("net.ipv4.ip_local_port_range", format!("{least} {}", least + draw.scaled(0, 20)));
-    }
-    sim.host(config)
+    sim.host(config(sim.seed(), draw, name))
 }
 
 /// Links in both directions: most times alike, at times each as it comes.

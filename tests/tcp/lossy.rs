@@ -44,7 +44,7 @@ fn setup_of(seed: u64, stream: &mut Stream) -> (Knobs, Setup) {
 /// Senders that go by segments, in each of their variants.
 fn by_segments(seed: u64, knobs: Knobs) -> Knobs {
     Knobs {
-        recovery: RecoveryRule::Linux,
+        recovery: RecoveryRule::Segments,
         rtt: RttRule::Linux,
         congestion: if seed.is_multiple_of(4) { Congestion::Reno } else { Congestion::Cubic },
         sack: !seed.is_multiple_of(5),

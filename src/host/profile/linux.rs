@@ -7,7 +7,7 @@ use crate::endpoint::Errno;
 use crate::host::config::BufferRule;
 use crate::host::cookies::CookieUse;
 use crate::host::listener::QueueRule;
-use crate::host::ports::PortRule;
+use crate::host::ports::{BindRule, PortRule};
 use crate::host::reconnect;
 use crate::host::sysctl::{Sysctl, Unit};
 use crate::tcp::{
@@ -153,19 +153,39 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
         s.knobs.time_wait = secs(60);
     }),
     does(
-        "closing answers",
-        "in TIME-WAIT any ACK starts it anew; a SYN opens by its timestamp or number; an orphan in FIN-WAIT-2 resets data",
+        "RST in TIME-WAIT",
+        "with the exact number it ends it, unless tcp_rfc1337; any other is dropped",
         ("tcp_timewait_state_process()", Recorded),
         |s| s.knobs.closing = ClosingRule::Linux,
     ),
     does(
-        "checks of segments",
-        "a timestamp may be one tick old; RST also at the end of what came out of order; one challenge ACK in 500 ms",
-        ("tcp_validate_incoming()", Recorded),
+        "SYN in TIME-WAIT",
+        "opens by its timestamp or its number; any other is answered no more than once in tcp_invalid_ratelimit",
+        ("tcp_timewait_state_process()", Recorded),
+        |s| s.knobs.closing = ClosingRule::Linux,
+    ),
+    does(
+        "ACK, FIN, FIN-ACK, data, URG in TIME-WAIT",
+        "any ACK starts it anew; an empty one in order is not answered, others are",
+        ("tcp_timewait_state_process()", Recorded),
+        |s| s.knobs.closing = ClosingRule::Linux,
+    ),
+    does(
+        "FIN-WAIT-2 without owner",
+        "tcp_fin_timeout; any RST in the window ends it, new data resets",
+        ("tcp_timewait_state_process()", Recorded),
+        |s| s.knobs.closing = ClosingRule::Linux,
+    ),
+    does(
+        "any segment in ESTABLISHED, FIN-WAIT-1, FIN-WAIT-2, CLOSE-WAIT, CLOSING, LAST-ACK",
+        "the right edge of the window is in it; what is empty, or starts outside and has ACK, still brings its \
+                acknowledgment; without ACK, RST or SYN dropped; a timestamp may be one tick old; RST also at the end of \
+                what came out of order; one challenge ACK in 500 ms",
+        ("tcp_validate_incoming(), tcp_sequence()", Recorded),
         |s| s.knobs.checks = CheckRule::Linux,
     ),
     does(
-        "answers of SYN-SENT",
+        "any segment in SYN-SENT",
         "after a bad ACK the first SYN goes again in 2 ticks",
         ("tcp_rcv_synsent_state_process()", Recorded),
         |s| s.knobs.syn_again = Some(2),
@@ -196,7 +216,7 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
         "EADDRINUSE unless both sockets have SO_REUSEADDR and none listens there, or both have SO_REUSEPORT; TIME-WAIT is \
                 a socket like others",
         ("inet_bind_conflict()", Recorded),
-        |s| s.port_rule = PortRule::Parity,
+        |s| s.bind_rule = BindRule::LeftStays,
     ),
     does(
         "initial RTO",
@@ -242,7 +262,7 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
         "loss recovery",
         "by segments: SACK, RACK, PRR, F-RTO, undoing; PSH at the end of a write and of a unit of segmentation offload",
         ("tcp_fastretrans_alert(), tcp_recovery.c, tcp_write_xmit()", Recorded),
-        |s| s.knobs.recovery = RecoveryRule::Linux,
+        |s| s.knobs.recovery = RecoveryRule::Segments,
     ),
     does("congestion control", "CUBIC with HyStart", ("tcp_cubic.c", Specified), |s| {
         s.knobs.congestion = Congestion::Cubic;
@@ -256,12 +276,17 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
         ("tcp_rcv_synsent_state_process()", Recorded),
         |s| s.knobs.syn_ack_text = false,
     ),
-    does("RST after FIN", "one with the number of the FIN resets", ("tcp_reset_check()", Recorded), |s| {
-        s.knobs.rst_of_fin = true;
-    }),
     does(
-        "SYN-RECEIVED",
-        "a SYN in the window is answered by RST and ends it; a wrong ACK by RST, and it stays",
+        "RST in CLOSE-WAIT, CLOSING, LAST-ACK",
+        "one with the number of the FIN resets",
+        ("tcp_reset_check()", Recorded),
+        |s| {
+            s.knobs.rst_of_fin = true;
+        },
+    ),
+    does(
+        "any segment in SYN-RECEIVED",
+        "of a listener: a SYN in the window is answered by RST and ends it; a wrong ACK by RST, and it stays",
         ("tcp_check_req()", Recorded),
         |s| {
             s.knobs.syn_received = SynReceivedRule::Linux;
@@ -273,6 +298,7 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
         ("sk_acceptq_is_full(), inet_csk_reqsk_queue_is_full()", Recorded),
         |s| s.queues = QueueRule::Linux,
     ),
+    does("SYN-FIN in LISTEN", "is dropped", ("tcp_rcv_state_process()", Specified), |s| s.queues = QueueRule::Linux),
     does("TCP_DEFER_ACCEPT", "rounded up to whole timeouts of the SYN-ACK", ("secs_to_retrans()", Recorded), |s| {
         s.defer_accept = true;
     }),
@@ -294,9 +320,14 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
         },
     ),
     does("cork", "an RTO", ("tcp_check_probe_timer()", Recorded), |s| s.knobs.sws_override = None),
-    does("simultaneous open", "the SYN-ACK has the options of the SYN", ("tcp_send_synack()", Recorded), |s| {
-        s.knobs.crossing_repeats_syn = true;
-    }),
+    does(
+        "SYN-ACK in SYN-RECEIVED",
+        "in a simultaneous open it has the options of the SYN, and is acknowledged as a duplicate",
+        ("tcp_send_synack()", Recorded),
+        |s| {
+            s.knobs.crossing_repeats_syn = true;
+        },
+    ),
     does("unreachable", "an ICMP error takes the doubling of the RTO back", ("tcp_ld_RTO_revert()", Recorded), |s| {
         s.knobs.unreachable_undoes_backoff = true;
     }),

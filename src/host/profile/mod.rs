@@ -1,9 +1,11 @@
 //! Profiles: what one system does, as data. A profile is a table of sysctls with their defaults, and a table of named
 //! behaviours; each line says where it comes from and how sure that is.
 
+mod freebsd;
 mod linux;
 mod rfc9293;
 mod table;
+mod windows;
 
 use super::config::Settings;
 use super::sysctl::Sysctl;
@@ -13,10 +15,14 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Profile {
     /// RFC 9293 and the RFCs that it requires, with their numbers; sysctls under their Linux names.
-    #[default]
     Rfc9293,
     /// Linux 6.18.
+    #[default]
     Linux,
+    /// FreeBSD 14.
+    FreeBsd,
+    /// Windows 11, of which little is published: most of it is marked as unverified.
+    Windows,
 }
 
 /// How sure a value is.
@@ -55,13 +61,15 @@ pub struct UnknownProfile(pub String);
 
 impl Profile {
     /// Every profile there is.
-    pub const ALL: [Profile; 2] = [Profile::Rfc9293, Profile::Linux];
+    pub const ALL: [Profile; 4] = [Profile::Rfc9293, Profile::Linux, Profile::FreeBsd, Profile::Windows];
 
     /// As files and traces write it.
     pub const fn name(self) -> &'static str {
         match self {
             Profile::Rfc9293 => "rfc9293",
             Profile::Linux => "linux",
+            Profile::FreeBsd => "freebsd",
+            Profile::Windows => "windows",
         }
     }
 
@@ -76,6 +84,8 @@ impl Profile {
         match self {
             Profile::Rfc9293 => rfc9293::SYSCTLS,
             Profile::Linux => linux::SYSCTLS,
+            Profile::FreeBsd => freebsd::SYSCTLS,
+            Profile::Windows => windows::SYSCTLS,
         }
     }
 
@@ -84,6 +94,8 @@ impl Profile {
         match self {
             Profile::Rfc9293 => rfc9293::BEHAVIOURS,
             Profile::Linux => linux::BEHAVIOURS,
+            Profile::FreeBsd => freebsd::BEHAVIOURS,
+            Profile::Windows => windows::BEHAVIOURS,
         }
     }
 
@@ -133,7 +145,10 @@ mod tests {
             assert_eq!(Profile::from_name(profile.name()), Ok(profile));
         }
         let error = Profile::from_name("minix").unwrap_err();
-        assert_eq!(error.to_string(), "there is no profile `minix`; there are `rfc9293`, `linux`");
+        assert_eq!(
+            error.to_string(),
+            "there is no profile `minix`; there are `rfc9293`, `linux`, `freebsd`, `windows`"
+        );
     }
 
     #[test]

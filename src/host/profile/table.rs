@@ -32,6 +32,15 @@ pub(super) const fn off(name: &'static str, lacks: &'static str) -> Sysctl {
     }
 }
 
+/// A sysctl that stays off, and where that is written.
+pub(super) const fn lacks(
+    name: &'static str,
+    lacks: &'static str,
+    (source, confidence): (&'static str, Confidence),
+) -> Sysctl {
+    Sysctl { source, confidence, ..off(name, lacks) }
+}
+
 /// A buffer's least, default and greatest size.
 pub(super) const fn buffer(
     name: &'static str,

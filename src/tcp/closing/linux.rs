@@ -90,7 +90,7 @@ impl Closing {
         seg.seq == self.rcv_nxt || (end.gt(self.rcv_nxt) && seg.seq.lt(last)) || (seg.seq == last && seg.seq == end)
     }
 
-    fn remember(&mut self, seg: &Segment) {
+    pub(super) fn remember(&mut self, seg: &Segment) {
         if let (Some(ts), Some((val, _))) = (&mut self.ts, seg.options.timestamps()) {
             ts.recent = val;
         }

@@ -1,5 +1,6 @@
-//! What is left of a connection that we closed, and what it answers: by RFC 9293, or as Linux does.
+//! What is left of a connection that we closed, and what it answers: by RFC 9293, or as Linux or BSD does.
 
+mod bsd;
 mod linux;
 mod rfc9293;
 
@@ -149,6 +150,7 @@ impl Closing {
         match cx.knobs.closing {
             ClosingRule::Rfc9293 => self.on_segment_rfc9293(cx, seg),
             ClosingRule::Linux => self.on_segment_linux(cx, seg),
+            ClosingRule::Bsd => self.on_segment_bsd(cx, seg),
         }
     }
 

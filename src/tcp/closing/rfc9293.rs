@@ -34,7 +34,13 @@ impl Closing {
             return self.challenge(cx);
         }
         match self.state {
-            State::FinWait2 => self.process_text(cx, seg),
+            State::FinWait2 => {
+                // RFC 7323 4.3: what reaches back to the last acknowledgment; all is acknowledged at once here.
+                if seg.seq.le(self.rcv_nxt) {
+                    self.remember(seg);
+                }
+                self.process_text(cx, seg)
+            }
             // "This should not occur since a FIN has been received from the remote side."
             _ => {
                 if seg.seq_len() > 0 {

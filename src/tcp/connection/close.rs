@@ -133,7 +133,7 @@ impl Connection {
         };
         let least = match cx.knobs.closing {
             ClosingRule::Linux => self.rto.current(cx.knobs) * 7 / 2,
-            ClosingRule::Rfc9293 => Span::ZERO,
+            ClosingRule::Rfc9293 | ClosingRule::Bsd => Span::ZERO,
         };
         lasts.map(|lasts| lasts.max(least))
     }

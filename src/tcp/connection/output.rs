@@ -211,7 +211,10 @@ impl Connection {
         if seq == self.snd.iss && self.snd.syn == Syn::Unacked {
             return self.syn(cx);
         }
-        let payload = self.snd.data(seq, len);
+        // RFC 9293 3.7.1, MUST-16: options that are not in every segment take their part of its data.
+        let sacks = if self.sack { self.sacks.option_len(self.ts.is_some()) } else { 0 };
+        let most = u32::from(self.snd.mss).saturating_sub(sacks).max(1);
+        let payload = self.snd.data(seq, len.min(most));
         let end = seq + payload.len();
         let mut flags = Flags::ACK;
         if end == self.snd.data_end() {

@@ -222,6 +222,13 @@ impl Connection {
         if !seg.has(Flags::SYN) || crossing {
             return Step::Next;
         }
+        if !cx.knobs.syn_challenged {
+            // RFC 793 3.9, fourth: "If the SYN is in the window it is an error, send a reset".
+            let reset = Urgently::Reset(self.snd.nxt, Some(self.rcv.nxt));
+            self.reset(cx);
+            self.urgently = Some(reset);
+            return Step::Done;
+        }
         cx.dropped(DropReason::SynChallenged);
         if self.state == State::Established {
             cx.count(Tally::InErrs);

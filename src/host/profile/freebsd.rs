@@ -1,0 +1,299 @@
+//! FreeBSD 14: `sys/netinet/tcp*.c` of a 14-CURRENT, its manual pages, and reports. What is marked as unverified stands
+//! in neither.
+
+use super::Confidence::{Chosen, Documented, Specified, Unverified};
+use super::table::{does, int, lacks, one, port, small};
+use super::{Behaviour, Confidence};
+use crate::host::cookies::CookieUse;
+use crate::host::listener::QueueRule;
+use crate::host::ports::{BindRule, PortRule};
+use crate::host::sysctl::{Sysctl, Unit};
+use crate::host::time_wait::TimeWaitRule;
+use crate::tcp::{ClosingRule, EcnRule, GiveUp, SynLayout};
+use crate::time::{ms, secs};
+
+const TIMER: (&str, Confidence) = ("tcp_timer.h, tcp_timer.c", Specified);
+const SYNCACHE: (&str, Confidence) = ("tcp_syncache.c", Specified);
+const INPUT: (&str, Confidence) = ("tcp_input.c", Specified);
+const RANGE: (&str, Confidence) = ("in.h, in_pcb.c", Specified);
+const MEMORY: (&str, Confidence) = ("from memory", Unverified);
+/// The largest number of milliseconds that is taken.
+const LONG: u64 = 1 << 32;
+
+pub(super) const SYSCTLS: &[Sysctl] = &[
+    one("kern.ipc.maxsockbuf", Unit::Bytes, 2 << 20, (4_096, 1 << 30), MEMORY, |s, [n, ..]| {
+        (s.receive_buffer[2], s.send_buffer[2]) = (int(n), int(n));
+    }),
+    one("kern.ipc.soacceptqueue", Unit::Connections, 128, (1, 65_535), ("listen(2)", Documented), |s, [n, ..]| {
+        s.somaxconn = int(n);
+    }),
+    // The real defaults are the memory's.
+    one("kern.maxfiles", Unit::Number, 1 << 26, (1, 1 << 26), ("no limit", Chosen), |s, [n, ..]| {
+        s.files = (n < 1 << 26).then_some(int(n));
+    }),
+    one("kern.maxfilesperproc", Unit::Number, 1 << 20, (1, 1 << 26), ("no limit", Chosen), |s, [n, ..]| {
+        s.descriptors = int(n);
+    }),
+    one("net.inet.ip.portrange.first", Unit::Port, 10_000, (1, 65_535), RANGE, |s, [n, ..]| s.ports.0 = port(n)),
+    one("net.inet.ip.portrange.last", Unit::Port, 65_535, (1, 65_535), RANGE, |s, [n, ..]| s.ports.1 = port(n)),
+    one("net.inet.ip.portrange.randomized", Unit::Switch, 1, (0, 1), RANGE, |s, [n, ..]| {
+        s.port_rule = if n == 1 { PortRule::Random } else { PortRule::Next };
+    }),
+    // 1023 by default, but applications here are root unless told otherwise by this.
+    one(
+        "net.inet.ip.portrange.reservedhigh",
+        Unit::Port,
+        0,
+        (0, 65_534),
+        ("root may bind every port", Chosen),
+        |s, [n, ..]| s.unprivileged = if n == 0 { 0 } else { port(n + 1) },
+    ),
+    one("net.inet.ip.ttl", Unit::Hops, 64, (1, 255), MEMORY, |s, [n, ..]| s.ttl = small(n)),
+    one("net.inet.tcp.ack_war_cnt", Unit::Number, 5, (1, 1_000), MEMORY, |s, [n, ..]| {
+        s.ack_war.get_or_insert_default().0 = int(n);
+    }),
+    one("net.inet.tcp.ack_war_timewindow", Unit::Milliseconds, 1_000, (0, LONG), MEMORY, |s, [n, ..]| {
+        s.ack_war.get_or_insert_default().1 = ms(n);
+    }),
+    one("net.inet.tcp.always_keepalive", Unit::Switch, 1, (0, 1), TIMER, |s, [n, ..]| {
+        s.knobs.always_keepalive = n == 1;
+    }),
+    one("net.inet.tcp.delacktime", Unit::Milliseconds, 40, (1, 500), TIMER, |s, [n, ..]| {
+        s.delayed_ack.get_or_insert_default().1 = ms(n);
+    }),
+    one("net.inet.tcp.delayed_ack", Unit::Switch, 1, (0, 1), MEMORY, |s, [n, ..]| {
+        s.delayed_ack.get_or_insert_default().0 = n == 1;
+    }),
+    one("net.inet.tcp.ecn.enable", Unit::Number, 2, (0, 2), MEMORY, |s, [n, ..]| {
+        s.knobs.ecn = [EcnRule::Never, EcnRule::Ask, EcnRule::Accept][usize::from(small(n)).min(2)];
+    }),
+    one("net.inet.tcp.fast_finwait2_recycle", Unit::Switch, 0, (0, 1), TIMER, |s, [n, ..]| {
+        s.fin_wait2.get_or_insert_default().0 = n == 1;
+    }),
+    lacks("net.inet.tcp.fastopen.client_enable", "Fast Open (RFC 7413)", MEMORY),
+    lacks("net.inet.tcp.fastopen.server_enable", "Fast Open (RFC 7413)", MEMORY),
+    one("net.inet.tcp.finwait2_timeout", Unit::Milliseconds, 60_000, (1, LONG), TIMER, |s, [n, ..]| {
+        s.fin_wait2.get_or_insert_default().1 = ms(n);
+    }),
+    one("net.inet.tcp.initcwnd_segments", Unit::Number, 10, (1, 1_000), INPUT, |s, [n, ..]| {
+        s.knobs.initial_window = Some(port(n));
+    }),
+    one("net.inet.tcp.insecure_rst", Unit::Switch, 0, (0, 1), INPUT, |s, [n, ..]| s.knobs.rst_exact = n == 0),
+    one("net.inet.tcp.insecure_syn", Unit::Switch, 0, (0, 1), INPUT, |s, [n, ..]| s.knobs.syn_challenged = n == 0),
+    one("net.inet.tcp.keepcnt", Unit::Number, 8, (1, 255), TIMER, |s, [n, ..]| s.knobs.keepalive.count = small(n)),
+    one("net.inet.tcp.keepidle", Unit::Milliseconds, 7_200_000, (1, LONG), TIMER, |s, [n, ..]| {
+        s.knobs.keepalive.idle = ms(n);
+    }),
+    one("net.inet.tcp.keepinit", Unit::Milliseconds, 75_000, (1, LONG), TIMER, |s, [n, ..]| {
+        s.knobs.syn_give_up = GiveUp::After(ms(n));
+    }),
+    one("net.inet.tcp.keepintvl", Unit::Milliseconds, 75_000, (1, LONG), TIMER, |s, [n, ..]| {
+        s.knobs.keepalive.interval = ms(n);
+    }),
+    one(
+        "net.inet.tcp.maxtcptw",
+        Unit::Connections,
+        27_767,
+        (1, 1 << 26),
+        ("half of the default port range, tcptw_auto_size()", Specified),
+        |s, [n, ..]| s.time_waits = int(n),
+    ),
+    one("net.inet.tcp.msl", Unit::Milliseconds, 30_000, (1, LONG), TIMER, |s, [n, ..]| s.knobs.time_wait = ms(2 * n)),
+    one("net.inet.tcp.persmax", Unit::Milliseconds, 60_000, (1, LONG), MEMORY, |s, [n, ..]| s.knobs.persist.1 = ms(n)),
+    one("net.inet.tcp.persmin", Unit::Milliseconds, 5_000, (1, LONG), MEMORY, |s, [n, ..]| s.knobs.persist.0 = ms(n)),
+    one("net.inet.tcp.recvspace", Unit::Bytes, 65_536, (256, 1 << 30), MEMORY, |s, [n, ..]| {
+        (s.receive_buffer[0], s.receive_buffer[1]) = (256, int(n));
+    }),
+    one("net.inet.tcp.rexmit_initial", Unit::Milliseconds, 1_000, (1, 60_000), TIMER, |s, [n, ..]| {
+        s.knobs.rto_init = ms(n);
+    }),
+    one("net.inet.tcp.rexmit_min", Unit::Milliseconds, 30, (1, 60_000), TIMER, |s, [n, ..]| s.knobs.rto_min = ms(n)),
+    one("net.inet.tcp.rexmit_slop", Unit::Milliseconds, 200, (0, 60_000), TIMER, |s, [n, ..]| s.knobs.rto_slop = ms(n)),
+    one("net.inet.tcp.rfc1323", Unit::Number, 1, (0, 3), MEMORY, |s, [n, ..]| {
+        (s.knobs.window_scale, s.knobs.timestamps) = (n == 1 || n == 2, n == 1 || n == 3);
+    }),
+    one("net.inet.tcp.sack.enable", Unit::Switch, 1, (0, 1), MEMORY, |s, [n, ..]| s.knobs.sack = n == 1),
+    one("net.inet.tcp.sendspace", Unit::Bytes, 32_768, (256, 1 << 30), MEMORY, |s, [n, ..]| {
+        (s.send_buffer[0], s.send_buffer[1]) = (256, int(n));
+    }),
+    one("net.inet.tcp.syncache.bucketlimit", Unit::Connections, 30, (1, 65_535), SYNCACHE, |s, [n, ..]| {
+        s.syncache.row = int(n);
+    }),
+    one("net.inet.tcp.syncache.cachelimit", Unit::Connections, 15_360, (1, 1 << 26), SYNCACHE, |s, [n, ..]| {
+        s.syncache.all = int(n);
+    }),
+    one("net.inet.tcp.syncache.hashsize", Unit::Number, 512, (1, 1 << 20), SYNCACHE, |s, [n, ..]| {
+        s.syncache.rows = int(n);
+    }),
+    one("net.inet.tcp.syncache.rexmtlimit", Unit::Number, 3, (0, 12), SYNCACHE, |s, [n, ..]| {
+        s.knobs.synack_give_up = GiveUp::Retries(small(n));
+    }),
+    one(
+        "net.inet.tcp.syncache.rst_on_sock_fail",
+        Unit::Switch,
+        1,
+        (0, 1),
+        ("syncache(4), a report on freebsd-net of 2009", Documented),
+        |s, [n, ..]| s.abort_on_overflow = n == 1,
+    ),
+    one("net.inet.tcp.syncookies", Unit::Switch, 1, (0, 1), SYNCACHE, |s, [n, ..]| {
+        s.cookies = match (n, s.cookies) {
+            (0, _) => CookieUse::Never,
+            (_, CookieUse::Always) => CookieUse::Always,
+            _ => CookieUse::Overflow,
+        };
+    }),
+    one("net.inet.tcp.syncookies_only", Unit::Switch, 0, (0, 1), MEMORY, |s, [n, ..]| {
+        s.cookies = match (n, s.cookies) {
+            (1, _) => CookieUse::Always,
+            (_, CookieUse::Always) => CookieUse::Overflow,
+            (_, as_it_is) => as_it_is,
+        };
+    }),
+];
+
+pub(super) const BEHAVIOURS: &[Behaviour] = &[
+    does(
+        "clock",
+        "timers fire when they are due, to the nanosecond",
+        ("callout(9); our simplification", Chosen),
+        |_| {},
+    ),
+    does("TIME-WAIT", "twice net.inet.tcp.msl: 60 s", ("TCPTV_MSL in tcp_timer.h", Specified), |_| {}),
+    does(
+        "TIME-WAIT limit",
+        "one connection more than maxtcptw takes the place of the one that would end first",
+        ("tcp_tw_2msl_scan() in tcp_timewait.c", Specified),
+        |s| s.time_wait_rule = TimeWaitRule::ReuseOldest,
+    ),
+    does(
+        "RST in TIME-WAIT",
+        "is dropped, whatever its number: no assassination",
+        ("tcp_twcheck(), which cites RFC 1337", Specified),
+        |s| s.knobs.closing = ClosingRule::Bsd,
+    ),
+    does(
+        "SYN in TIME-WAIT",
+        "opens where its number is beyond RCV.NXT; timestamps have no say",
+        ("tcp_twcheck()", Specified),
+        |s| s.knobs.closing = ClosingRule::Bsd,
+    ),
+    does(
+        "FIN, FIN-ACK in TIME-WAIT",
+        "only the FIN that comes again starts it anew",
+        ("tcp_twcheck()", Specified),
+        |s| s.knobs.closing = ClosingRule::Bsd,
+    ),
+    does(
+        "SYN, ACK, FIN, FIN-ACK, data, URG in TIME-WAIT",
+        "without ACK dropped, but for a SYN that opens; the acknowledgment of our FIN again is not answered, all else is",
+        ("tcp_twcheck(), from memory", Unverified),
+        |s| s.knobs.closing = ClosingRule::Bsd,
+    ),
+    does("connect in TIME-WAIT", "never, on no port", MEMORY, |_| {}),
+    does(
+        "FIN-WAIT-2 without owner",
+        "keepcnt * keepintvl, or finwait2_timeout where fast_finwait2_recycle is on; it stays a whole connection",
+        ("tcp_timer_2msl() in tcp_timer.c", Specified),
+        |_| {},
+    ),
+    does("close with unread data", "resets the connection", MEMORY, |s| s.knobs.reset_unread = true),
+    does("close with SO_LINGER 0", "resets the connection", MEMORY, |_| {}),
+    does(
+        "initial RTO",
+        "rexmit_initial, then doubled plus rexmit_slop: a SYN goes again after 1 s, then 2.2 s, 4.2 s ... until keepinit",
+        ("tcp_timer.c; the schedule is derived", Unverified),
+        |s| s.knobs.rto_after_syn_loss = secs(1),
+    ),
+    does(
+        "RTO",
+        "max(rexmit_min, SRTT + 4 RTTVAR), doubled 9 times at most, plus rexmit_slop, 64 s at most",
+        TIMER,
+        |s| (s.knobs.rto_max, s.knobs.rto_doublings) = (secs(64), 9),
+    ),
+    does(
+        "giving up",
+        "at the timeout after 12 retransmissions; an orphan as any other",
+        ("TCP_MAXRXTSHIFT in tcp_timer.h", Specified),
+        |s| (s.knobs.r2, s.knobs.orphan_give_up) = (GiveUp::Retries(12), None),
+    ),
+    does("SYN-ACK again", "after 1 s, doubled each time, without slop", MEMORY, |_| {}),
+    does("keepalive", "its end resets the peer", MEMORY, |s| s.knobs.keepalive_resets = true),
+    does(
+        "delayed ACK",
+        "delacktime, and at least every second full-sized segment",
+        ("TCPTV_DELACK in tcp_timer.h", Specified),
+        |_| {},
+    ),
+    does("initial window", "initcwnd_segments", INPUT, |_| {}),
+    does(
+        "RST in SYN-RECEIVED, ESTABLISHED, FIN-WAIT-1, FIN-WAIT-2, CLOSE-WAIT, CLOSING, LAST-ACK",
+        "resets with the exact number; in the window it is challenged",
+        ("insecure_rst in tcp_input.c", Specified),
+        |_| {},
+    ),
+    does(
+        "SYN in ESTABLISHED, FIN-WAIT-1, FIN-WAIT-2, CLOSE-WAIT, CLOSING, LAST-ACK",
+        "is challenged",
+        ("insecure_syn in tcp_input.c", Specified),
+        |_| {},
+    ),
+    does("challenge ACKs", "the whole host has no limit", MEMORY, |s| s.knobs.challenge_acks = None),
+    does(
+        "answers to empty segments outside the window",
+        "ack_war_cnt in ack_war_timewindow for each connection, spaced evenly here",
+        MEMORY,
+        |_| {},
+    ),
+    does(
+        "listen",
+        "a backlog of n holds 3n/2 + 1 connections that wait for accept; 128 hold 193",
+        ("sonewconn() in uipc_socket.c; the report `193/0/128`", Specified),
+        |s| s.queues = QueueRule::Syncache,
+    ),
+    does(
+        "SYN queue",
+        "one cache for the whole host, hashsize rows of bucketlimit places: one SYN more pushes the oldest of its row out",
+        SYNCACHE,
+        |s| s.queues = QueueRule::Syncache,
+    ),
+    does(
+        "SYN cookies",
+        "every SYN-ACK has one for its number; it counts for 15 s after its row has overflowed or the cache had no place",
+        ("syncookie_generate(), SYNCOOKIE_LIFETIME in tcp_syncache.h", Specified),
+        |s| s.queues = QueueRule::Syncache,
+    ),
+    does(
+        "what a SYN cookie keeps",
+        "one of 8 MSS, one of 7 window scales, SACK permitted, which of two keys",
+        MEMORY,
+        |_| {},
+    ),
+    does(
+        "accept queue full",
+        "keeps no SYN out; the third segment is answered by RST, or dropped by rst_on_sock_fail",
+        ("syncache_expand(), a report on freebsd-net of 2009", Documented),
+        |_| {},
+    ),
+    does("close of a listener", "half-open connections end with what next happens to them", MEMORY, |_| {}),
+    does(
+        "bind to a port in use",
+        "EADDRINUSE unless both sockets have SO_REUSEADDR and none listens there; TIME-WAIT asks for it on the new \
+                socket only",
+        MEMORY,
+        |s| s.bind_rule = BindRule::LeftYields,
+    ),
+    does("ephemeral port", "a random one, or the next free one behind it", RANGE, |_| {}),
+    does(
+        "SYN options",
+        "MSS, NOP, window scale, SACK permitted, timestamps; padded at the end",
+        ("packetdrill scripts for FreeBSD", Documented),
+        |s| s.knobs.syn_layout = SynLayout::Bsd,
+    ),
+    does(
+        "window",
+        "the free part of the receive buffer, scaled by what its size asks for",
+        ("not as FreeBSD's, which scales for its largest buffer", Unverified),
+        |_| {},
+    ),
+];

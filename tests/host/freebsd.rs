@@ -1,0 +1,309 @@
+//! What a host of the profile `freebsd` does in its own way.
+
+use super::wire::{C, S, World, any, at};
+use std::net::SocketAddr;
+use wirefate::endpoint::{DropReason, Errno, SockOpt, State};
+use wirefate::host::{HostConfig, Profile};
+use wirefate::time::{Span, ms, secs};
+use wirefate::wire::{Flags, Segment, Seq, TcpOption};
+
+fn freebsd(name: &str) -> HostConfig {
+    HostConfig { profile: Profile::FreeBsd, ..HostConfig::named(name) }
+}
+
+fn with_server(sysctls: &[(&str, u64)]) -> World {
+    let server = sysctls.iter().fold(freebsd("server"), |server, (name, value)| server.sysctl(name, value));
+    World::pair(freebsd("client"), server)
+}
+
+/// Opens a connection from port `port` of the client, and closes it there first.
+fn closed(world: &mut World, listener: wirefate::endpoint::SocketId, port: u16) {
+    let id = world.stream(C);
+    world.call(C, |s, cx| s.set_option(cx, id, SockOpt::ReuseAddr(true))).unwrap();
+    world.call(C, |s, cx| s.bind(cx, id, any(port))).unwrap();
+    assert_eq!(world.connect(C, id, at(S, 80)), Err(Errno::EINPROGRESS));
+    world.run();
+    let server = world.accept(S, listener).unwrap();
+    world.close(C, id);
+    world.run();
+    world.close(S, server);
+    world.run();
+}
+
+fn client(port: u16) -> SocketAddr {
+    at(C, port)
+}
+
+fn syn(world: &mut World, port: u16) {
+    let mut segment = Segment { seq: Seq(1), flags: Flags::SYN, window: 1_000, ..Segment::default() };
+    segment.options.push(TcpOption::Mss(1_460)).unwrap();
+    world.inject(client(port), at(S, 80), segment);
+}
+
+/// The overflow test is qlen > 3 * limit / 2: a backlog of 128 holds 193.
+#[test]
+fn a_backlog_of_128_holds_193() {
+    for (backlog, holds) in [(0, 1), (1, 2), (2, 4), (128, 193), (1_000, 193)] {
+        let mut world = with_server(&[]);
+        let listener = world.listen(S, any(80), backlog);
+        for _ in 0..holds {
+            let id = world.stream(C);
+            assert_eq!(world.connect(C, id, at(S, 80)), Err(Errno::EINPROGRESS));
+            world.run();
+        }
+        assert_eq!(world.queues(S).1, holds, "a backlog of {backlog}");
+        world.sent();
+        // One more: its SYN is answered all the same, and its third segment by RST.
+        let id = world.stream(C);
+        assert_eq!(world.connect(C, id, at(S, 80)), Err(Errno::EINPROGRESS));
+        world.run();
+        let flags: Vec<_> = world.sent().into_iter().map(|(from, flags, _)| (from, flags)).collect();
+        let reset = (S, Flags::RST);
+        assert_eq!(flags, [(C, Flags::SYN), (S, Flags::SYN | Flags::ACK), (C, Flags::ACK), reset]);
+        assert!(world.accept(S, listener).is_ok());
+    }
+}
+
+#[test]
+fn without_rst_on_sock_fail_the_third_segment_is_dropped() {
+    let mut world = with_server(&[("net.inet.tcp.syncache.rst_on_sock_fail", 0)]);
+    world.listen(S, any(80), 0);
+    for _ in 0..2 {
+        let id = world.stream(C);
+        assert_eq!(world.connect(C, id, at(S, 80)), Err(Errno::EINPROGRESS));
+        world.run();
+    }
+    assert!(world.sent().iter().all(|(_, flags, _)| !flags.contains(Flags::RST)));
+    assert!(world.drops().contains(&(S, DropReason::AcceptQueueFull)));
+}
+
+/// A row of the cache holds bucketlimit; one more pushes the oldest out, and its third segment opens by its cookie.
+#[test]
+fn who_is_pushed_out_of_the_cache_comes_back_by_its_cookie() {
+    for (cookies, comes_back) in [(1, true), (0, false)] {
+        let mut world = with_server(&[
+            ("net.inet.tcp.syncache.hashsize", 1),
+            ("net.inet.tcp.syncache.bucketlimit", 3),
+            ("net.inet.tcp.syncookies", cookies),
+        ]);
+        let listener = world.listen(S, any(80), 8);
+        let id = world.stream(C);
+        // The client's third segment stays on the wire while others come.
+        world.lose = Some(Box::new(|packet| packet.segment().is_some_and(|seg| seg.flags == Flags::ACK)));
+        assert_eq!(world.connect(C, id, at(S, 80)), Err(Errno::EINPROGRESS));
+        world.run();
+        assert_eq!(world.queues(S).0, 1);
+        world.lose = None;
+        for port in 1..=2 {
+            syn(&mut world, port);
+        }
+        // Their SYN-ACKs find nobody, and are reset.
+        let halves = world.queues(S).0;
+        assert_eq!(halves, 1, "only the one that is real is left");
+        world.lose = Some(Box::new(|packet| packet.src == super::wire::v4(C)));
+        for port in 1..=3 {
+            syn(&mut world, port);
+        }
+        assert_eq!(world.queues(S).0, 3, "a row of three");
+        world.lose = None;
+        world.drops();
+        assert_eq!(world.connect(C, id, at(S, 80)), Ok(()));
+        assert_eq!(world.send(C, id, "hello"), Ok(5));
+        world.run();
+        let accepted = world.accept(S, listener);
+        assert_eq!(accepted.is_ok(), comes_back, "syncookies = {cookies}");
+        if let Ok(server) = accepted {
+            assert_eq!(world.recv(S, server), Ok("hello".to_owned()));
+        }
+    }
+}
+
+/// A cookie counts for as long as a key after its row has overflowed, and at no other time.
+#[test]
+fn without_an_overflow_no_cookie_counts() {
+    let mut world = with_server(&[("net.inet.tcp.syncache.rexmtlimit", 0)]);
+    let listener = world.listen(S, any(80), 8);
+    let id = world.stream(C);
+    world.lose = Some(Box::new(|packet| packet.segment().is_some_and(|seg| seg.flags == Flags::ACK)));
+    assert_eq!(world.connect(C, id, at(S, 80)), Err(Errno::EINPROGRESS));
+    world.run();
+    // The half-open connection is given up at its first timeout.
+    world.advance(secs(2));
+    assert_eq!(world.queues(S).0, 0);
+    world.lose = None;
+    assert_eq!(world.connect(C, id, at(S, 80)), Ok(()));
+    assert_eq!(world.send(C, id, "hello"), Ok(5));
+    world.run();
+    assert_eq!(world.accept(S, listener), Err(Errno::EAGAIN));
+}
+
+/// With syncookies_only nothing is remembered at all.
+#[test]
+fn cookies_alone_open_with_their_options() {
+    for rfc1323 in 0..=3 {
+        cookies_alone_open(rfc1323);
+    }
+}
+
+fn cookies_alone_open(rfc1323: u64) {
+    let mut world = with_server(&[("net.inet.tcp.syncookies_only", 1), ("net.inet.tcp.rfc1323", rfc1323)]);
+    let (client, _, server) = world.connected(80);
+    assert_eq!(world.queues(S).0, 0);
+    assert_eq!(world.send(C, client, "hello"), Ok(5));
+    world.advance(secs(1));
+    assert_eq!(world.recv(S, server), Ok("hello".to_owned()));
+}
+
+/// One connection more than maxtcptw takes the place of the one that would end first.
+#[test]
+fn the_oldest_time_wait_gives_way() {
+    let limited = freebsd("client").sysctl("net.inet.tcp.maxtcptw", 2);
+    let mut world = World::pair(limited, freebsd("server"));
+    let listener = world.listen(S, any(80), 8);
+    for port in [5_001, 5_002, 5_003] {
+        closed(&mut world, listener, port);
+        world.advance(ms(100));
+    }
+    let mut left = Vec::new();
+    wirefate::endpoint::Endpoint::connections(&world.hosts[C], &mut |view| left.push(view.tuple.local.port()));
+    left.sort_unstable();
+    assert_eq!(left, [5_002, 5_003]);
+    // 2 * 30 s after its own beginning each of them ends.
+    world.advance(secs(60));
+    assert!(world.states(C).is_empty());
+}
+
+#[test]
+fn time_wait_is_twice_the_msl_and_msl_is_a_sysctl() {
+    for (msl, lasts) in [(30_000, secs(60)), (1_000, secs(2))] {
+        let client = freebsd("client").sysctl("net.inet.tcp.msl", msl);
+        let mut world = World::pair(client, freebsd("server"));
+        let listener = world.listen(S, any(80), 8);
+        closed(&mut world, listener, 5_001);
+        world.advance(lasts.saturating_sub(ms(1)));
+        assert_eq!(world.states(C), [State::TimeWait]);
+        world.advance(ms(1));
+        assert!(world.states(C).is_empty());
+    }
+}
+
+/// FIN-WAIT-2 without an owner lasts as long as keepalive would try, or finwait2_timeout where that is chosen.
+#[test]
+fn fin_wait_2_is_recycled_fast_where_asked() {
+    for (fast, lasts) in [(0, secs(600)), (1, secs(60))] {
+        let client = freebsd("client").sysctl("net.inet.tcp.fast_finwait2_recycle", fast);
+        let mut world = World::pair(client, freebsd("server"));
+        let (client, ..) = world.connected(80);
+        world.close(C, client);
+        world.run();
+        world.advance(lasts.saturating_sub(ms(1)));
+        assert_eq!(world.states(C), [State::FinWait2]);
+        world.advance(ms(1));
+        assert!(world.states(C).is_empty());
+    }
+}
+
+/// 12 retransmissions with max(rexmit_min, ...) doubled nine times at most, and 200 ms each time.
+#[test]
+fn data_is_sent_twelve_times_again() {
+    let mut world = with_server(&[]);
+    let (client, ..) = world.connected(80);
+    world.lose = Some(Box::new(|packet| packet.dst == super::wire::v4(S)));
+    let begun = world.now;
+    assert_eq!(world.send(C, client, "hello"), Ok(5));
+    let mut sent: Vec<Span> = Vec::new();
+    for _ in 0..200_000 {
+        world.advance(ms(1));
+        sent.extend(world.sent().iter().filter(|(from, ..)| *from == C).map(|_| world.now.since(begun)));
+        if world.states(C).is_empty() {
+            break;
+        }
+    }
+    let waits = (0..12).map(|n: u32| ms(30 * (1u64 << n.min(9)) + 200));
+    let times: Vec<Span> = waits
+        .scan(Span::ZERO, |at, wait| {
+            *at = *at + wait;
+            Some(*at)
+        })
+        .collect();
+    assert_eq!(sent[1..], times, "12 retransmissions");
+    assert!(world.states(C).is_empty());
+}
+
+#[test]
+fn keepalive_is_on_for_every_connection() {
+    for (always, probes) in [(1, 1), (0, 0)] {
+        let client = freebsd("client").sysctl("net.inet.tcp.always_keepalive", always);
+        let mut world = World::pair(client, freebsd("server").sysctl("net.inet.tcp.always_keepalive", 0));
+        world.connected(80);
+        world.advance(secs(7_199));
+        assert!(world.sent().is_empty());
+        world.advance(secs(2));
+        assert_eq!(world.sent().iter().filter(|(from, ..)| *from == C).count(), probes);
+    }
+}
+
+/// Each port is drawn anew, from the whole range.
+#[test]
+fn ports_are_random_in_their_range() {
+    let mut world = with_server(&[]);
+    world.listen(S, any(80), 128);
+    let mut ports = Vec::new();
+    for _ in 0..50 {
+        let id = world.stream(C);
+        assert_eq!(world.connect(C, id, at(S, 80)), Err(Errno::EINPROGRESS));
+        ports.push(world.call(C, |s, _| s.local_addr(id)).unwrap().port());
+    }
+    assert!(ports.iter().all(|port| *port >= 10_000));
+    let next = ports.windows(2).filter(|pair| pair[0].checked_add(1) == Some(pair[1])).count();
+    assert!(next < 3, "one after the other: {ports:?}");
+    assert!(ports.iter().any(|port| *port < 32_768) && ports.iter().any(|port| *port > 42_000), "{ports:?}");
+}
+
+#[test]
+fn a_range_is_exhausted_and_its_bounds_are_two_sysctls() {
+    let client = freebsd("client").sysctl("net.inet.ip.portrange.first", 20_000);
+    let client = client.sysctl("net.inet.ip.portrange.last", 20_002);
+    let mut world = World::pair(client, freebsd("server"));
+    world.listen(S, any(80), 128);
+    let mut connect = || {
+        let id = world.stream(C);
+        world.connect(C, id, at(S, 80))
+    };
+    let results: Vec<_> = (0..4).map(|_| connect()).collect();
+    let started = Err(Errno::EINPROGRESS);
+    assert_eq!(results, [started, started, started, Err(Errno::EADDRNOTAVAIL)]);
+}
+
+/// FreeBSD's order of options, and the end of the list where they do not fill a word.
+#[test]
+fn options_of_a_syn_stand_as_freebsd_writes_them() {
+    for (rfc1323, sack, kinds) in [
+        (1, 1, vec![2, 1, 3, 4, 8]),
+        (0, 1, vec![2, 4, 0, 0]),
+        (2, 1, vec![2, 1, 3, 4, 0, 0]),
+        (2, 0, vec![2, 1, 3]),
+        (3, 1, vec![2, 4, 8]),
+        (1, 0, vec![2, 1, 3, 1, 1, 8]),
+        (0, 0, vec![2]),
+    ] {
+        let client = freebsd("client").sysctl("net.inet.tcp.rfc1323", rfc1323).sysctl("net.inet.tcp.sack.enable", sack);
+        let mut world = World::pair(client, freebsd("server"));
+        let seen = std::rc::Rc::new(std::cell::RefCell::new(Vec::new()));
+        let sink = std::rc::Rc::clone(&seen);
+        world.lose = Some(Box::new(move |packet| {
+            sink.borrow_mut().extend(packet.segment().map(|segment| segment.options));
+            true
+        }));
+        let id = world.stream(C);
+        assert_eq!(world.connect(C, id, at(S, 80)), Err(Errno::EINPROGRESS));
+        let bytes = seen.borrow()[0].as_bytes().to_vec();
+        let mut found = Vec::new();
+        let mut place = 0;
+        while place < bytes.len() {
+            found.push(bytes[place]);
+            place += if bytes[place] < 2 { 1 } else { usize::from(bytes[place + 1]) };
+        }
+        assert_eq!((found, bytes.len() % 4), (kinds, 0), "rfc1323 = {rfc1323}, sack.enable = {sack}");
+    }
+}
