@@ -74,22 +74,8 @@ pub struct Knobs {
     pub min_mtu: u16,
     /// Initial congestion window in segments; `None`: RFC 5681 3.1.
     pub initial_window: Option<u16>,
-    /// How losses are found and repaired.
-    pub recovery: RecoveryRule,
-    /// How the congestion window moves, with [`RecoveryRule::Segments`].
-    pub congestion: Congestion,
-    /// Whether losses are found by time (RFC 8985) rather than by counting, with [`RecoveryRule::Segments`].
-    pub rack: bool,
-    /// Whether a timeout is checked for having been spurious (RFC 5682), with [`RecoveryRule::Segments`].
-    pub frto: bool,
-    /// Segments by which others may be displaced before they are taken for lost, and the most that this is raised to.
-    pub reordering: u32,
-    /// See [`Knobs::reordering`].
-    pub max_reordering: u32,
-    /// The least number of segments that one unit of segmentation offload may have.
-    pub min_unit: u32,
-    /// How long the least round trip is remembered.
-    pub min_rtt_window: Span,
+    /// How losses are found and repaired, and how the congestion window moves.
+    pub losses: Losses,
     /// Duplicate ACKs that start fast retransmit (RFC 5681 3.2); 0 turns it off.
     pub dup_acks: u8,
     /// Whether the congestion window shrinks after an idle RTO (RFC 5681 4.1).
@@ -174,6 +160,27 @@ pub enum CheckRule {
     /// `tcp_validate_incoming()`: a timestamp may be one tick old, a RST may stand at the end of what came out of order,
     /// and [`Knobs::empty_answers`] also limits the challenge ACKs of each connection.
     Linux,
+}
+
+/// How losses are found and repaired; all but the rule concerns [`RecoveryRule::Segments`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Losses {
+    /// How losses are found and repaired.
+    pub rule: RecoveryRule,
+    /// How the congestion window moves.
+    pub congestion: Congestion,
+    /// Whether losses are found by time (RFC 8985) rather than by counting.
+    pub rack: bool,
+    /// Whether a timeout is checked for having been spurious (RFC 5682).
+    pub frto: bool,
+    /// Segments by which others may be displaced before they are taken for lost, and the most that this is raised to.
+    pub reordering: u32,
+    /// See [`Losses::reordering`].
+    pub max_reordering: u32,
+    /// The least number of segments that one unit of segmentation offload may have.
+    pub min_unit: u32,
+    /// How long the least round trip is remembered.
+    pub min_rtt_window: Span,
 }
 
 /// How losses are found and repaired.
@@ -422,14 +429,7 @@ impl Default for Knobs {
             soft_errors_abort_connect: false,
             min_mtu: 68,
             initial_window: None,
-            recovery: RecoveryRule::Rfc6582,
-            congestion: Congestion::Reno,
-            rack: false,
-            frto: false,
-            reordering: 3,
-            max_reordering: 300,
-            min_unit: 2,
-            min_rtt_window: secs(300),
+            losses: Losses::default(),
             dup_acks: 3,
             restart_after_idle: true,
             window_scale: false,
@@ -456,6 +456,22 @@ impl Default for Knobs {
             rto_doublings: u8::MAX,
             syn_challenged: true,
             handshake: Handshake::ThreeWay,
+        }
+    }
+}
+
+impl Default for Losses {
+    /// RFC 5681 and RFC 6582.
+    fn default() -> Losses {
+        Losses {
+            rule: RecoveryRule::Rfc6582,
+            congestion: Congestion::Reno,
+            rack: false,
+            frto: false,
+            reordering: 3,
+            max_reordering: 300,
+            min_unit: 2,
+            min_rtt_window: secs(300),
         }
     }
 }

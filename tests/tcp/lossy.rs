@@ -3,7 +3,7 @@
 use super::pair::{Pair, perfect};
 use wirefate::endpoint::State;
 use wirefate::rng::{Stream, below};
-use wirefate::tcp::{Congestion, GiveUp, Knobs, NagleRule, RecoveryRule, RttRule, Setup};
+use wirefate::tcp::{Congestion, GiveUp, Knobs, Losses, NagleRule, RecoveryRule, RttRule, Setup};
 use wirefate::time::{Span, ms, secs, us};
 use wirefate::wire::{Payload, Segment};
 
@@ -44,12 +44,15 @@ fn setup_of(seed: u64, stream: &mut Stream) -> (Knobs, Setup) {
 /// Senders that go by segments, in each of their variants.
 fn by_segments(seed: u64, knobs: Knobs) -> Knobs {
     Knobs {
-        recovery: RecoveryRule::Segments,
+        losses: Losses {
+            rule: RecoveryRule::Segments,
+            congestion: if seed.is_multiple_of(4) { Congestion::Reno } else { Congestion::Cubic },
+            rack: !seed.is_multiple_of(7),
+            frto: !seed.is_multiple_of(3),
+            ..Losses::default()
+        },
         rtt: RttRule::Linux,
-        congestion: if seed.is_multiple_of(4) { Congestion::Reno } else { Congestion::Cubic },
         sack: !seed.is_multiple_of(5),
-        rack: !seed.is_multiple_of(7),
-        frto: !seed.is_multiple_of(3),
         loss_probe: seed.is_multiple_of(2),
         rto_min: ms(200),
         tick: Some(ms(1)),

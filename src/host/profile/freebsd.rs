@@ -9,7 +9,7 @@ use crate::host::listener::QueueRule;
 use crate::host::ports::{BindRule, PortRule};
 use crate::host::sysctl::{Sysctl, Unit};
 use crate::host::time_wait::TimeWaitRule;
-use crate::tcp::{ClosingRule, EcnRule, GiveUp, SynLayout};
+use crate::tcp::{ClosingRule, Congestion, EcnRule, GiveUp, RecoveryRule, SynLayout};
 use crate::time::{ms, secs};
 
 const TIMER: (&str, Confidence) = ("tcp_timer.h, tcp_timer.c", Specified);
@@ -153,6 +153,12 @@ pub(super) const SYSCTLS: &[Sysctl] = &[
 ];
 
 pub(super) const BEHAVIOURS: &[Behaviour] = &[
+    does(
+        "loss recovery",
+        "by segments with SACK (RFC 6675) and PRR; CUBIC without HyStart is not told from CUBIC with it",
+        MEMORY,
+        |s| (s.knobs.losses.rule, s.knobs.losses.congestion) = (RecoveryRule::Segments, Congestion::Cubic),
+    ),
     does(
         "clock",
         "timers fire when they are due, to the nanosecond",

@@ -55,7 +55,7 @@ pub(super) const SYSCTLS: &[Sysctl] = &[
     }),
     one("net.ipv4.tcp_dsack", Unit::Switch, 1, (0, 1), RST, |s, [n, ..]| s.knobs.dsack = n == 1),
     one("net.ipv4.tcp_early_retrans", Unit::Number, 3, (0, 4), RST, |s, [n, ..]| s.knobs.loss_probe = n >= 3),
-    one("net.ipv4.tcp_frto", Unit::Number, 2, (0, 2), RST, |s, [n, ..]| s.knobs.frto = n > 0),
+    one("net.ipv4.tcp_frto", Unit::Number, 2, (0, 2), RST, |s, [n, ..]| s.knobs.losses.frto = n > 0),
     one("net.ipv4.tcp_ecn", Unit::Number, 2, (0, 2), RST, |s, [n, ..]| {
         s.knobs.ecn = [EcnRule::Never, EcnRule::Ask, EcnRule::Accept][usize::from(small(n)).min(2)];
     }),
@@ -74,14 +74,14 @@ pub(super) const SYSCTLS: &[Sysctl] = &[
         s.knobs.keepalive.idle = secs(n);
     }),
     one("net.ipv4.tcp_max_reordering", Unit::Number, 300, (1, 65_535), RST, |s, [n, ..]| {
-        s.knobs.max_reordering = int(n);
+        s.knobs.losses.max_reordering = int(n);
     }),
     one("net.ipv4.tcp_min_rtt_wlen", Unit::Seconds, 300, (0, 86_400), RST, |s, [n, ..]| {
-        s.knobs.min_rtt_window = secs(n);
+        s.knobs.losses.min_rtt_window = secs(n);
     }),
-    one("net.ipv4.tcp_min_tso_segs", Unit::Number, 2, (1, 65_535), RST, |s, [n, ..]| s.knobs.min_unit = int(n)),
-    one("net.ipv4.tcp_recovery", Unit::Number, 1, (0, 7), RST, |s, [n, ..]| s.knobs.rack = n & 1 == 1),
-    one("net.ipv4.tcp_reordering", Unit::Number, 3, (1, 65_535), RST, |s, [n, ..]| s.knobs.reordering = int(n)),
+    one("net.ipv4.tcp_min_tso_segs", Unit::Number, 2, (1, 65_535), RST, |s, [n, ..]| s.knobs.losses.min_unit = int(n)),
+    one("net.ipv4.tcp_recovery", Unit::Number, 1, (0, 7), RST, |s, [n, ..]| s.knobs.losses.rack = n & 1 == 1),
+    one("net.ipv4.tcp_reordering", Unit::Number, 3, (1, 65_535), RST, |s, [n, ..]| s.knobs.losses.reordering = int(n)),
     one("net.ipv4.tcp_slow_start_after_idle", Unit::Switch, 1, (0, 1), RST, |s, [n, ..]| {
         s.knobs.restart_after_idle = n == 1;
     }),
@@ -262,10 +262,10 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
         "loss recovery",
         "by segments: SACK, RACK, PRR, F-RTO, undoing; PSH at the end of a write and of a unit of segmentation offload",
         ("tcp_fastretrans_alert(), tcp_recovery.c, tcp_write_xmit()", Recorded),
-        |s| s.knobs.recovery = RecoveryRule::Segments,
+        |s| s.knobs.losses.rule = RecoveryRule::Segments,
     ),
     does("congestion control", "CUBIC with HyStart", ("tcp_cubic.c", Specified), |s| {
-        s.knobs.congestion = Congestion::Cubic;
+        s.knobs.losses.congestion = Congestion::Cubic;
     }),
     does("Nagle", "a partial segment waits for the last partial one only", ("tcp_minshall_check()", Specified), |s| {
         s.knobs.nagle = NagleRule::Partial;

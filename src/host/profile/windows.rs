@@ -8,7 +8,7 @@ use super::{Behaviour, Confidence};
 use crate::host::ports::{BindRule, PortRule};
 use crate::host::sysctl::{Sysctl, Unit};
 use crate::host::time_wait::TimeWaitRule;
-use crate::tcp::{ClosingRule, EcnRule, GiveUp, SynLayout};
+use crate::tcp::{ClosingRule, Congestion, EcnRule, GiveUp, RecoveryRule, SynLayout};
 use crate::time::{ms, secs};
 
 const MEMORY: (&str, Confidence) = ("from memory", Unverified);
@@ -102,6 +102,10 @@ pub(super) const SYSCTLS: &[Sysctl] = &[
 ];
 
 pub(super) const BEHAVIOURS: &[Behaviour] = &[
+    does("loss recovery", "by segments with RACK, tail loss probe, PRR; CUBIC with HyStart", MEMORY, |s| {
+        (s.knobs.losses.rule, s.knobs.losses.congestion) = (RecoveryRule::Segments, Congestion::Cubic);
+        (s.knobs.losses.rack, s.knobs.loss_probe) = (true, true);
+    }),
     does("TIME-WAIT", "TcpTimedWaitDelay", ("Windows registry reference", Documented), |_| {}),
     does("TIME-WAIT limit", "beyond MaxFreeTWTcbs the oldest gives way", ("said of 2000 and 2003", Unverified), |s| {
         s.time_wait_rule = TimeWaitRule::ReuseOldest

@@ -121,7 +121,7 @@ impl Connection {
             rcv: Rcv::new(setup.rcv_buf, setup.default_mss.min(setup.mss)),
             rto: Rto::new(cx.knobs),
             recovery: NewReno::new(setup.default_mss.min(setup.mss), false, cx.knobs),
-            sender: (cx.knobs.recovery == RecoveryRule::Segments).then(|| Box::new(Sender::new(iss, cx.knobs))),
+            sender: (cx.knobs.losses.rule == RecoveryRule::Segments).then(|| Box::new(Sender::new(iss, cx.knobs))),
             timers: Timers::default(),
             ts: None,
             sack: false,

@@ -173,7 +173,7 @@ impl Sender {
             return;
         }
         // Where much is reordered, what arrives out of order counts as well.
-        let progress = match self.reordering > at.knobs.reordering {
+        let progress = match self.reordering > at.knobs.losses.reordering {
             true => acked.news.intersects(News::ACKED | News::SACKED),
             false => acked.news.contains(News::ACKED) && !acked.news.contains(News::SYN_ACKED),
         };
@@ -240,7 +240,7 @@ impl Sender {
             // The blocks tell of what left after the first segment left last: its timer starts anew.
             acked.news |= News::SET_TIMER;
         }
-        if let Some(path) = path_rtt.filter(|_| at.knobs.congestion == crate::tcp::Congestion::Cubic) {
+        if let Some(path) = path_rtt.filter(|_| at.knobs.losses.congestion == crate::tcp::Congestion::Cubic) {
             let slow_start = (self.window.cwnd < self.window.ssthresh).then_some(self.window.cwnd);
             if let Some(ssthresh) = self.window.cubic.on_round_trip(at, path, slow_start) {
                 self.window.ssthresh = ssthresh;

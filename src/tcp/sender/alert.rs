@@ -294,15 +294,15 @@ impl Sender {
         }
         self.window.set(at, self.queue.in_flight() + 1);
         self.window.forget_count();
-        if open && self.queue.sacked >= at.knobs.reordering {
-            self.reordering = self.reordering.min(at.knobs.reordering);
+        if open && self.queue.sacked >= at.knobs.losses.reordering {
+            self.reordering = self.reordering.min(at.knobs.losses.reordering);
         }
         self.state = CaState::Loss;
         self.window.cubic.on_timeout(at);
         self.high = at.nxt;
         self.probe = None;
         self.ecn.reduced();
-        self.frto = at.knobs.frto && (new || at.tries > 0);
+        self.frto = at.knobs.losses.frto && (new || at.tries > 0);
     }
 
     /// `tcp_timeout_mark_lost()`.
@@ -510,7 +510,7 @@ impl Sender {
         let holes = self.queue.lost.max(1).min(out);
         if self.queue.sacked + holes > out {
             self.queue.sacked = out - holes;
-            self.reordering = (out + more).min(at.knobs.max_reordering);
+            self.reordering = (out + more).min(at.knobs.losses.max_reordering);
             self.reorderings += 1;
             self.count(Tally::RenoReorder);
         }

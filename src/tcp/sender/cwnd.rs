@@ -99,7 +99,7 @@ impl Window {
             self.cwnd = grown;
         }
         if acked > 0 {
-            let per = match at.knobs.congestion {
+            let per = match at.knobs.losses.congestion {
                 Congestion::Reno => u64::from(self.cwnd),
                 Congestion::Cubic => self.cubic.update(at, self.cwnd, acked),
             };
@@ -257,7 +257,7 @@ impl Sender {
         let bytes = (at.rate(&self.window, self.queue.len()) >> 10).saturating_add(near).min(most);
         u32::try_from(bytes / u64::from(at.mss.max(1)))
             .unwrap_or(u32::MAX)
-            .clamp(at.knobs.min_unit, super::writes::GSO_SEGMENTS)
+            .clamp(at.knobs.losses.min_unit, super::writes::GSO_SEGMENTS)
     }
 
     /// `tcp_cwnd_test()`: segments that one more unit may have.

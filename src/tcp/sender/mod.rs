@@ -208,7 +208,7 @@ impl Sender {
             rack: Rack::default(),
             min_rtt: MinRtt::default(),
             undo: Undo::default(),
-            reordering: knobs.reordering,
+            reordering: knobs.losses.reordering,
             reorderings: 0,
             delivered: 0,
             resent: 0,
@@ -242,7 +242,7 @@ impl Sender {
 
     /// A round trip that the handshake has measured.
     pub(super) fn measured(&mut self, at: &Moment<'_>, rtt: Span) {
-        self.min_rtt.sample(at.now, rtt.as_nanos() / 1_000, at.knobs.min_rtt_window);
+        self.min_rtt.sample(at.now, rtt.as_nanos() / 1_000, at.knobs.losses.min_rtt_window);
     }
 
     /// It waits for something more (`tcp_chrono_start()`).
@@ -357,7 +357,7 @@ impl Sender {
         // A lone small segment may have met a delayed acknowledgment: it must not raise the least round trip.
         if !(is_delayed && self.min_rtt().is_some_and(|least| path > least)) {
             let least_step = if path == 0 { at.tick() / 1_000 } else { path };
-            self.min_rtt.sample(at.now, least_step, at.knobs.min_rtt_window);
+            self.min_rtt.sample(at.now, least_step, at.knobs.losses.min_rtt_window);
         }
         rto.measured(crate::time::us(seq), (at.una, at.nxt), at.knobs);
         at.srtt = rto.srtt().map(|srtt| srtt.as_nanos() / 1_000);
@@ -365,12 +365,12 @@ impl Sender {
     }
 
     fn uses_rack(at: &Moment<'_>) -> bool {
-        at.knobs.rack
+        at.knobs.losses.rack
     }
 
     /// What the algorithm of congestion control makes of a loss.
     fn reduced(&mut self, knobs: &Knobs) -> u32 {
-        match knobs.congestion {
+        match knobs.losses.congestion {
             Congestion::Reno => (self.window.cwnd / 2).max(2),
             Congestion::Cubic => self.window.cubic.on_loss(self.window.cwnd),
         }

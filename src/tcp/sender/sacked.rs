@@ -189,7 +189,7 @@ impl Sender {
         }
         let metric = highest.since(low);
         if metric > self.reordering * at.mss && at.mss > 0 {
-            self.reordering = metric.div_ceil(at.mss).min(at.knobs.max_reordering);
+            self.reordering = metric.div_ceil(at.mss).min(at.knobs.losses.max_reordering);
         }
         self.reorderings += 1;
         self.count(if by_timestamp { Tally::TsReorder } else { Tally::SackReorder });
