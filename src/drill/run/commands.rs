@@ -32,6 +32,8 @@ pub(super) struct Shell {
     set: BTreeMap<String, String>,
     /// What a restoring script would set.
     restore: Vec<(String, String)>,
+    /// Whether the script says itself what to do where the command at hand fails.
+    guarded: bool,
     /// Counters at the last `nstat`.
     counters: BTreeMap<String, u64>,
 }
@@ -41,7 +43,9 @@ impl Runner<'_> {
         let line = std::mem::replace(&mut self.line, command.line);
         let lines = parse(&command.text).map_err(|what| self.unsupported(what))?;
         let mut success = true;
-        for (after, pipeline) in lines {
+        let afters: Vec<After> = lines.iter().map(|(after, _)| *after).collect();
+        for (n, (after, pipeline)) in lines.into_iter().enumerate() {
+            self.shell.guarded = afters.get(n + 1) == Some(&After::Failure);
             let runs = match after {
                 After::Always => true,
                 After::Success => success,
@@ -202,6 +206,8 @@ impl Runner<'_> {
         match result {
             Ok(()) => Ok(true),
             Err(Refusal::Unknown) if forgives || changes_nothing(self.platform(), name, &value) => Ok(true),
+            // `sysctl a=1 || sysctl b=1`: as on a system that has no such sysctl.
+            Err(Refusal::Unknown) if self.shell.guarded => Ok(false),
             Err(Refusal::Unknown) => Err(self.unsupported(format!("the sysctl {name} = {value}"))),
             // A value that the endpoint refuses may be one that the real system takes.
             Err(Refusal::Lacking(what) | Refusal::Invalid(what)) => Err(self.unsupported(what)),
