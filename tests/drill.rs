@@ -351,11 +351,12 @@ fn commands_are_understood_and_not_run() {
     passes(&accepted(
         "+0 `sysctl -q net.ipv4.tcp_sack=0 net/ipv4/tcp_dsack=1; ip tcp_metrics flush all > /dev/null 2>&1`\n",
     ));
-    fails(&accepted("+0 `sysctl -q net.ipv4.tcp_sack=7`\n"), 9, "the command fails");
-    passes(&accepted("+0 `nstat | grep TcpPassiveOpens`\n"));
+    passes(&accepted("+0 `nstat | grep TcpPassiveOpens | grep -q \" 1 \"`\n"));
     fails(&accepted("+0 `nstat > /dev/null`\n+0 `nstat | grep TcpPassiveOpens`\n"), 10, "the command fails");
+    passes(&accepted("+0 `sysctl -q net.ipv4.tcp_nonsense=1 || sysctl -q net.ipv4.tcp_sack=1`\n"));
     for (command, what) in [
         ("rm -rf /", "the command `rm -rf /`"),
+        ("sysctl -q net.ipv4.tcp_sack=7", "expected a number from 0 to 1"),
         ("nstat | grep TcpExtNoSuchThing", "the counter TcpExtNoSuchThing"),
         ("sysctl -q net.ipv4.tcp_nonsense=1", "the sysctl net.ipv4.tcp_nonsense = 1"),
         ("tc qdisc add dev tun0 root netem delay 10ms", "the command `tc qdisc"),

@@ -32,6 +32,8 @@ pub(super) struct Shell {
     set: BTreeMap<String, String>,
     /// What a restoring script would set.
     restore: Vec<(String, String)>,
+    /// Whether the script says itself what to do where the command at hand fails.
+    guarded: bool,
     /// Counters at the last `nstat`.
     counters: BTreeMap<String, u64>,
 }
@@ -41,7 +43,9 @@ impl Runner<'_> {
         let line = std::mem::replace(&mut self.line, command.line);
         let lines = parse(&command.text).map_err(|what| self.unsupported(what))?;
         let mut success = true;
-        for (after, pipeline) in lines {
+        let afters: Vec<After> = lines.iter().map(|(after, _)| *after).collect();
+        for (n, (after, pipeline)) in lines.into_iter().enumerate() {
+            self.shell.guarded = afters.get(n + 1) == Some(&After::Failure);
             let runs = match after {
                 After::Always => true,
                 After::Success => success,
@@ -64,7 +68,7 @@ impl Runner<'_> {
         let mut success = true;
         for (n, simple) in pipeline.iter().enumerate() {
             let words: Vec<&str> = simple.words.iter().map(String::as_str).collect();
-            if n > 0 && pipeline[0].words.first().is_some_and(|program| program == "nstat") {
+            if n == 1 && pipeline[0].words.first().is_some_and(|program| program == "nstat") {
                 self.check_counter(&words)?;
             }
             (success, lines) = if n == 0 { self.program(simple, &words)? } else { self.filter(&words, lines)? };
@@ -189,7 +193,7 @@ impl Runner<'_> {
         Ok(true)
     }
 
-    /// Sets one sysctl; false where the real one would refuse the value.
+    /// Sets one sysctl.
     fn set_one(&mut self, name: &str, value: &str, forgives: bool) -> Result<bool, Stop> {
         let value = decimal(value.trim());
         if matches!(name, "net.inet.tcp.hostcache.purgenow" | "net.inet.tcp.hostcache.purge") {
@@ -202,9 +206,11 @@ impl Runner<'_> {
         match result {
             Ok(()) => Ok(true),
             Err(Refusal::Unknown) if forgives || changes_nothing(self.platform(), name, &value) => Ok(true),
+            // `sysctl a=1 || sysctl b=1`: as on a system that has no such sysctl.
+            Err(Refusal::Unknown) if self.shell.guarded => Ok(false),
             Err(Refusal::Unknown) => Err(self.unsupported(format!("the sysctl {name} = {value}"))),
-            Err(Refusal::Lacking(what)) => Err(self.unsupported(what)),
-            Err(Refusal::Invalid(_)) => Ok(false),
+            // A value that the endpoint refuses may be one that the real system takes.
+            Err(Refusal::Lacking(what) | Refusal::Invalid(what)) => Err(self.unsupported(what)),
         }
     }
 
