@@ -3,6 +3,8 @@
 pub mod choice;
 #[cfg(feature = "cli")]
 pub mod cli;
+#[cfg(feature = "drill")]
+pub mod drill;
 pub mod endpoint;
 pub mod explore;
 #[cfg(feature = "golden")]

@@ -20,6 +20,8 @@ pub(super) enum Command {
     Netstat(NetstatArgs),
     /// Play recordings of a real kernel on our own hosts and compare
     Golden(GoldenArgs),
+    /// Run packetdrill scripts against a host, in virtual time
+    Drill(DrillArgs),
     /// Show the table of a profile: its sysctls, what it does beyond them, and where that is written
     Profile(ProfileArgs),
     /// Show what a profile does with every kind of segment in every state of TCP
@@ -206,6 +208,67 @@ pub(super) struct GoldenArgs {
     /// Show every difference, and both sides of each case line by line
     #[arg(short, long)]
     pub(super) verbose: bool,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  wirefate drill sims/drill                            every script there, in every way
+  wirefate drill suite/tcp --report json               for programs: script, variant, verdict, line, reason
+  wirefate drill one.pkt --ip-version 6 --trace        one, over IPv6, with its story
+  wirefate drill one.pkt --pcap out/                   for Wireshark
+
+A script runs over IPv4, over IPv4 through sockets of IPv6 (ipv4-mapped-v6) and over IPv6, as the suites' own runner has
+it; one that names addresses of its own also runs as it is (plain). Its own options win. docs/drill.md tells the rest.")]
+pub(super) struct DrillArgs {
+    /// Scripts, or folders of them
+    #[arg(value_name = "PATH", required = true)]
+    pub(super) paths: Vec<PathBuf>,
+    /// Whose behaviour the host has
+    #[arg(long, value_name = "P", default_value = "linux")]
+    pub(super) profile: String,
+    /// What a word of the scripts stands for
+    #[arg(short = 'D', long = "define", value_name = "NAME=VALUE", value_parser = pair)]
+    pub(super) define: Vec<(String, String)>,
+    /// How many run at a time [default: one a processor]
+    #[arg(long, value_name = "N")]
+    pub(super) jobs: Option<usize>,
+    /// In which way they run
+    #[arg(long, value_enum, default_value_t = IpVersion::All)]
+    pub(super) ip_version: IpVersion,
+    /// Print a report for programs in place of the lines
+    #[arg(long, value_enum)]
+    pub(super) report: Option<DrillReport>,
+    /// Write every packet of each run to a file of this folder (pcapng)
+    #[arg(long, value_name = "DIR")]
+    pub(super) pcap: Option<PathBuf>,
+    /// Show the story of each run, and what its snippets print
+    #[arg(long)]
+    pub(super) trace: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum IpVersion {
+    /// Over IPv4
+    #[value(name = "4")]
+    V4,
+    /// Over IPv6
+    #[value(name = "6")]
+    V6,
+    /// Over IPv4, through sockets of IPv6
+    Mapped,
+    /// As the script itself says
+    Plain,
+    /// In each of these ways
+    All,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum DrillReport {
+    /// An array of objects: script, variant, verdict, line, reason
+    Json,
+    /// JUnit's XML
+    Junit,
 }
 
 #[derive(Debug, clap::Args)]

@@ -4,6 +4,7 @@
 
 mod args;
 mod catalogue;
+mod drill;
 mod golden;
 mod list;
 mod matrix;
@@ -78,6 +79,7 @@ pub fn main() -> ExitCode {
         Command::Test(args) => test::test(&args),
         Command::Netstat(args) => netstat::netstat(&args),
         Command::Golden(args) => golden::golden(&args),
+        Command::Drill(args) => drill::drill(&args),
         Command::Profile(args) => profile::profile(&args),
         Command::Matrix(args) => matrix::matrix(&args),
         Command::States(args) => states::states(&args),

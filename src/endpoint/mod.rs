@@ -8,6 +8,7 @@ mod cx;
 mod errno;
 mod event;
 mod info;
+mod order;
 mod sockets;
 mod state;
 
@@ -15,7 +16,10 @@ pub use cx::{Cx, Effect, IfaceId, Streams};
 pub use errno::Errno;
 pub use event::{Arrival, DropReason, Event, TimerChange, TimerKind, Tuple};
 pub use info::{CaState, SegmentCounts, TcpInfo};
-pub use sockets::{Family, MsgFlags, Readiness, Shutdown, SockOpt, SocketId, SocketKind, Sockets};
+pub use order::{Order, Qdisc, Refusal, RouteMetrics};
+pub use sockets::{
+    Congestion, Family, FastOpenKey, MsgFlags, PathMtu, Readiness, Shutdown, SockOpt, SocketId, SocketKind, Sockets,
+};
 pub use state::State;
 
 use crate::time::{HostTime, Span, secs};
@@ -42,6 +46,11 @@ pub trait Endpoint: std::any::Any {
 
     /// The world does something to the endpoint.
     fn on_fault(&mut self, _cx: &mut Cx<'_>, _fault: HostFault) {}
+
+    /// Its administrator tells it something, between two packets.
+    fn administer(&mut self, _cx: &mut Cx<'_>, _order: &Order) -> Result<(), Refusal> {
+        Err(Refusal::Unknown)
+    }
 
     /// Its socket calls, where it has any.
     fn sockets(&mut self) -> Option<&mut dyn Sockets> {

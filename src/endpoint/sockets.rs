@@ -60,13 +60,25 @@ bitflags::bitflags! {
 bitflags::bitflags! {
     /// Flags of `send` and `recv`.
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-    pub struct MsgFlags: u8 {
+    pub struct MsgFlags: u16 {
         /// `MSG_OOB`: urgent data.
         const OOB = 1;
         /// `MSG_PEEK`: leave the data in place.
         const PEEK = 2;
         /// `MSG_MORE`: more follows, hold a partial segment back.
         const MORE = 4;
+        /// `MSG_EOR`: a record ends here; later data goes into segments of its own.
+        const EOR = 8;
+        /// `MSG_DONTWAIT`: do not block. No call of [`Sockets`] does; what blocking calls are built of looks at it.
+        const DONTWAIT = 16;
+        /// `MSG_NOSIGNAL`: no `SIGPIPE`. There are no signals.
+        const NOSIGNAL = 32;
+        /// `MSG_WAITALL`: wait for as much as was asked for. As [`MsgFlags::DONTWAIT`], for what blocks.
+        const WAITALL = 64;
+        /// `MSG_FASTOPEN`: connect, with the data in the SYN where a cookie is known (RFC 7413).
+        const FASTOPEN = 128;
+        /// `MSG_TRUNC` of `recv`: throw the data away instead of handing it over.
+        const TRUNC = 256;
     }
 }
 
@@ -113,6 +125,88 @@ pub enum SockOpt {
     DeferAccept(Span),
     /// `TCP_QUICKACK`.
     QuickAck(bool),
+    /// `TCP_NOTSENT_LOWAT`: the socket is writable while less than this is written and not sent.
+    NotSentLowat(u32),
+    /// `TCP_INQ`: `recvmsg` tells how much is left to read; see [`Sockets::queued_in`].
+    Inq(bool),
+    /// `TCP_FASTOPEN`: a listener takes data in SYNs, for so many connections at a time (RFC 7413).
+    FastOpen(u32),
+    /// `TCP_FASTOPEN_CONNECT`: `connect` waits for the first data where a cookie is known.
+    FastOpenConnect(bool),
+    /// `TCP_FASTOPEN_NO_COOKIE`: data goes into SYNs without a cookie.
+    FastOpenNoCookie(bool),
+    /// `TCP_FASTOPEN_KEY`: what cookies of this listener are made with.
+    FastOpenKey(FastOpenKey),
+    /// `TCP_CONGESTION`.
+    Congestion(Congestion),
+    /// `SO_MAX_PACING_RATE` in bytes a second; all ones for no limit.
+    MaxPacingRate(u64),
+    /// `SO_RCVLOWAT` in bytes: less is nothing to read.
+    ReceiveLowat(u32),
+    /// `IP_TOS` and `IPV6_TCLASS`.
+    Tos(u8),
+    /// `IP_TTL` and `IPV6_UNICAST_HOPS`.
+    Ttl(u8),
+    /// `IP_MTU_DISCOVER` and `IPV6_MTU_DISCOVER`.
+    MtuDiscover(PathMtu),
+}
+
+/// The keys of Fast Open cookies: those made now, and those made before the last change.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FastOpenKey {
+    /// Cookies are made with it.
+    pub primary: [u8; 16],
+    /// Cookies made with it are taken too.
+    pub backup: Option<[u8; 16]>,
+}
+
+/// A congestion control.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Congestion {
+    /// `reno`: RFC 5681.
+    Reno,
+    /// `cubic`: RFC 9438.
+    Cubic,
+}
+
+/// What a socket does about the MTU of its path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PathMtu {
+    /// `IP_PMTUDISC_DONT`: packets may be fragmented.
+    Dont,
+    /// `IP_PMTUDISC_WANT`: what the system does otherwise.
+    Want,
+    /// `IP_PMTUDISC_DO`: never fragment.
+    Do,
+    /// `IP_PMTUDISC_PROBE`: never fragment, and let no ICMP error change the MTU.
+    Probe,
+}
+
+impl Congestion {
+    /// As `net.ipv4.tcp_available_congestion_control` writes it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Congestion::Reno => "reno",
+            Congestion::Cubic => "cubic",
+        }
+    }
+
+    /// The one with this name.
+    pub fn from_name(name: &str) -> Option<Congestion> {
+        [Congestion::Reno, Congestion::Cubic].into_iter().find(|known| known.name() == name)
+    }
+}
+
+impl PathMtu {
+    /// As a program writes it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            PathMtu::Dont => "IP_PMTUDISC_DONT",
+            PathMtu::Want => "IP_PMTUDISC_WANT",
+            PathMtu::Do => "IP_PMTUDISC_DO",
+            PathMtu::Probe => "IP_PMTUDISC_PROBE",
+        }
+    }
 }
 
 impl SockOpt {
@@ -139,6 +233,18 @@ impl SockOpt {
             SockOpt::Linger2(_) => "TCP_LINGER2",
             SockOpt::DeferAccept(_) => "TCP_DEFER_ACCEPT",
             SockOpt::QuickAck(_) => "TCP_QUICKACK",
+            SockOpt::NotSentLowat(_) => "TCP_NOTSENT_LOWAT",
+            SockOpt::Inq(_) => "TCP_INQ",
+            SockOpt::FastOpen(_) => "TCP_FASTOPEN",
+            SockOpt::FastOpenConnect(_) => "TCP_FASTOPEN_CONNECT",
+            SockOpt::FastOpenNoCookie(_) => "TCP_FASTOPEN_NO_COOKIE",
+            SockOpt::FastOpenKey(_) => "TCP_FASTOPEN_KEY",
+            SockOpt::Congestion(_) => "TCP_CONGESTION",
+            SockOpt::MaxPacingRate(_) => "SO_MAX_PACING_RATE",
+            SockOpt::ReceiveLowat(_) => "SO_RCVLOWAT",
+            SockOpt::Tos(_) => "IP_TOS",
+            SockOpt::Ttl(_) => "IP_TTL",
+            SockOpt::MtuDiscover(_) => "IP_MTU_DISCOVER",
         }
     }
 }
@@ -181,11 +287,26 @@ pub trait Sockets {
         into: &mut Rope,
     ) -> Result<usize, Errno>;
 
-    /// `sendto()` on a datagram socket.
-    fn send_to(&mut self, cx: &mut Cx<'_>, socket: SocketId, data: &Payload, to: SocketAddr) -> Result<u32, Errno>;
+    /// `sendto()`. A stream socket that is connected sends as [`Sockets::send`] does, whatever the address; one that is
+    /// not connects with [`MsgFlags::FASTOPEN`]: it answers how much went into the SYN, or `EINPROGRESS` where only a
+    /// cookie was asked for.
+    fn send_to(
+        &mut self,
+        cx: &mut Cx<'_>,
+        socket: SocketId,
+        data: &Payload,
+        to: SocketAddr,
+        flags: MsgFlags,
+    ) -> Result<u32, Errno>;
 
     /// `recvfrom()` on a datagram socket.
     fn recv_from(&mut self, cx: &mut Cx<'_>, socket: SocketId) -> Result<(Payload, SocketAddr), Errno>;
+
+    /// `connect()` with the address family `AF_UNSPEC`: the connection ends, and the socket is as it was before.
+    /// `EOPNOTSUPP` where the endpoint cannot do that.
+    fn disconnect(&mut self, _cx: &mut Cx<'_>, _socket: SocketId) -> Result<(), Errno> {
+        Err(Errno::EOPNOTSUPP)
+    }
 
     /// `shutdown()`.
     fn shutdown(&mut self, cx: &mut Cx<'_>, socket: SocketId, how: Shutdown) -> Result<(), Errno>;
@@ -206,6 +327,17 @@ pub trait Sockets {
     /// `EOPNOTSUPP` for a socket that is not TCP.
     fn tcp_info(&self, _now: HostTime, _socket: SocketId) -> Result<TcpInfo, Errno> {
         Err(Errno::ENOPROTOOPT)
+    }
+
+    /// `ioctl(SIOCINQ)`: bytes that are ready to be read. `EOPNOTSUPP` where the endpoint does not tell.
+    fn queued_in(&self, _socket: SocketId) -> Result<u32, Errno> {
+        Err(Errno::EOPNOTSUPP)
+    }
+
+    /// `ioctl(SIOCOUTQ)`: bytes that were written and are not acknowledged. `EOPNOTSUPP` where the endpoint does not
+    /// tell.
+    fn queued_out(&self, _socket: SocketId) -> Result<u32, Errno> {
+        Err(Errno::EOPNOTSUPP)
     }
 
     /// `poll()` without waiting.

@@ -98,6 +98,12 @@ impl Addrs {
         }
     }
 
+    /// The longest packet that an interface takes from now on; false if there is no such interface.
+    pub(super) fn set_mtu(&mut self, iface: IfaceId, mtu: u32) -> bool {
+        let place = self.ifaces.get_mut(usize::from(iface.0));
+        place.map(|place| place.mtu = mtu).is_some()
+    }
+
     pub(super) fn has_carrier(&self, iface: IfaceId) -> bool {
         self.ifaces.get(usize::from(iface.0)).is_some_and(|iface| iface.up)
     }

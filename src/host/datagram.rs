@@ -42,6 +42,11 @@ impl Queue {
         self.bytes -= payload.len() + OVERHEAD;
         Some((payload, from))
     }
+
+    /// How long the datagram is that `recv` gives next; 0 if there is none.
+    pub(super) fn first_len(&self) -> usize {
+        self.arrived.front().map_or(0, |(payload, _)| payload.len() as usize)
+    }
 }
 
 impl Host {

@@ -19,6 +19,11 @@ impl KnownPeers {
         self.since.insert(peer, now);
     }
 
+    /// `ip tcp_metrics flush`.
+    pub(super) fn forget(&mut self) {
+        self.since = Map::new();
+    }
+
     pub(super) fn proven(&self, peer: IpAddr, now: HostTime) -> bool {
         self.since.get(&peer).is_some_and(|since| now.since(*since) <= BELIEVED)
     }

@@ -10,6 +10,7 @@
 //! (by reading everything, say) it is not told again.
 
 mod addrs;
+mod administer;
 mod config;
 mod cookies;
 mod counters;
@@ -37,7 +38,9 @@ pub use isn::IsnPolicy;
 pub use profile::{Behaviour, Confidence, Profile, UnknownProfile};
 pub use sysctl::{Sysctl, SysctlError, Unit, Values};
 
-use crate::endpoint::{Attach, ConnView, Cx, Endpoint, HostFault, IfaceId, ListenView, SocketId, Sockets};
+use crate::endpoint::{
+    Attach, ConnView, Cx, Endpoint, HostFault, IfaceId, ListenView, Order, Refusal, SocketId, Sockets,
+};
 use crate::map::Map;
 use crate::rng::Stream;
 use crate::slab::Slab;
@@ -61,6 +64,7 @@ use timers::Timers;
 /// One host of the network.
 #[derive(Debug)]
 pub struct Host {
+    profile: Profile,
     settings: Settings,
     power: Power,
     addrs: Addrs,
@@ -105,6 +109,7 @@ impl Host {
         let mut isn = Isn::new(settings.isn, seed, &config.name);
         isn.dictate(&config.iss);
         Ok(Host {
+            profile: config.profile,
             power: Power::Up,
             addrs: Addrs::new(),
             sockets: SocketTable::default(),
@@ -157,6 +162,12 @@ impl Endpoint for Host {
     fn on_fault(&mut self, cx: &mut Cx<'_>, fault: HostFault) {
         self.suffer(cx, fault);
         self.settle_timers();
+    }
+
+    fn administer(&mut self, cx: &mut Cx<'_>, order: &Order) -> Result<(), Refusal> {
+        self.carry_out(cx, order)?;
+        self.settle_timers();
+        Ok(())
     }
 
     fn sockets(&mut self) -> Option<&mut dyn Sockets> {

@@ -2,7 +2,7 @@ use super::Host;
 use super::config::{BufferRule, Settings};
 use super::ports::Sharing;
 use super::sockets::{Role, Socket};
-use crate::endpoint::{Cx, Errno, Family, SockOpt, SocketId};
+use crate::endpoint::{Congestion, Cx, Errno, Family, PathMtu, SockOpt, SocketId};
 use crate::tcp::{ClosingRule, KeepAlive, Knobs, Linger2, Setup, WindowRule};
 use crate::time::{Span, secs};
 
@@ -28,6 +28,19 @@ pub(super) struct Options {
     pub(super) defer_accept: u8,
     user_timeout: Span,
     linger2: Linger2,
+    told: Told,
+}
+
+/// Options that are kept and told again, and change nothing that this host does yet.
+#[derive(Clone, Copy, Debug)]
+struct Told {
+    notsent_lowat: u32,
+    inq: bool,
+    congestion: Congestion,
+    max_pacing_rate: u64,
+    tos: u8,
+    ttl: u8,
+    mtu_discover: PathMtu,
 }
 
 /// The least MSS that `TCP_MAXSEG` takes, as on Linux.
@@ -53,6 +66,15 @@ impl Options {
             defer_accept: 0,
             user_timeout: Span::ZERO,
             linger2: Linger2::System,
+            told: Told {
+                notsent_lowat: 0,
+                inq: false,
+                congestion: Congestion::Reno,
+                max_pacing_rate: u64::MAX,
+                tos: 0,
+                ttl: settings.ttl,
+                mtu_discover: PathMtu::Want,
+            },
         }
     }
 
@@ -125,7 +147,20 @@ impl Options {
                 self.defer_accept = timeouts_within(span, &settings.knobs);
             }
             SockOpt::Linger2(span) => self.linger2 = linger2(span, settings),
-            SockOpt::Error(_) | SockOpt::DeferAccept(_) => return Err(Errno::ENOPROTOOPT),
+            SockOpt::NotSentLowat(n) => self.told.notsent_lowat = n,
+            SockOpt::Inq(on) => self.told.inq = on,
+            SockOpt::Congestion(name) => self.told.congestion = name,
+            SockOpt::MaxPacingRate(n) => self.told.max_pacing_rate = n,
+            SockOpt::Tos(n) => self.told.tos = n,
+            SockOpt::Ttl(n) => self.told.ttl = n,
+            SockOpt::MtuDiscover(how) => self.told.mtu_discover = how,
+            SockOpt::Error(_)
+            | SockOpt::DeferAccept(_)
+            | SockOpt::FastOpen(_)
+            | SockOpt::FastOpenConnect(_)
+            | SockOpt::FastOpenNoCookie(_)
+            | SockOpt::FastOpenKey(_)
+            | SockOpt::ReceiveLowat(_) => return Err(Errno::ENOPROTOOPT),
             SockOpt::MaxSeg(_)
             | SockOpt::SynCount(_)
             | SockOpt::KeepIdle(_)
@@ -162,7 +197,20 @@ impl Options {
                 Linger2::For(span) => Some(span),
                 Linger2::Never => None,
             }),
-            SockOpt::Error(_) | SockOpt::DeferAccept(_) => return Err(Errno::ENOPROTOOPT),
+            SockOpt::NotSentLowat(_) => SockOpt::NotSentLowat(self.told.notsent_lowat),
+            SockOpt::Inq(_) => SockOpt::Inq(self.told.inq),
+            SockOpt::Congestion(_) => SockOpt::Congestion(self.told.congestion),
+            SockOpt::MaxPacingRate(_) => SockOpt::MaxPacingRate(self.told.max_pacing_rate),
+            SockOpt::Tos(_) => SockOpt::Tos(self.told.tos),
+            SockOpt::Ttl(_) => SockOpt::Ttl(self.told.ttl),
+            SockOpt::MtuDiscover(_) => SockOpt::MtuDiscover(self.told.mtu_discover),
+            SockOpt::Error(_)
+            | SockOpt::DeferAccept(_)
+            | SockOpt::FastOpen(_)
+            | SockOpt::FastOpenConnect(_)
+            | SockOpt::FastOpenNoCookie(_)
+            | SockOpt::FastOpenKey(_)
+            | SockOpt::ReceiveLowat(_) => return Err(Errno::ENOPROTOOPT),
         })
     }
 }
@@ -223,6 +271,10 @@ fn applies(socket: &Socket, option: SockOpt) -> Result<(), Errno> {
         | SockOpt::ReusePort(_)
         | SockOpt::SendBuffer(_)
         | SockOpt::ReceiveBuffer(_)
+        | SockOpt::MaxPacingRate(_)
+        | SockOpt::Tos(_)
+        | SockOpt::Ttl(_)
+        | SockOpt::MtuDiscover(_)
         | SockOpt::Error(_) => true,
         SockOpt::V6Only(_) => socket.family == Family::V6,
         _ => !matches!(socket.role, Role::Datagram(_)),

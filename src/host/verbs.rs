@@ -131,10 +131,19 @@ impl Sockets for Host {
         result
     }
 
-    fn send_to(&mut self, cx: &mut Cx<'_>, socket: SocketId, data: &Payload, to: SocketAddr) -> Result<u32, Errno> {
+    fn send_to(
+        &mut self,
+        cx: &mut Cx<'_>,
+        socket: SocketId,
+        data: &Payload,
+        to: SocketAddr,
+        flags: MsgFlags,
+    ) -> Result<u32, Errno> {
         match self.sockets.get(socket)?.role {
             Role::Datagram(_) => self.send_datagram(cx, socket, data, here_if_unspecified(unmapped(to))),
-            _ => Err(Errno::EOPNOTSUPP),
+            // tcp_sendmsg_locked(): Fast Open is asked of the sysctl first; without it, a stream ignores the address.
+            _ if flags.contains(MsgFlags::FASTOPEN) => Err(Errno::EOPNOTSUPP),
+            _ => self.send(cx, socket, data, flags),
         }
     }
 
@@ -180,6 +189,28 @@ impl Sockets for Host {
 
     fn tcp_info(&self, now: HostTime, socket: SocketId) -> Result<TcpInfo, Errno> {
         self.socket_info(now, socket)
+    }
+
+    fn queued_in(&self, socket: SocketId) -> Result<u32, Errno> {
+        let socket = self.sockets.get(socket)?;
+        let waiting = match &socket.role {
+            Role::Stream(stream) => self.conns.get(stream.conn).map_or(0, |conn| conn.tcp.readable()),
+            Role::Datagram(queue) => queue.first_len(),
+            // tcp_ioctl(): EINVAL for a listener.
+            Role::Listener(_) => return Err(Errno::EINVAL),
+            Role::Idle | Role::Waiting(_) => 0,
+        };
+        Ok(u32::try_from(waiting).unwrap_or(u32::MAX))
+    }
+
+    fn queued_out(&self, socket: SocketId) -> Result<u32, Errno> {
+        let socket = self.sockets.get(socket)?;
+        let unacked = match &socket.role {
+            Role::Stream(stream) => self.conns.get(stream.conn).map_or(0, |conn| conn.tcp.snd_view().queued),
+            Role::Listener(_) => return Err(Errno::EINVAL),
+            Role::Datagram(_) | Role::Idle | Role::Waiting(_) => 0,
+        };
+        Ok(u32::try_from(unacked).unwrap_or(u32::MAX))
     }
 
     fn readiness(&self, socket: SocketId) -> Readiness {

@@ -275,14 +275,14 @@ fn shortened(text: &str) -> String {
 
 /// A file's name and text.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Source {
-    pub(super) name: String,
-    pub(super) text: String,
+pub(crate) struct Source {
+    pub(crate) name: String,
+    pub(crate) text: String,
 }
 
 impl Source {
     /// Line and column of a byte, both from 1; columns count characters.
-    pub(super) fn place(&self, offset: usize) -> (usize, usize) {
+    pub(crate) fn place(&self, offset: usize) -> (usize, usize) {
         let start = self.line_start(offset);
         let line = self.text[..start].bytes().filter(|b| *b == b'\n').count() + 1;
         (line, self.text[start..self.clamp(offset)].chars().count() + 1)
@@ -294,6 +294,31 @@ impl Source {
 
     fn line_start(&self, offset: usize) -> usize {
         self.text[..self.clamp(offset)].rfind('\n').map_or(0, |at| at + 1)
+    }
+
+    /// Writes what is wrong, the line it is in, and a mark under `span`; gives how far notes below are indented.
+    pub(crate) fn show(
+        &self,
+        f: &mut fmt::Formatter<'_>,
+        span: &Range<usize>,
+        what: &dyn fmt::Display,
+    ) -> Result<usize, fmt::Error> {
+        let (line, column) = self.place(span.start);
+        writeln!(f, "{}:{line}:{column}: {what}", self.name)?;
+        let start = self.line_start(span.start);
+        let whole = self.text[start..].lines().next().unwrap_or("");
+        // A line of any length is shown through a window around the mistake.
+        let skip = (column - 1).saturating_sub(if whole.chars().count() > 160 { 60 } else { column });
+        let shown: String = whole.chars().skip(skip).take(160).map(|c| if c == '\t' { ' ' } else { c }).collect();
+        let rest = whole.chars().count().saturating_sub(column - 1);
+        let text = self.text.get(span.clone()).unwrap_or("");
+        let len = text.lines().next().unwrap_or("").chars().count();
+        let marks = "^".repeat(len.min(rest).clamp(1, 160));
+        let width = line.to_string().len();
+        writeln!(f, "{:width$} |", "")?;
+        writeln!(f, "{line} | {shown}")?;
+        write!(f, "{:width$} | {:pad$}{marks}", "", "", pad = column - 1 - skip)?;
+        Ok(width + 1)
     }
 }
 
@@ -349,21 +374,8 @@ impl fmt::Display for Error {
             write!(f, "{}: {}", self.source.name, self.fact)?;
             return self.write_notes(f, 1);
         };
-        let (line, column) = self.source.place(span.start);
-        writeln!(f, "{}:{line}:{column}: {}", self.source.name, self.fact)?;
-        let start = self.source.line_start(span.start);
-        let whole = self.source.text[start..].lines().next().unwrap_or("");
-        // A line of any length is shown through a window around the mistake.
-        let skip = (column - 1).saturating_sub(if whole.chars().count() > 160 { 60 } else { column });
-        let shown: String = whole.chars().skip(skip).take(160).map(|c| if c == '\t' { ' ' } else { c }).collect();
-        let rest = whole.chars().count().saturating_sub(column - 1);
-        let len = self.text().map_or(0, |text| text.lines().next().unwrap_or("").chars().count());
-        let marks = "^".repeat(len.min(rest).clamp(1, 160));
-        let width = line.to_string().len();
-        writeln!(f, "{:width$} |", "")?;
-        writeln!(f, "{line} | {shown}")?;
-        write!(f, "{:width$} | {:pad$}{marks}", "", "", pad = column - 1 - skip)?;
-        self.write_notes(f, width + 1)
+        let indent = self.source.show(f, span, &self.fact)?;
+        self.write_notes(f, indent)
     }
 }
 

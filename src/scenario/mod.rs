@@ -47,6 +47,7 @@ mod verb;
 pub use condition::{Condition, HostPort, SegmentPattern, Start};
 pub use decode::Spanned;
 pub use document::Scenario;
+pub(crate) use error::Source;
 pub use error::{Error, Errors, Fact, Kind};
 pub use expect::{Check, Expect, FateWord, Moment, Received, StatePath, Violation, What};
 pub use fault::{Disturbance, Fault, PacketName, PacketRef, Selector};

@@ -457,7 +457,20 @@ fn set_option(fields: &mut Fields<'_>) -> Option<SockOpt> {
         SockOpt::Linger2(_) => SockOpt::Linger2(span_or_off(fields)?),
         SockOpt::DeferAccept(_) => SockOpt::DeferAccept(fields.need("value")?),
         SockOpt::QuickAck(_) => SockOpt::QuickAck(fields.need("value")?),
-        SockOpt::Error(_) => return None,
+        // Scenario files do not name these.
+        SockOpt::Error(_)
+        | SockOpt::NotSentLowat(_)
+        | SockOpt::Inq(_)
+        | SockOpt::FastOpen(_)
+        | SockOpt::FastOpenConnect(_)
+        | SockOpt::FastOpenNoCookie(_)
+        | SockOpt::FastOpenKey(_)
+        | SockOpt::Congestion(_)
+        | SockOpt::MaxPacingRate(_)
+        | SockOpt::ReceiveLowat(_)
+        | SockOpt::Tos(_)
+        | SockOpt::Ttl(_)
+        | SockOpt::MtuDiscover(_) => return None,
     })
 }
 

@@ -213,7 +213,7 @@ impl AppCx<'_> {
     /// `sendto()`.
     pub fn send_to(&mut self, socket: SocketId, data: &Payload, to: SocketAddr) -> Result<u32, Errno> {
         let mark = self.cx.mark();
-        let result = self.sockets.send_to(&mut self.cx, socket, data, to);
+        let result = self.sockets.send_to(&mut self.cx, socket, data, to, MsgFlags::empty());
         let done = result.map(|n| Done::Count(u64::from(n)));
         self.log(mark, socket, Call::SendTo(data.clone(), to), done, CallKind::Routine);
         result

@@ -74,6 +74,14 @@ impl Sim {
         self.attach_host(name, Box::new(endpoint), None)
     }
 
+    /// The same, with addresses and MTU of the caller's choice.
+    ///
+    /// # Panics
+    /// If its name or one of the addresses is taken.
+    pub fn endpoint_at(&mut self, name: &str, endpoint: Box<dyn Endpoint>, addrs: Vec<IpAddr>, mtu: u32) -> NodeId {
+        self.attach_host_with(name, endpoint, addrs, mtu)
+    }
+
     /// Attaches an endpoint that forwards: it gets an interface with each of its links.
     ///
     /// # Panics

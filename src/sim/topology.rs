@@ -104,11 +104,22 @@ impl Sim {
         endpoint: Box<dyn Endpoint>,
         addrs: Option<Vec<IpAddr>>,
     ) -> NodeId {
+        let addrs = addrs.unwrap_or_else(|| self.free_addrs(name));
+        self.attach_host_with(name, endpoint, addrs, MTU)
+    }
+
+    /// The same with addresses and MTU of the caller's choice.
+    pub(super) fn attach_host_with(
+        &mut self,
+        name: &str,
+        endpoint: Box<dyn Endpoint>,
+        addrs: Vec<IpAddr>,
+        mtu: u32,
+    ) -> NodeId {
         let node = self.attach(name, endpoint, Kind::Host);
         let lo = vec![IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
         self.attach_iface(node, lo, LOOPBACK_MTU, None);
-        let addrs = addrs.unwrap_or_else(|| self.free_addrs(name));
-        self.attach_iface(node, addrs, MTU, None);
+        self.attach_iface(node, addrs, mtu, None);
         node
     }
 

@@ -244,9 +244,21 @@ pub(super) fn option_value(option: SockOpt) -> String {
         | SockOpt::V6Only(on)
         | SockOpt::NoDelay(on)
         | SockOpt::Cork(on)
+        | SockOpt::Inq(on)
+        | SockOpt::FastOpenConnect(on)
+        | SockOpt::FastOpenNoCookie(on)
         | SockOpt::QuickAck(on) => u8::from(on).to_string(),
         SockOpt::Linger(span) | SockOpt::Linger2(span) => span.map_or_else(off, |span| span.to_string()),
-        SockOpt::SendBuffer(n) | SockOpt::ReceiveBuffer(n) => n.to_string(),
+        SockOpt::SendBuffer(n)
+        | SockOpt::ReceiveBuffer(n)
+        | SockOpt::NotSentLowat(n)
+        | SockOpt::FastOpen(n)
+        | SockOpt::ReceiveLowat(n) => n.to_string(),
+        SockOpt::FastOpenKey(key) => key.primary.iter().map(|byte| format!("{byte:02x}")).collect(),
+        SockOpt::Congestion(name) => name.name().to_owned(),
+        SockOpt::MaxPacingRate(n) => n.to_string(),
+        SockOpt::MtuDiscover(how) => how.name().to_owned(),
+        SockOpt::Tos(n) | SockOpt::Ttl(n) => n.to_string(),
         SockOpt::Error(errno) => errno.map_or_else(|| "0".to_owned(), |errno| errno.to_string()),
         SockOpt::MaxSeg(n) => n.to_string(),
         SockOpt::SynCount(n) | SockOpt::KeepCount(n) => n.to_string(),

@@ -16,6 +16,7 @@ pub use payload::{Payload, Rope};
 pub use quote::{Quoted, quote_of};
 pub use segment::{Flags, Segment};
 pub use seq::Seq;
+pub(crate) use text::shifted_sack;
 pub use text::{
     BodyText, IcmpText, Notation, OptionsText, PayloadLength, QuoteText, SegmentText, TextError, flags_text,
     parse_flags,

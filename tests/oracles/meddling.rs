@@ -148,7 +148,7 @@ impl Sockets for Meddling {
         connect(socket: SocketId, remote: SocketAddr) -> ();
         send(socket: SocketId, data: &Payload, flags: MsgFlags) -> u32;
         recv(socket: SocketId, max: usize, flags: MsgFlags, into: &mut Rope) -> usize;
-        send_to(socket: SocketId, data: &Payload, to: SocketAddr) -> u32;
+        send_to(socket: SocketId, data: &Payload, to: SocketAddr, flags: MsgFlags) -> u32;
         recv_from(socket: SocketId) -> (Payload, SocketAddr);
         shutdown(socket: SocketId, how: Shutdown) -> ();
         close(socket: SocketId) -> ();

@@ -15,8 +15,8 @@
 //! `-` stands for none. They are read in any order.
 //!
 //! Options: `mss N`, `nop`, `eol`, `sackOK`, `wscale N`, `TS val N ecr N`, `sack A:B …`, `FO HEX` (a Fast Open cookie;
-//! without HEX a request), `FOEXP HEX`, `opt KIND HEX` for any other, and `bytes HEX` for what is no well-formed
-//! list. `<>` is an empty list, `<...>` any list.
+//! without HEX a request), `FOEXP HEX`, `md5 HEX`, `ECN e0b N ceb N e1b N` (read only; printed as `opt`), `opt KIND HEX`
+//! for any other, and `bytes HEX` for what is no well-formed list. `<>` is an empty list, `<...>` any list.
 //!
 //! Sequence numbers are relative to a base, the window is as it stands in the header, unscaled.
 
@@ -30,4 +30,5 @@ mod segment;
 pub use body::{BodyText, IcmpText, QuoteText};
 pub use error::TextError;
 pub use flags::{flags_text, parse_flags};
+pub(crate) use options::shifted as shifted_sack;
 pub use segment::{Notation, OptionsText, PayloadLength, SegmentText};

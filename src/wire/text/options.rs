@@ -23,7 +23,7 @@ pub(super) fn print(options: &Options, f: &mut fmt::Formatter<'_>) -> fmt::Resul
 }
 
 /// The list with its SACK blocks moved by `offset`.
-pub(super) fn shifted(options: &Options, offset: u32) -> Options {
+pub(crate) fn shifted(options: &Options, offset: u32) -> Options {
     let Some(start) = sack_start(options) else { return *options };
     let (head, sack) = options.as_bytes().split_at(start);
     let len = usize::from(sack[1]);
@@ -120,9 +120,10 @@ fn sack_start(options: &Options) -> Option<usize> {
 
 /// Reads one option, `name` being the word that comes next, and appends it.
 fn read_one(name: &str, reader: &mut Reader<'_>, options: &mut Options) -> Result<Result<(), OptionsFull>, TextError> {
-    const EXPECTED: &str = "an option: mss, nop, eol, sackOK, wscale, TS, sack, FO, FOEXP, opt or bytes";
-    let known = ["mss", "nop", "eol", "sackOK", "wscale", "TS", "sack", "FO", "FOEXP", "opt", "bytes"].contains(&name);
-    if !known || !reader.take_word(name) {
+    const EXPECTED: &str = "an option: mss, nop, eol, sackOK, wscale, TS, sack, FO, FOEXP, md5, ECN, opt or bytes";
+    const NAMES: [&str; 13] =
+        ["mss", "nop", "eol", "sackOK", "wscale", "TS", "sack", "FO", "FOEXP", "md5", "ECN", "opt", "bytes"];
+    if !NAMES.contains(&name) || !reader.take_word(name) {
         return Err(reader.unexpected(EXPECTED));
     }
     Ok(match name {
@@ -140,12 +141,35 @@ fn read_one(name: &str, reader: &mut Reader<'_>, options: &mut Options) -> Resul
         "sack" => options.push_sack(read_blocks(reader)?),
         "FO" => options.push(TcpOption::FastOpen(&reader.hex()?)),
         "FOEXP" => options.push(TcpOption::FastOpenExperimental(&reader.hex()?)),
+        "md5" => options.push(TcpOption::Unknown { kind: 19, data: &reader.hex()? }),
+        "ECN" => {
+            let (kind, counters) = read_counters(reader)?;
+            options.push(TcpOption::Unknown { kind, data: &counters })
+        }
         "opt" => {
             let kind = reader.number_8("the kind of the option")?;
             options.push(TcpOption::Unknown { kind, data: &reader.hex()? })
         }
         _ => options.push_bytes(&reader.hex()?),
     })
+}
+
+/// Reads the counters of Accurate ECN (RFC 9768 3.2.3): `e0b 1 ceb 0 e1b 1`, or the other way round.
+fn read_counters(reader: &mut Reader<'_>) -> Result<(u8, Vec<u8>), TextError> {
+    let (kind, rest) = match reader.peek_word() {
+        "e0b" => (172, ["ceb", "e1b"]),
+        "e1b" => (174, ["ceb", "e0b"]),
+        _ => return Err(reader.unexpected("`e0b` or `e1b` behind `ECN`")),
+    };
+    let mut counters = Vec::new();
+    for name in [if kind == 172 { "e0b" } else { "e1b" }].into_iter().chain(rest) {
+        if !reader.take_word(name) {
+            break;
+        }
+        let count = reader.number(0x00ff_ffff, "a counter of 24 bits")?;
+        counters.extend_from_slice(&count.to_be_bytes()[1..]);
+    }
+    Ok((kind, counters))
 }
 
 fn read_blocks(reader: &mut Reader<'_>) -> Result<Vec<(Seq, Seq)>, TextError> {

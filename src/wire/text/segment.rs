@@ -194,6 +194,23 @@ impl FromStr for SegmentText {
     }
 }
 
+impl FromStr for OptionsText {
+    type Err = TextError;
+
+    /// Reads `<mss 1460,nop>`, `<...>`, or nothing at all.
+    fn from_str(text: &str) -> Result<OptionsText, TextError> {
+        let mut reader = Reader::new(text);
+        reader.skip_spaces();
+        let read = if reader.take("<") {
+            options::read(&mut reader)?.map_or(OptionsText::Any, OptionsText::List)
+        } else {
+            OptionsText::Unwritten
+        };
+        reader.end("the end behind the options")?;
+        Ok(read)
+    }
+}
+
 /// Prints `start:end(len)`.
 pub(super) fn print_range(start: u32, len: u32, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     write!(f, "{start}:{}({len})", start.wrapping_add(len))

@@ -1,0 +1,111 @@
+//! `struct tcp_info` as snippets see it. The one place that knows which of our fields is which of the kernel's.
+
+use crate::endpoint::{CaState, State, TcpInfo};
+use crate::time::Span;
+
+/// Symbols that snippets may use.
+pub(super) const SYMBOLS: [(&str, i64); 24] = [
+    ("TCP_ESTABLISHED", 1),
+    ("TCP_SYN_SENT", 2),
+    ("TCP_SYN_RECV", 3),
+    ("TCP_FIN_WAIT1", 4),
+    ("TCP_FIN_WAIT2", 5),
+    ("TCP_TIME_WAIT", 6),
+    ("TCP_CLOSE", 7),
+    ("TCP_CLOSE_WAIT", 8),
+    ("TCP_LAST_ACK", 9),
+    ("TCP_LISTEN", 10),
+    ("TCP_CLOSING", 11),
+    ("TCP_CA_Open", 0),
+    ("TCP_CA_Disorder", 1),
+    ("TCP_CA_CWR", 2),
+    ("TCP_CA_Recovery", 3),
+    ("TCP_CA_Loss", 4),
+    ("TCPI_OPT_TIMESTAMPS", TIMESTAMPS),
+    ("TCPI_OPT_SACK", 2),
+    ("TCPI_OPT_WSCALE", WSCALE),
+    ("TCPI_OPT_ECN", 8),
+    ("TCPI_OPT_ECN_SEEN", 16),
+    ("TCPI_OPT_SYN_DATA", 32),
+    ("TCPI_OPT_USEC_TS", 64),
+    ("TCPI_OPT_TFO_CHILD", 128),
+];
+
+const TIMESTAMPS: i64 = 1;
+const WSCALE: i64 = 4;
+/// `TCP_INFINITE_SSTHRESH`.
+const INFINITE: i64 = 0x7fff_ffff;
+
+/// The fields that the endpoint tells, under the kernel's names and in the kernel's units.
+pub(super) fn fields(info: &TcpInfo) -> Vec<(&'static str, i64)> {
+    let millis = |span: Option<Span>| span.map_or(0, |span| number(span.as_millis()));
+    let micros = |span: Span| number(span.as_nanos() / 1_000);
+    let options = if info.timestamps { TIMESTAMPS } else { 0 }
+        | if info.snd_wscale != 0 || info.rcv_wscale != 0 { WSCALE } else { 0 };
+    vec![
+        ("tcpi_state", state(info.state)),
+        ("tcpi_ca_state", ca_state(info.ca_state)),
+        ("tcpi_retransmits", info.retransmits.into()),
+        ("tcpi_probes", info.probes.into()),
+        ("tcpi_backoff", info.backoff.into()),
+        ("tcpi_options", options),
+        ("tcpi_snd_wscale", info.snd_wscale.into()),
+        ("tcpi_rcv_wscale", info.rcv_wscale.into()),
+        ("tcpi_rto", micros(info.rto)),
+        ("tcpi_rtt", info.rtt.map_or(0, micros)),
+        ("tcpi_rttvar", info.rttvar.map_or(0, micros)),
+        ("tcpi_snd_mss", info.snd_mss.into()),
+        ("tcpi_rcv_mss", info.rcv_mss.into()),
+        ("tcpi_advmss", info.advmss.into()),
+        ("tcpi_pmtu", info.pmtu.into()),
+        ("tcpi_snd_cwnd", segments(info.snd_cwnd, info)),
+        ("tcpi_snd_ssthresh", info.snd_ssthresh.map_or(INFINITE, |bytes| segments(bytes, info))),
+        ("tcpi_unacked", if info.state == State::Listen { info.unacked.into() } else { parts(info.unacked, info) }),
+        ("tcpi_notsent_bytes", info.notsent_bytes.into()),
+        ("tcpi_snd_wnd", info.snd_wnd.into()),
+        ("tcpi_rcv_wnd", info.rcv_wnd.into()),
+        ("tcpi_total_retrans", info.total_retrans.into()),
+        ("tcpi_last_data_sent", millis(info.last_data_sent)),
+        ("tcpi_last_data_recv", millis(info.last_data_recv)),
+        ("tcpi_last_ack_recv", millis(info.last_ack_recv)),
+    ]
+}
+
+/// Whole segments in so many bytes.
+fn segments(bytes: u32, info: &TcpInfo) -> i64 {
+    i64::from(bytes / info.snd_mss.max(1))
+}
+
+/// Segments that hold so many bytes.
+fn parts(bytes: u32, info: &TcpInfo) -> i64 {
+    i64::from(bytes.div_ceil(info.snd_mss.max(1)))
+}
+
+fn number(n: u64) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
+}
+
+fn state(state: State) -> i64 {
+    match state {
+        State::Established => 1,
+        State::SynSent => 2,
+        State::SynReceived => 3,
+        State::FinWait1 => 4,
+        State::FinWait2 => 5,
+        State::TimeWait => 6,
+        State::Closed => 7,
+        State::CloseWait => 8,
+        State::LastAck => 9,
+        State::Listen => 10,
+        State::Closing => 11,
+    }
+}
+
+fn ca_state(state: CaState) -> i64 {
+    match state {
+        CaState::Open => 0,
+        CaState::Disorder => 1,
+        CaState::Recovery => 3,
+        CaState::Loss => 4,
+    }
+}

@@ -1,0 +1,55 @@
+//! What an administrator changes while the host runs.
+
+use super::Host;
+use super::sysctl::{self, SysctlError};
+use crate::endpoint::{Cx, Order, Refusal, State};
+
+impl Host {
+    pub(super) fn carry_out(&mut self, cx: &mut Cx<'_>, order: &Order) -> Result<(), Refusal> {
+        match order {
+            Order::Sysctl { name, value } => self.set_sysctl(name, value),
+            Order::FlushMetrics => {
+                self.known.forget();
+                Ok(())
+            }
+            Order::Drop { state } => {
+                self.drop_all_in(cx, *state);
+                Ok(())
+            }
+            Order::Mtu { iface, mtu } => {
+                if self.addrs.set_mtu(*iface, *mtu) {
+                    Ok(())
+                } else {
+                    Err(Refusal::Invalid(format!("no interface {}", iface.0)))
+                }
+            }
+            Order::Route { .. } | Order::Offload { .. } | Order::Qdisc(_) => Err(Refusal::Unknown),
+        }
+    }
+
+    /// What is read from the settings each time follows at once: timeouts and limits. What a socket or connection was
+    /// born with stays.
+    fn set_sysctl(&mut self, name: &str, value: &str) -> Result<(), Refusal> {
+        let set = sysctl::set(self.profile, &mut self.settings, name, value);
+        set.map_err(|error| match error {
+            SysctlError::Unknown { .. } => Refusal::Unknown,
+            SysctlError::Lacking { .. } => Refusal::Lacking(error.to_string()),
+            SysctlError::Value { .. } | SysctlError::Order { .. } => Refusal::Invalid(error.to_string()),
+        })?;
+        // RFC 6298 2.5 allows no maximum below the minimum.
+        self.settings.knobs.rto_max = self.settings.knobs.rto_max.max(self.settings.knobs.rto_min);
+        Ok(())
+    }
+
+    /// `tcpdrop`: what is left of connections is forgotten, others are aborted.
+    fn drop_all_in(&mut self, cx: &mut Cx<'_>, state: State) {
+        let left: Vec<u32> =
+            self.leftovers.iter().filter(|(_, left)| left.tcp.state() == state).map(|(n, _)| n).collect();
+        left.into_iter().for_each(|index| self.drop_leftover(index));
+        let conns = self.conns.iter().filter(|(_, conn)| conn.indexed && conn.tcp.state() == state);
+        let conns: Vec<u32> = conns.map(|(index, _)| index).collect();
+        for index in conns {
+            self.touch(cx, index, |tcp, context| tcp.abort(context));
+        }
+    }
+}
