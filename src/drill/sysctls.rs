@@ -55,7 +55,7 @@ pub(super) const PRESET: [(&str, &str); 21] = [
     ("net.ipv4.tcp_pacing_ss_ratio", "200"),
     ("net.ipv4.tcp_pacing_ca_ratio", "120"),
     ("net.ipv4.tcp_notsent_lowat", "4294967295"),
-    ("net.ipv4.tcp_fastopen", "460803"),
+    ("net.ipv4.tcp_fastopen", "459779"),
     ("net.ipv4.tcp_fastopen_key", "a1a1a1a1-b2b2b2b2-c3c3c3c3-d4d4d4d4"),
     ("net.ipv4.tcp_syncookies", "1"),
 ];

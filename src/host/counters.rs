@@ -88,6 +88,13 @@ counters! {
     ReqQFullDrop = "TcpExt.TCPReqQFullDrop";
     TimeWaitOverflow = "TcpExt.TCPTimeWaitOverflow";
     OfoQueue = "TcpExt.TCPOFOQueue";
+    FastOpenActive = "TcpExt.TCPFastOpenActive";
+    FastOpenActiveFail = "TcpExt.TCPFastOpenActiveFail";
+    FastOpenPassive = "TcpExt.TCPFastOpenPassive";
+    FastOpenPassiveFail = "TcpExt.TCPFastOpenPassiveFail";
+    FastOpenListenOverflow = "TcpExt.TCPFastOpenListenOverflow";
+    FastOpenCookieReqd = "TcpExt.TCPFastOpenCookieReqd";
+    FastOpenPassiveAltKey = "TcpExt.TCPFastOpenPassiveAltKey";
     ChallengeAck = "TcpExt.TCPChallengeACK";
     SynChallenge = "TcpExt.TCPSYNChallenge";
     OrigDataSent = "TcpExt.TCPOrigDataSent";
@@ -154,7 +161,7 @@ impl Counters {
 
     /// Counts data or FIN that a connection sends for the first time.
     pub(super) fn sent_new(&mut self, segment: &Segment) {
-        if !segment.has(Flags::SYN) {
+        if !segment.has(Flags::SYN) || !segment.payload.is_empty() {
             self.add(Counter::OrigDataSent);
         }
     }
@@ -256,5 +263,8 @@ fn of(tally: Tally) -> Counter {
         Tally::ChallengeAck => Counter::ChallengeAck,
         Tally::KeepAlive => Counter::KeepAlive,
         Tally::WinProbe => Counter::WinProbe,
+        Tally::FastOpenActive => Counter::FastOpenActive,
+        Tally::FastOpenActiveFail => Counter::FastOpenActiveFail,
+        Tally::OutOfWindowIcmps => Counter::OutOfWindowIcmps,
     }
 }

@@ -1,13 +1,14 @@
 use super::Host;
-use super::cookies::{self, CookieUse};
+use super::admission::Admission;
 use super::counters::{Counter, Machine};
 use super::demux::{Key, Place, Slot};
+use super::fast_open::{Judged, Pending, Uses};
 use super::ports::{Hold, Scope};
 use super::sockets::{Phase, Role, Socket, Stream};
 use super::stream::{Linger, NewConn, Output, Owner};
 use crate::endpoint::{Arrival, Cx, DropReason, Errno, Event, SocketId, State, Tuple};
-use crate::tcp::{self, Context, Demands, GiveUp, HalfOpen, HalfOpenStep, Handshake, Kept, Ports, TcpEvent};
-use crate::time::{HostTime, secs};
+use crate::tcp::{self, Context, Demands, FastOpenCookie, GiveUp, HalfOpen, HalfOpenStep, Handshake, Ports, TcpEvent};
+use crate::time::HostTime;
 use crate::wire::{Flags, Segment, Seq};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -33,11 +34,13 @@ pub(super) struct Listener {
     /// Half-open connections whose timer has never fired.
     young: u32,
     /// When a SYN was last answered by a cookie, to the second.
-    overflowed: Option<HostTime>,
+    pub(super) overflowed: Option<HostTime>,
     waiting: VecDeque<u32>,
     pub(super) accept_max: u32,
     /// Teaching: half-open connections take places in the accept queue.
     one_queue: bool,
+    /// Connections whose SYN brought a Fast Open cookie, and whose third segment has not come.
+    pub(super) fast_open: Pending,
 }
 
 /// The listener of a half-open connection whose listener was closed.
@@ -75,7 +78,7 @@ impl Listener {
         u32::try_from(self.waiting.len()).unwrap_or(u32::MAX)
     }
 
-    fn accept_is_full(&self) -> bool {
+    pub(super) fn accept_is_full(&self) -> bool {
         let halves = if self.one_queue { self.syn } else { 0 };
         self.waiting() + halves >= self.accept_max
     }
@@ -119,7 +122,12 @@ impl Host {
             waiting: VecDeque::new(),
             accept_max,
             one_queue,
+            fast_open: Pending::default(),
         };
+        // inet_listen(): "Enable TFO w/o requiring TCP_FASTOPEN socket option".
+        if self.settings.fast_open.contains(Uses::SERVER | Uses::EVERY_LISTENER) && socket.options.fast_open == 0 {
+            socket.options.fast_open = backlog;
+        }
         socket.role = Role::Listener(Box::new(listener));
         self.set_told(id);
         Ok(())
@@ -176,106 +184,6 @@ impl Host {
         }
     }
 
-    /// Whether a listener takes a SYN; `reopens`: it ends a TIME-WAIT (`tcp_conn_request()` in tcp_input.c).
-    fn admit(&mut self, now: HostTime, id: SocketId, tuple: Tuple, reopens: bool) -> Result<Admission, DropReason> {
-        let (rule, uses) = (self.settings.queues, self.settings.cookies);
-        let Some(listener) = self.sockets.listener(id) else { return Err(DropReason::NoSocket) };
-        let (halves, syn_full, accept_full) =
-            (listener.syn, listener.syn >= listener.syn_max, listener.accept_is_full());
-        // "TW buckets are converted to open requests without limitations, they conserve resources and peer is
-        // evidently real one."
-        let crowded = rule == QueueRule::Linux && !reopens && (syn_full || uses == CookieUse::Always);
-        let cookie = crowded && uses != CookieUse::Never;
-        if cookie {
-            self.counters.add(Counter::ReqQFullDoCookies);
-        } else if crowded {
-            self.counters.add(Counter::ReqQFullDrop);
-            return Err(DropReason::SynQueueFull);
-        }
-        if accept_full {
-            self.counters.add(Counter::ListenOverflows);
-            return Err(DropReason::AcceptQueueFull);
-        }
-        match rule {
-            QueueRule::Linux if cookie => return Ok(Admission::Cookie),
-            QueueRule::Linux => {
-                // "Without syncookies last quarter of backlog is filled with destinations, proven to be alive."
-                let most = self.settings.syn_backlog;
-                let last_quarter = i64::from(most) - i64::from(halves) < i64::from(most >> 2);
-                let open = reopens || uses != CookieUse::Never || self.known.proven(tuple.remote.ip(), now);
-                if last_quarter && !open {
-                    return Err(DropReason::SynQueueFull);
-                }
-            }
-            QueueRule::Plain if syn_full => {
-                self.counters.add(Counter::ReqQFullDrop);
-                return Err(DropReason::SynQueueFull);
-            }
-            QueueRule::Plain => {}
-        }
-        Ok(Admission::Remembered)
-    }
-
-    /// A SYN is answered and forgotten.
-    fn answer_by_cookie(&mut self, cx: &mut Cx<'_>, id: SocketId, (key, tuple): (Key, Tuple), syn: &Segment) {
-        let (Ok(socket), Some(path)) = (self.sockets.get(id), self.addrs.path(tuple.remote.ip())) else { return };
-        let (setup, now) = (self.setup(&socket.options, tuple, path), cx.now());
-        let mss = syn.options.mss().filter(|mss| *mss > 0).unwrap_or(setup.default_mss);
-        let cookie = self.cookies.bake(tuple, syn.seq, mss, now);
-        let (limits, events) = (&mut self.limits, &mut self.events);
-        let context = Context { now, knobs: &self.settings.knobs, limits, events, detail: cx.detail(), ecn: 0 };
-        let ports = Ports { local: key.local_port, remote: key.remote_port };
-        let syn_ack = tcp::cookie_syn_ack(&context, ports, syn, cookie, &setup);
-        self.counters.add(Counter::SyncookiesSent);
-        if let Some(listener) = self.sockets.listener(id) {
-            let last = listener.overflowed.filter(|last| now.since(*last) <= secs(1));
-            listener.overflowed = last.or(Some(now));
-        }
-        self.send_bare(cx, tuple, syn_ack);
-    }
-
-    /// A segment with ACK that may bring a cookie back; whether it was taken (`cookie_v4_check()`).
-    fn cookie_segment(&mut self, cx: &mut Cx<'_>, id: SocketId, (key, tuple): (Key, Tuple), segment: &Segment) -> bool {
-        let now = cx.now();
-        let Some(listener) = self.sockets.listener(id) else { return false };
-        let full = listener.accept_is_full();
-        let expected = listener.overflowed.is_some_and(|last| now.since(last) <= cookies::VALID);
-        if self.settings.cookies == CookieUse::Never || !expected {
-            return false;
-        }
-        let (Ok(socket), Some(path)) = (self.sockets.get(id), self.addrs.path(tuple.remote.ip())) else { return false };
-        let setup = self.setup(&socket.options, tuple, path);
-        let mss = self.cookies.mss(tuple, segment.seq - 1, segment.ack - 1, now);
-        self.counters.add(if mss.is_some() { Counter::SyncookiesRecv } else { Counter::SyncookiesFailed });
-        let kept = mss.and_then(|mss| Kept::read(segment, mss, &setup, &self.settings.knobs));
-        let Some(kept) = kept else {
-            drop_segment(cx, DropReason::CookieInvalid);
-            self.refuse(cx, tuple, segment);
-            return true;
-        };
-        if full {
-            self.counters.add(Counter::ListenOverflows);
-            self.counters.add(Counter::ListenDrops);
-            drop_segment(cx, DropReason::AcceptQueueFull);
-            return true;
-        }
-        // The same 4-tuple is half open by now, for another SYN; that one stays (`tcp_v4_syn_recv_sock()`).
-        if self.addrs.peer(tuple.remote.ip()).is_some() && self.demux.contains(&key) {
-            drop_segment(cx, DropReason::NoMeaning);
-            return true;
-        }
-        let event = TcpEvent::Transition { from: State::Listen, to: State::SynReceived, lasts: None, error: None };
-        self.counters.note(&event, Machine::Half);
-        cx.note(event.at(tuple));
-        let (limits, events) = (&mut self.limits, &mut self.events);
-        let context = Context { now, knobs: &self.settings.knobs, limits, events, detail: cx.detail(), ecn: 0 };
-        let ports = Ports { local: key.local_port, remote: key.remote_port };
-        let tcp = HalfOpen::from_cookie(&context, ports, segment, &kept, &setup);
-        let key = Key { remote: self.addrs.use_peer(tuple.remote.ip()), ..key };
-        self.establish(cx, id, tcp, (key, tuple), segment);
-        true
-    }
-
     /// LISTEN -> SYN-RECEIVED.
     fn passive_open(
         &mut self,
@@ -290,6 +198,11 @@ impl Host {
         let iss = match beyond {
             Some(beyond) => self.isn.after(tuple, cx.now(), beyond, &self.settings),
             None => self.isn.next(tuple, cx.now()),
+        };
+        let grant = match self.judge_fast_open(cx.now(), id, tuple, syn) {
+            Judged::Open(cookie) => return self.open_early(cx, id, (key, tuple), syn, (iss, cookie)),
+            Judged::Grant(cookie) => Some(cookie),
+            Judged::Plain => None,
         };
         let event = TcpEvent::Transition { from: State::Listen, to: State::SynReceived, lasts: None, error: None };
         self.counters.note(&event, Machine::Half);
@@ -318,14 +231,16 @@ impl Host {
             listener.young += 1;
         }
         self.note_queues(cx, id);
-        self.touch_half(cx, index, |_, _| HalfOpenStep::Stay);
+        self.touch_half(cx, index, grant, |_, _| HalfOpenStep::Stay);
     }
 
-    /// Calls `f` with a half-open connection, then carries out what it asks for.
+    /// Calls `f` with a half-open connection, then carries out what it asks for. `grant`: a Fast Open cookie that its
+    /// SYN-ACK takes along.
     fn touch_half(
         &mut self,
         cx: &mut Cx<'_>,
         index: u32,
+        grant: Option<FastOpenCookie>,
         f: impl FnOnce(&mut HalfOpen, &mut Context<'_>) -> HalfOpenStep,
     ) -> Option<HalfOpenStep> {
         let tuple = self.tuple(self.halves.get(index)?.key());
@@ -342,9 +257,12 @@ impl Host {
         let (ttl, of) = (self.settings.ttl, Machine::Half);
         let mut out = Output { cx, counters: &mut self.counters, ttl, tuple, of };
         out.tell(context.events);
-        while let Some(segment) = half.tcp.poll_transmit(&mut context) {
+        while let Some(mut segment) = half.tcp.poll_transmit(&mut context) {
             if segment.has(Flags::SYN) && !first {
                 out.counters.syn_ack_again();
+            }
+            if let Some(cookie) = grant.filter(|_| first && segment.has(Flags::SYN)) {
+                cookie.write(&mut segment.options);
             }
             out.send(path.map_or(crate::endpoint::IfaceId(0), |path| path.iface), carrier, segment);
             out.tell(context.events);
@@ -368,7 +286,7 @@ impl Host {
         let (id, young) = (half.listener, half.tcp.timeouts() == 0);
         let demands = Demands { retries: self.synack_retries(id), ..self.demands(id) };
         // The alarm that rang is gone: whatever it wants next needs a new one.
-        let step = self.touch_half(cx, index, |tcp, context| tcp.on_timeout(context, demands));
+        let step = self.touch_half(cx, index, None, |tcp, context| tcp.on_timeout(context, demands));
         if let (Some(HalfOpenStep::Stay), Some(half)) = (step, self.halves.get(index)) {
             let (wants, birth, timeouts) = (half.tcp.poll_timeout(), half.birth, half.tcp.timeouts());
             self.rearm(Place::Half(index).slot(), birth, None, wants);
@@ -407,7 +325,7 @@ impl Host {
     pub(super) fn half_segment(&mut self, cx: &mut Cx<'_>, index: u32, (key, tuple): (Key, Tuple), segment: &Segment) {
         let Some(id) = self.halves.get(index).map(|half| half.listener) else { return };
         let demands = self.demands(id);
-        match self.touch_half(cx, index, |tcp, context| tcp.on_segment(context, segment, demands)) {
+        match self.touch_half(cx, index, None, |tcp, context| tcp.on_segment(context, segment, demands)) {
             Some(HalfOpenStep::Complete) => {}
             Some(HalfOpenStep::Listener) => return self.listener_segment(cx, id, (key, tuple), segment, None),
             Some(step @ (HalfOpenStep::Gone | HalfOpenStep::GoneRefused)) => {
@@ -440,7 +358,7 @@ impl Host {
     }
 
     /// SYN-RECEIVED -> ESTABLISHED, into the accept queue.
-    fn establish(
+    pub(super) fn establish(
         &mut self,
         cx: &mut Cx<'_>,
         id: SocketId,
@@ -459,7 +377,7 @@ impl Host {
         self.enqueue(cx, id, conn);
     }
 
-    fn enqueue(&mut self, cx: &mut Cx<'_>, id: SocketId, conn: u32) {
+    pub(super) fn enqueue(&mut self, cx: &mut Cx<'_>, id: SocketId, conn: u32) {
         self.counters.add(Counter::PassiveOpens);
         if let Some(listener) = self.sockets.listener(id) {
             listener.waiting.push_back(conn);
@@ -487,6 +405,7 @@ impl Host {
         let new = self.sockets.insert(Socket::new(family, options, Role::Stream(stream)), &self.settings)?;
         let conn = self.conns.get_mut(index).ok_or(Errno::ECONNABORTED)?;
         conn.owner = Owner::Socket(new);
+        conn.tcp.accepted();
         let remote = conn.tuple.remote;
         // Whoever accepts knows that it can write; that something came before `accept` is news.
         let arrived = conn.tcp.readable() > 0 || conn.tcp.at_end() || !conn.indexed;
@@ -501,6 +420,7 @@ impl Host {
 
     /// A listener is closed: its half-open connections are forgotten, and those that wait are reset.
     pub(super) fn end_listener(&mut self, cx: &mut Cx<'_>, id: SocketId, listener: Listener) {
+        self.forget_early(id, &listener.fast_open);
         let mut halves: Vec<(u32, u32)> = Vec::new();
         if listener.syn > 0 {
             let mine = self.halves.iter().filter(|(_, half)| half.listener == id);
@@ -576,15 +496,6 @@ impl Host {
             cx.note(listener.event());
         }
     }
-}
-
-/// What becomes of a SYN that is taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Admission {
-    /// It is remembered: a half-open connection.
-    Remembered,
-    /// Only its answer remembers it.
-    Cookie,
 }
 
 /// The segment at hand is not taken.

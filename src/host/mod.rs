@@ -11,11 +11,13 @@
 
 mod addrs;
 mod administer;
+mod admission;
 mod config;
 mod cookies;
 mod counters;
 mod datagram;
 mod demux;
+mod fast_open;
 mod faults;
 mod icmp;
 mod input;
@@ -26,6 +28,7 @@ mod options;
 mod ports;
 mod profile;
 mod reconnect;
+mod siphash;
 mod sockets;
 mod stream;
 mod sysctl;
@@ -36,7 +39,7 @@ mod views;
 pub use config::{ConfigError, HostConfig, Teaching};
 pub use isn::IsnPolicy;
 pub use profile::{Behaviour, Confidence, Profile, UnknownProfile};
-pub use sysctl::{Sysctl, SysctlError, Unit, Values};
+pub use sysctl::{Sysctl, SysctlError, Text, Unit, Values};
 
 use crate::endpoint::{
     Attach, ConnView, Cx, Endpoint, HostFault, IfaceId, ListenView, Order, Refusal, SocketId, Sockets,
@@ -52,6 +55,7 @@ use config::Settings;
 use cookies::Cookies;
 use counters::Counters;
 use demux::Demux;
+use fast_open::FastOpen;
 use faults::Power;
 use isn::Isn;
 use known::KnownPeers;
@@ -83,6 +87,7 @@ pub struct Host {
     isn: Isn,
     cookies: Cookies,
     known: KnownPeers,
+    fast_open: FastOpen,
     limits: Limits,
     /// Connections that nobody owns and that are not closing ones yet.
     orphans: u32,
@@ -125,6 +130,7 @@ impl Host {
             timers: Timers::default(),
             cookies: Cookies::new(seed, &config.name),
             known: KnownPeers::default(),
+            fast_open: FastOpen::new(seed, &config.name),
             isn,
             limits: Limits::default(),
             orphans: 0,

@@ -9,7 +9,7 @@ pub struct Sysctl {
     pub name: &'static str,
     /// What its numbers count.
     pub unit: Unit,
-    /// How many numbers it has, 1 to 3.
+    /// How many numbers it has, 1 to 3; 0 where it has a text.
     pub count: usize,
     /// Its default; the first `count` numbers mean something.
     pub default: Values,
@@ -23,7 +23,20 @@ pub struct Sysctl {
     pub confidence: Confidence,
     /// What the profile lacks, so that this can only stay 0.
     pub lacks: Option<&'static str>,
+    /// What it takes where that is no number; it has none then, and [`Sysctl::count`] is 0.
+    pub text: Option<Text>,
     pub(super) set: fn(&mut Settings, Values),
+}
+
+/// A sysctl whose value is a text.
+#[derive(Clone, Copy, Debug)]
+pub struct Text {
+    /// What it looks like.
+    pub expected: &'static str,
+    /// What it is by default, in words.
+    pub default: &'static str,
+    /// Takes it; whether it looks so.
+    pub(super) set: fn(&mut Settings, &str) -> bool,
 }
 
 /// The numbers of one sysctl.
@@ -90,6 +103,15 @@ pub enum SysctlError {
         /// What they count.
         unit: Unit,
     },
+    /// The text does not look as it should.
+    Text {
+        /// Which sysctl.
+        name: &'static str,
+        /// As it was written.
+        value: String,
+        /// What it has to look like.
+        expected: &'static str,
+    },
     /// The numbers are not in ascending order.
     Order {
         /// Which sysctl.
@@ -112,6 +134,10 @@ pub(super) fn set_defaults(profile: Profile, settings: &mut Settings) {
 /// Sets one sysctl from its text.
 pub(super) fn set(profile: Profile, settings: &mut Settings, name: &str, value: &str) -> Result<(), SysctlError> {
     let sysctl = find(profile, name)?;
+    if let Some(text) = sysctl.text {
+        let mistake = SysctlError::Text { name: sysctl.name, value: value.to_owned(), expected: text.expected };
+        return (text.set)(settings, value).then_some(()).ok_or(mistake);
+    }
     let values = sysctl.read(profile, value)?;
     (sysctl.set)(settings, values);
     Ok(())
@@ -182,6 +208,7 @@ impl fmt::Display for SysctlError {
                 };
                 write!(f, "`{name} = {value}`: expected {what} from {min} to {max}{}", unit.suffix())
             }
+            SysctlError::Text { name, value, expected } => write!(f, "`{name} = {value}`: expected {expected}"),
             SysctlError::Order { name, value } => {
                 write!(f, "`{name} = {value}`: expected numbers in ascending order")
             }

@@ -1,3 +1,4 @@
+use super::fast_open::Blackhole;
 use super::tally::Tallies;
 use super::{Knobs, Tally, TimerRule};
 use crate::endpoint::{Arrival, DropReason, Errno, Event, State, TimerChange, TimerKind, Tuple};
@@ -79,12 +80,22 @@ pub struct Limits {
     /// The current interval of the challenge ACK limit and how many were sent in it; none before the first.
     challenge: Option<(HostTime, u32)>,
     tallies: Tallies,
+    blackhole: Blackhole,
 }
 
 impl Limits {
     /// The machines have forgotten everything; what was counted stays.
     pub fn forget(&mut self) {
-        self.challenge = None;
+        (self.challenge, self.blackhole) = (None, Blackhole::default());
+    }
+
+    /// Whether active opens do without Fast Open for a time: a network has swallowed it.
+    pub fn fast_open_pauses(&self, now: HostTime, knobs: &Knobs) -> bool {
+        self.blackhole.pauses(now, knobs)
+    }
+
+    pub(super) fn met_blackhole(&mut self, now: HostTime, knobs: &Knobs) {
+        self.blackhole.met(now, knobs);
     }
 
     /// How often that was counted.

@@ -131,6 +131,8 @@ pub struct Knobs {
     pub syn_received: SynReceivedRule,
     /// Whether ECN is agreed on in SYNs.
     pub ecn: EcnRule,
+    /// How long Fast Open pauses after a network has swallowed it; zero: not at all (RFC 7413 4.1.3).
+    pub fast_open_pause: Span,
     /// Teaching: how a passive open is established.
     pub handshake: Handshake,
 }
@@ -403,6 +405,7 @@ impl Default for Knobs {
             loss_probe: false,
             syn_received: SynReceivedRule::Rfc9293,
             ecn: EcnRule::Never,
+            fast_open_pause: Span::ZERO,
             handshake: Handshake::ThreeWay,
         }
     }

@@ -59,11 +59,17 @@ pub enum Tally {
     KeepAlive,
     /// `TcpExtTCPWinProbe`: window probes sent.
     WinProbe,
+    /// `TcpExtTCPFastOpenActive`: SYNs whose data was taken.
+    FastOpenActive,
+    /// `TcpExtTCPFastOpenActiveFail`: SYNs whose data was not.
+    FastOpenActiveFail,
+    /// `TcpExtOutOfWindowIcmps`: ICMP errors about nothing in flight.
+    OutOfWindowIcmps,
 }
 
 impl Tally {
     /// Everything that is counted.
-    pub const ALL: [Tally; 29] = [
+    pub const ALL: [Tally; 32] = [
         Tally::InErrs,
         Tally::DelayedAcks,
         Tally::RenoRecovery,
@@ -93,6 +99,9 @@ impl Tally {
         Tally::ChallengeAck,
         Tally::KeepAlive,
         Tally::WinProbe,
+        Tally::FastOpenActive,
+        Tally::FastOpenActiveFail,
+        Tally::OutOfWindowIcmps,
     ];
 }
 

@@ -211,7 +211,9 @@ impl Program {
                 return Err(wrong("other arguments"));
             }
             _ => {
-                return Err(Fault::Beyond("functions other than print, abs, min, max, len, int, str, bool, hex, range"));
+                return Err(Fault::Beyond(
+                    "functions other than print, abs, min, max, len, int, str, bool, hex, range",
+                ));
             }
         })
     }

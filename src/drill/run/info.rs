@@ -1,6 +1,6 @@
 //! `struct tcp_info` as snippets see it. The one place that knows which of our fields is which of the kernel's.
 
-use crate::endpoint::{CaState, State, TcpInfo};
+use crate::endpoint::{CaState, SegmentCounts, State, TcpInfo};
 use crate::time::Span;
 
 /// Symbols that snippets may use.
@@ -26,13 +26,14 @@ pub(super) const SYMBOLS: [(&str, i64); 24] = [
     ("TCPI_OPT_WSCALE", WSCALE),
     ("TCPI_OPT_ECN", 8),
     ("TCPI_OPT_ECN_SEEN", 16),
-    ("TCPI_OPT_SYN_DATA", 32),
+    ("TCPI_OPT_SYN_DATA", SYN_DATA),
     ("TCPI_OPT_USEC_TS", 64),
     ("TCPI_OPT_TFO_CHILD", 128),
 ];
 
 const TIMESTAMPS: i64 = 1;
 const WSCALE: i64 = 4;
+const SYN_DATA: i64 = 32;
 /// `TCP_INFINITE_SSTHRESH`.
 const INFINITE: i64 = 0x7fff_ffff;
 
@@ -41,8 +42,9 @@ pub(super) fn fields(info: &TcpInfo) -> Vec<(&'static str, i64)> {
     let millis = |span: Option<Span>| span.map_or(0, |span| number(span.as_millis()));
     let micros = |span: Span| number(span.as_nanos() / 1_000);
     let options = if info.timestamps { TIMESTAMPS } else { 0 }
+        | if info.syn_data { SYN_DATA } else { 0 }
         | if info.snd_wscale != 0 || info.rcv_wscale != 0 { WSCALE } else { 0 };
-    vec![
+    let mut fields = vec![
         ("tcpi_state", state(info.state)),
         ("tcpi_ca_state", ca_state(info.ca_state)),
         ("tcpi_retransmits", info.retransmits.into()),
@@ -68,6 +70,34 @@ pub(super) fn fields(info: &TcpInfo) -> Vec<(&'static str, i64)> {
         ("tcpi_last_data_sent", millis(info.last_data_sent)),
         ("tcpi_last_data_recv", millis(info.last_data_recv)),
         ("tcpi_last_ack_recv", millis(info.last_ack_recv)),
+    ];
+    if let Some(counts) = &info.segments {
+        let counted = counted(counts);
+        fields.retain(|(name, _)| counted.iter().all(|(other, _)| other != name));
+        fields.extend(counted);
+    }
+    fields
+}
+
+/// What a sender that goes by segments counts.
+fn counted(counts: &SegmentCounts) -> [(&'static str, i64); 15] {
+    let micros = |span: Span| number(span.as_nanos() / 1_000);
+    [
+        ("tcpi_snd_cwnd", counts.snd_cwnd.into()),
+        ("tcpi_snd_ssthresh", counts.snd_ssthresh.into()),
+        ("tcpi_unacked", counts.unacked.into()),
+        ("tcpi_sacked", counts.sacked.into()),
+        ("tcpi_lost", counts.lost.into()),
+        ("tcpi_retrans", counts.retrans.into()),
+        ("tcpi_reordering", counts.reordering.into()),
+        ("tcpi_reord_seen", counts.reord_seen.into()),
+        ("tcpi_delivered", counts.delivered.into()),
+        ("tcpi_delivered_ce", counts.delivered_ce.into()),
+        ("tcpi_dsack_dups", counts.dsack_dups.into()),
+        ("tcpi_min_rtt", counts.min_rtt.map_or(0xffff_ffff, micros)),
+        ("tcpi_busy_time", micros(counts.busy_time)),
+        ("tcpi_rwnd_limited", micros(counts.rwnd_limited)),
+        ("tcpi_sndbuf_limited", micros(counts.sndbuf_limited)),
     ]
 }
 
@@ -105,6 +135,7 @@ fn ca_state(state: CaState) -> i64 {
     match state {
         CaState::Open => 0,
         CaState::Disorder => 1,
+        CaState::Cwr => 2,
         CaState::Recovery => 3,
         CaState::Loss => 4,
     }
