@@ -90,7 +90,7 @@ fn collect(path: &Path, scripts: &mut Vec<Found>) -> Result<(), Trouble> {
 
 /// The ways to run a script that were asked for. One that cannot be read is run once, to say so.
 fn ways(args: &DrillArgs, found: &Found, platform: Platform, given: &Defines) -> Vec<Variant> {
-    let wanted = match args.ip_version {
+    match args.ip_version {
         IpVersion::V4 => vec![Variant::Ipv4],
         IpVersion::V6 => vec![Variant::Ipv6],
         IpVersion::Mapped => vec![Variant::Mapped],
@@ -102,8 +102,7 @@ fn ways(args: &DrillArgs, found: &Found, platform: Platform, given: &Defines) ->
             let script = Script::parse("", &found.bytes, &defines);
             script.map_or(vec![Variant::Plain], |script| drill::variants(&script))
         }
-    };
-    wanted
+    }
 }
 
 /// Runs everything, several at a time; the order is that of the jobs.

@@ -268,7 +268,8 @@ impl Given {
             Variant::Ipv6 => IpVersion::V6,
         };
         let (v6, v4) = (script.has_icmp(|icmp| icmp.v6_only), script.has_icmp(|icmp| icmp.v4_only));
-        let fits = if wanted == IpVersion::V6 { !v4 } else { !v6 };
+        let by_icmp = if wanted == IpVersion::V6 { !v4 } else { !v6 };
+        let fits = by_icmp && self.version.is_none_or(|own| own == wanted);
         if fits { Ok(wanted) } else { Err(Misfit::OtherVersion(format!("what the script has is not of {variant}"))) }
     }
 }

@@ -1,8 +1,9 @@
 //! packetdrill scripts, run in virtual time.
 //!
 //! A script says what an application calls on a host, what its peer sends, and what the host must send, each at its
-//! time ([`Script`]). It is run against one real endpoint, which need not be ours: any [`crate::endpoint::Endpoint`] that offers
-//! [`crate::endpoint::Sockets`] will do; the remote end of the wire is played by the runner. Judging follows the stock tool.
+//! time ([`Script`]). It is run against one real endpoint, which need not be ours: any
+//! [`Endpoint`](crate::endpoint::Endpoint) that offers [`Sockets`](crate::endpoint::Sockets) will do; the remote end of
+//! the wire is played by the runner. Judging follows the stock tool; `docs/drill.md` tells how, and how to write scripts.
 
 mod config;
 mod error;
@@ -20,14 +21,12 @@ pub use config::Variant;
 pub use error::{Mistake, ScriptError};
 pub use parser::Defines;
 pub use report::{Failure, Verdict};
-pub use run::{Run, Site, Wanted, run};
+pub use run::{Make, Run, Site, Wanted, run};
 pub use script::{
     Action, Call, Code, Command, Event, Expr, IcmpLine, IpInfo, OptionLine, PacketBody, PacketLine, Script, SeqCheck,
     TcpLine, Tos, TsCheck, When,
 };
 pub use sysctls::Platform;
-
-use crate::endpoint::Endpoint;
 
 /// The ways to run a script: over IPv4, over IPv4 with sockets of IPv6, over IPv6, as far as its ICMP messages are not
 /// of another version; and plainly, where it names addresses or has such messages.
@@ -48,7 +47,7 @@ pub fn run_text(
     platform: Platform,
     given: &Defines,
     wanted: Wanted,
-    make: &dyn Fn(&Site) -> Result<Box<dyn Endpoint>, String>,
+    make: &Make<'_>,
 ) -> Run {
     let mut defines = variant.defines();
     defines.insert(platform.name().to_owned(), "1".to_owned());

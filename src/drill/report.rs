@@ -81,7 +81,7 @@ impl fmt::Display for Failure {
             }
         }
         if !self.trace.is_empty() {
-            writeln!(f, "    the last that happened, at {} of the run's clock:", "1.000250 + script time")?;
+            writeln!(f, "    the last that happened; the script starts at 1.000250:")?;
             self.trace.iter().try_for_each(|line| writeln!(f, "    {}", line.trim_end()))?;
         }
         Ok(())

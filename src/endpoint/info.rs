@@ -62,7 +62,8 @@ pub struct TcpInfo {
     pub segments: Option<SegmentCounts>,
     /// `tcpi_last_data_sent` (ms there): since something new left, or else since the connection was made.
     pub last_data_sent: Option<Span>,
-    /// `tcpi_last_data_recv` (ms there): since new data, or the peer's FIN, came in order.
+    /// `tcpi_last_data_recv` (ms there): since new data, or the peer's FIN, came in order, or else since the connection
+    /// was made.
     pub last_data_recv: Option<Span>,
     /// `tcpi_last_ack_recv` (ms there): since the peer's last segment that lay in the window.
     pub last_ack_recv: Option<Span>,

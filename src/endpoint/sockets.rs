@@ -1,4 +1,4 @@
-use super::{Cx, Errno, TcpInfo};
+use super::{Cx, Errno, TcpInfo, Tuple};
 use crate::time::{HostTime, Span};
 use crate::wire::{Payload, Rope};
 use std::fmt;
@@ -348,6 +348,11 @@ pub trait Sockets {
 
     /// `getpeername()`.
     fn peer_addr(&self, socket: SocketId) -> Result<SocketAddr, Errno>;
+
+    /// Both of these, where the socket has both: asked with every call that is recorded.
+    fn names(&self, socket: SocketId) -> Option<Tuple> {
+        Some(Tuple { local: self.local_addr(socket).ok()?, remote: self.peer_addr(socket).ok()? })
+    }
 
     /// The addresses of the host, loopback excluded, the preferred one of each family first.
     fn addresses(&self) -> Vec<std::net::IpAddr>;

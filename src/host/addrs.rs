@@ -1,6 +1,6 @@
 use super::ports::Scope;
 use crate::endpoint::{Attach, Errno, IfaceId, NoRoute};
-use crate::map::Map;
+use crate::map::{AddrKey, Map};
 use crate::slab::Slab;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -17,7 +17,7 @@ pub(super) struct Addrs {
     own: Vec<Own>,
     ifaces: Vec<Iface>,
     /// Routes to single addresses.
-    hosts: Map<IpAddr, Way>,
+    hosts: Map<AddrKey, Way>,
     /// Routes to more than one, the longest prefix first.
     prefixes: Vec<(IpAddr, u8, Way)>,
     /// Numbers of IPv6 peers; an IPv4 address is its own number.
@@ -84,7 +84,7 @@ impl Addrs {
 
     fn add_route(&mut self, prefix: IpAddr, prefix_len: u8, way: Way) {
         if prefix_len == width(prefix) {
-            self.hosts.insert(prefix, way);
+            self.hosts.insert(prefix.into(), way);
             return;
         }
         self.prefixes.retain(|&(addr, len, _)| (addr, len) != (prefix, prefix_len));
@@ -150,7 +150,7 @@ impl Addrs {
         let way = if addr.is_loopback() || self.find_own(addr).is_some() {
             Some(Ok(LO))
         } else {
-            self.hosts.get(&addr).copied().or_else(|| covering().map(|&(_, _, way)| way))
+            self.hosts.get(&addr.into()).copied().or_else(|| covering().map(|&(_, _, way)| way))
         };
         let iface = way.ok_or(Errno::ENETUNREACH)?.map_err(NoRoute::errno)?;
         let mtu = self.ifaces.get(usize::from(iface.0)).ok_or(Errno::ENETUNREACH)?.mtu;

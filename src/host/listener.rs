@@ -246,6 +246,7 @@ impl Host {
         let tuple = self.tuple(self.halves.get(index)?.key());
         let path = self.addrs.path(tuple.remote.ip());
         let carrier = path.is_some_and(|path| self.addrs.has_carrier(path.iface));
+        let ip = self.ip_of_socket(self.halves.get(index)?.listener);
         let half = self.halves.get_mut(index)?;
         self.timers.doubt(Place::Half(index).slot());
         let had = half.tcp.poll_timeout();
@@ -254,8 +255,7 @@ impl Host {
         let mut context = Context { now, knobs: &self.settings.knobs, limits, events, detail, ecn: 0 };
         let first = half.tcp.is_due();
         let step = f(&mut half.tcp, &mut context);
-        let (ttl, of) = (self.settings.ttl, Machine::Half);
-        let mut out = Output { cx, counters: &mut self.counters, ttl, tuple, of };
+        let mut out = Output { cx, counters: &mut self.counters, ip, tuple, of: Machine::Half };
         out.tell(context.events);
         while let Some(mut segment) = half.tcp.poll_transmit(&mut context) {
             if segment.has(Flags::SYN) && !first {

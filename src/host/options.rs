@@ -3,6 +3,7 @@ use super::config::{BufferRule, Settings};
 use super::fast_open::Uses;
 use super::ports::Sharing;
 use super::sockets::{Role, Socket};
+use super::stream::IpHeader;
 use crate::endpoint::{Congestion, Cx, Errno, Family, FastOpenKey, PathMtu, SockOpt, SocketId};
 use crate::tcp::{ClosingRule, KeepAlive, Knobs, Linger2, Setup, WindowRule};
 use crate::time::{Span, secs};
@@ -37,7 +38,7 @@ pub(super) struct Options {
     told: Told,
 }
 
-/// Options that are kept and told again, and change nothing that this host does yet.
+/// Options that are kept and told again; but for those of IP headers, they change nothing that this host does yet.
 #[derive(Clone, Copy, Debug)]
 struct Told {
     notsent_lowat: u32,
@@ -126,6 +127,11 @@ impl Options {
             linger2: self.linger2,
             syn_count: self.syn_count,
         }
+    }
+
+    /// What the socket says of IP headers; the bits of ECN are TCP's (`ip_sock_set_tos()`).
+    pub(super) fn ip_header(&self) -> IpHeader {
+        IpHeader { tos: self.told.tos & !3, ttl: self.told.ttl }
     }
 
     /// Takes an option that concerns nobody else.
@@ -265,6 +271,11 @@ impl Host {
             self.share_anew(id)?;
         }
         let socket = self.sockets.get(id)?;
+        if let (SockOpt::Tos(_) | SockOpt::Ttl(_), Role::Stream(stream)) = (option, &socket.role) {
+            let (index, ip) = (stream.conn, socket.options.ip_header());
+            self.set_ip_header(index, ip);
+            return Ok(());
+        }
         if let Role::Stream(stream) = &socket.role {
             let (options, index) = (socket.options.clone(), stream.conn);
             self.touch(cx, index, |tcp, context| match option {

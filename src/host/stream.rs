@@ -31,10 +31,20 @@ pub(super) struct Conn {
     sent: Seq,
     /// Segments that were sent again.
     resent: u32,
-    /// When new data came in order.
+    /// When new data came in order, or before that, when the handshake ended.
     received: Option<HostTime>,
     /// The listener in whose count of connections without a third segment it stands.
     pub(super) early_for: Option<SocketId>,
+    /// What its socket says of IP headers.
+    ip: IpHeader,
+}
+
+/// What a socket says of IP headers (`IP_TOS`, `IP_TTL`).
+#[derive(Clone, Copy, Debug)]
+pub(super) struct IpHeader {
+    /// Type of service or traffic class without the bits of ECN, which are TCP's.
+    pub(super) tos: u8,
+    pub(super) ttl: u8,
 }
 
 /// Who has a connection.
@@ -124,6 +134,26 @@ impl Host {
         Scope::One { local: key.local, v6: self.addrs.own_addr(key.local).is_ipv6() }
     }
 
+    /// What the socket of a connection, or the listener that it came from, says of IP headers.
+    fn ip_of(&self, owner: Owner) -> IpHeader {
+        match owner {
+            Owner::Socket(id) | Owner::Queue(id) => self.ip_of_socket(id),
+            Owner::Orphan => IpHeader { tos: 0, ttl: self.settings.ttl },
+        }
+    }
+
+    pub(super) fn ip_of_socket(&self, id: SocketId) -> IpHeader {
+        let own = self.sockets.get(id).map(|socket| socket.options.ip_header());
+        own.unwrap_or(IpHeader { tos: 0, ttl: self.settings.ttl })
+    }
+
+    /// The socket of `index` says something else of IP headers from now on.
+    pub(super) fn set_ip_header(&mut self, index: u32, ip: IpHeader) {
+        if let Some(conn) = self.conns.get_mut(index) {
+            conn.ip = ip;
+        }
+    }
+
     /// Stores a connection just made and lets it speak.
     pub(super) fn add_conn(&mut self, cx: &mut Cx<'_>, tcp: Connection, new: NewConn) -> u32 {
         let NewConn { tuple, key, path, owner, hold, reuse } = new;
@@ -146,6 +176,7 @@ impl Host {
             resent: 0,
             received: None,
             early_for: None,
+            ip: self.ip_of(owner),
         };
         let index = self.conns.insert(conn);
         self.index(key, Place::Conn(index).slot());
@@ -167,8 +198,8 @@ impl Host {
         let mut context = Context { now, knobs: &self.settings.knobs, limits, events, detail, ecn: 0 };
         let result = f(&mut conn.tcp, &mut context);
         let carrier = self.addrs.has_carrier(conn.path.iface);
-        let (ttl, tuple, of) = (self.settings.ttl, conn.tuple, Machine::Conn);
-        let mut out = Output { cx, counters: &mut self.counters, ttl, tuple, of };
+        let (ip, tuple, of) = (conn.ip, conn.tuple, Machine::Conn);
+        let mut out = Output { cx, counters: &mut self.counters, ip, tuple, of };
         out.tell(context.events);
         let mut probes = context.limits.tally(Tally::WinProbe);
         while let Some(segment) = conn.tcp.poll_transmit(&mut context) {
@@ -205,7 +236,7 @@ impl Host {
         while let Some(event) = conn.tcp.poll_event() {
             changed = true;
             match event {
-                ConnEvent::Connected => connected = true,
+                ConnEvent::Connected => (connected, conn.received) = (true, conn.received.or(Some(cx.now()))),
                 ConnEvent::Readable => (arrived, conn.received) = (true, Some(cx.now())),
                 ConnEvent::Urgent | ConnEvent::PeerClosed => arrived = true,
                 ConnEvent::Writable | ConnEvent::Failed(_) | ConnEvent::Closed => {}
@@ -315,7 +346,8 @@ impl Host {
         let (limits, events) = (&mut self.limits, &mut self.events);
         let mut context = Context { now, knobs: &self.settings.knobs, limits, events, detail, ecn: 0 };
         let step = f(&mut leftover.tcp, &mut context);
-        let mut out = Output { cx, counters: &mut self.counters, ttl: self.settings.ttl, tuple, of };
+        let ip = IpHeader { tos: 0, ttl: self.settings.ttl };
+        let mut out = Output { cx, counters: &mut self.counters, ip, tuple, of };
         out.tell(context.events);
         while let Some(segment) = leftover.tcp.poll_transmit(&mut context) {
             out.send(iface, carrier, segment);
@@ -350,8 +382,8 @@ impl Host {
             return self.counters.add(Counter::IpOutNoRoutes);
         };
         let carrier = self.addrs.has_carrier(path.iface);
-        let ttl = self.settings.ttl;
-        Output { cx, counters: &mut self.counters, ttl, tuple, of: Machine::Conn }.send(path.iface, carrier, segment);
+        let ip = IpHeader { tos: 0, ttl: self.settings.ttl };
+        Output { cx, counters: &mut self.counters, ip, tuple, of: Machine::Conn }.send(path.iface, carrier, segment);
     }
 
     /// The socket of `index` gives its connection up; what is left to do is done without it.
@@ -446,7 +478,7 @@ pub(super) enum Linger {
 pub(super) struct Output<'a, 'b> {
     pub(super) cx: &'a mut Cx<'b>,
     pub(super) counters: &'a mut Counters,
-    pub(super) ttl: u8,
+    pub(super) ip: IpHeader,
     pub(super) tuple: Tuple,
     pub(super) of: Machine,
 }
@@ -479,8 +511,8 @@ impl Output<'_, '_> {
     fn emit(&mut self, iface: IfaceId, carrier: bool, segment: Segment, ect: bool) {
         if carrier {
             let Tuple { local, remote } = self.tuple;
-            let tos = if ect { 2 } else { 0 };
-            let packet = Packet { ttl: self.ttl, tos, ..Packet::new(local.ip(), remote.ip(), Body::Tcp(segment)) };
+            let tos = self.ip.tos | if ect { 2 } else { 0 };
+            let packet = Packet { ttl: self.ip.ttl, tos, ..Packet::new(local.ip(), remote.ip(), Body::Tcp(segment)) };
             self.cx.send(iface, packet);
         }
     }

@@ -225,6 +225,13 @@ impl Sockets for Host {
         peer.ok_or(Errno::ENOTCONN)
     }
 
+    fn names(&self, socket: SocketId) -> Option<Tuple> {
+        if let Role::Stream(stream) = &self.sockets.get(socket).ok()?.role {
+            return self.conns.get(stream.conn).map(|conn| conn.tuple);
+        }
+        Some(Tuple { local: self.local_addr(socket).ok()?, remote: self.peer_addr(socket).ok()? })
+    }
+
     fn addresses(&self) -> Vec<IpAddr> {
         self.addrs.outward().collect()
     }

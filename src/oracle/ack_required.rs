@@ -63,8 +63,8 @@ impl Oracle for AckRequired {
             self.skew(node, *ppm);
         }
         match seen.sight {
-            Some(Sight::Sent(sending)) => self.sent(&sending),
-            Some(Sight::Came(coming)) => self.came(&coming, record.at),
+            Some(Sight::Sent(sending)) => self.sent(sending),
+            Some(Sight::Came(coming)) => self.came(coming, record.at),
             None => {
                 if let Some(end) = ended(record) {
                     self.receivers.remove(&end);

@@ -47,8 +47,8 @@ impl Oracle for AckStorm {
 
     fn on_record(&mut self, record: &Record<'_>, seen: &mut Seen<'_>) {
         match seen.sight {
-            Some(Sight::Sent(sending)) => self.sent(&sending, seen),
-            Some(Sight::Came(coming)) => self.came(&coming, record.at),
+            Some(Sight::Sent(sending)) => self.sent(sending, seen),
+            Some(Sight::Came(coming)) => self.came(coming, record.at),
             None => {
                 if let Some(end) = ended(record) {
                     self.conns.remove(&end.conn);

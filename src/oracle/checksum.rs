@@ -11,10 +11,7 @@ pub(super) const NAME: &str = "checksum";
 /// An endpoint that never tells what it makes of packets is left to `stream-integrity`: what it should not have taken
 /// shows in what its application reads.
 #[derive(Default)]
-pub struct Checksum {
-    /// Whether an endpoint tells what it makes of packets and connections.
-    tells: Vec<bool>,
-}
+pub struct Checksum;
 
 impl Oracle for Checksum {
     fn name(&self) -> &'static str {
@@ -26,38 +23,21 @@ impl Oracle for Checksum {
     }
 
     fn hears(&self) -> Hears {
-        Hears::ARRIVED | Hears::NOTED
+        Hears::GARBLED
     }
 
     fn on_record(&mut self, record: &Record<'_>, seen: &mut Seen<'_>) {
-        let Some(node) = record.node else { return };
-        match &record.what {
-            What::Noted { .. } => self.tells(node),
-            What::Arrived(arrived) => {
-                if arrived.outcome.is_some() {
-                    self.tells(node);
-                }
-                self.arrived(node, arrived, seen);
-            }
-            _ => {}
+        if let (What::Arrived(arrived), Some(node)) = (&record.what, record.node) {
+            self.arrived(node, arrived, seen);
         }
     }
 }
 
 impl Checksum {
-    fn tells(&mut self, node: NodeId) {
-        let index = node.0 as usize;
-        if self.tells.len() <= index {
-            self.tells.resize(index + 1, false);
-        }
-        self.tells[index] = true;
-    }
-
-    fn arrived(&mut self, node: NodeId, arrived: &Arrived<'_>, seen: &mut Seen<'_>) {
+    fn arrived(&self, node: NodeId, arrived: &Arrived<'_>, seen: &mut Seen<'_>) {
         let Body::Raw(bytes) = &arrived.packet.body else { return };
-        let tells = self.tells.get(node.0 as usize).is_some_and(|&tells| tells);
         // RFC 1812 4.2.2.5: a router looks at the checksum of the IP header, not at what is inside.
-        if !is_tcp(bytes) || !tells || seen.evidence.is_middlebox(node) {
+        if !is_tcp(bytes) || !seen.evidence.tells(node) || seen.evidence.is_middlebox(node) {
             return;
         }
         let taken = match arrived.outcome {
@@ -103,7 +83,7 @@ mod tests {
     };
 
     fn outcome(outcome: Option<Arrival>) -> Plant<Checksum> {
-        let mut plant = Plant::new(Checksum::default());
+        let mut plant = Plant::new(Checksum);
         plant.transition(SERVER, State::Closed, State::SynSent);
         plant.arrive_raw(Dir::Up, &BYTES, outcome);
         plant
@@ -120,7 +100,7 @@ mod tests {
 
     #[test]
     fn endpoints_that_tell_nothing_and_other_protocols_are_left_alone() {
-        let mut plant = Plant::new(Checksum::default());
+        let mut plant = Plant::new(Checksum);
         plant.arrive_raw(Dir::Up, &BYTES, None);
         plant.transition(SERVER, State::Closed, State::SynSent);
         let mut other = BYTES;

@@ -50,13 +50,13 @@ impl Oracle for ConsistentRetransmission {
     }
 
     fn hears(&self) -> Hears {
-        Hears::SEGMENTS | Hears::ENDED
+        Hears::COMINGS | Hears::TELLING | Hears::ENDED
     }
 
     fn on_record(&mut self, record: &Record<'_>, seen: &mut Seen<'_>) {
         match seen.sight {
-            Some(Sight::Sent(sending)) => self.sent(&sending, seen),
-            Some(Sight::Came(coming)) => self.came(&coming),
+            Some(Sight::Sent(sending)) => self.sent(sending, seen),
+            Some(Sight::Came(coming)) => self.came(coming),
             None => {
                 if let Some(end) = ended(record) {
                     self.senders.remove(&end);

@@ -66,11 +66,12 @@ impl<T> Ends<T> {
         }
     }
 
-    pub(super) fn remove(&mut self, end: &End) -> Option<T> {
+    /// Forgets an end; whether it was known.
+    pub(super) fn remove(&mut self, end: &End) -> bool {
         let (page, slot) = place(*end);
-        let place = self.pages.get_mut(page)?;
-        let page = place.as_mut()?;
-        let gone = page.slots[slot].take()?;
+        let Some(place) = self.pages.get_mut(page) else { return false };
+        let Some(page) = place.as_mut().filter(|page| page.slots[slot].is_some()) else { return false };
+        page.slots[slot] = None;
         page.used -= 1;
         if page.used == 0 {
             let empty = place.take();
@@ -78,7 +79,7 @@ impl<T> Ends<T> {
                 self.spare.extend(empty);
             }
         }
-        Some(gone)
+        true
     }
 }
 
@@ -101,7 +102,7 @@ mod tests {
         let expected: Vec<u32> = (1..=200).map(|n| if n == 8 { 70 } else { n }).collect();
         assert_eq!(got, expected);
         for at in &all {
-            assert!(ends.remove(at).is_some() && ends.remove(at).is_none());
+            assert!(ends.remove(at) && !ends.remove(at));
         }
         assert!(ends.pages.iter().all(Option::is_none));
     }

@@ -105,6 +105,8 @@ pub(super) struct Evidence {
 struct NodeFacts {
     /// It passes on what is not addressed to it.
     is_middlebox: bool,
+    /// It tells what it makes of packets and connections.
+    tells: bool,
     /// When something last happened to it that moves its timers.
     stirred: Option<SimTime>,
     /// The address of its own that was looked up last.
@@ -123,7 +125,14 @@ impl Evidence {
                 if let Body::Icmp(_) = arrived.packet.body {
                     self.stirring = Some((node, record.at));
                 }
+                if arrived.outcome.is_some() {
+                    self.facts(node).tells = true;
+                }
                 self.arrived(node, arrived, names).map(Sight::Came)
+            }
+            (What::Noted { .. }, Some(node)) => {
+                self.facts(node).tells = true;
+                None
             }
             (What::Disturbed(Disturbance::Injected(link)), _) => {
                 self.injecting = Some(*link);
@@ -140,6 +149,7 @@ impl Evidence {
     }
 
     /// Counts what the last record was among what has happened.
+    #[inline]
     pub(super) fn settle(&mut self) {
         if let Some((node, at)) = self.stirring.take() {
             self.facts(node).stirred = Some(at);
@@ -161,6 +171,11 @@ impl Evidence {
     pub(super) fn longest_rto(&self, node: NodeId) -> Span {
         let said = self.nodes.get(node.0 as usize).and_then(|facts| facts.longest_rto);
         said.map_or(secs(60), |said| said.min(secs(60)))
+    }
+
+    /// Whether `node` has ever told what it makes of packets and connections.
+    pub(super) fn tells(&self, node: NodeId) -> bool {
+        self.nodes.get(node.0 as usize).is_some_and(|facts| facts.tells)
     }
 
     /// Whether `node` is known to pass packets on.

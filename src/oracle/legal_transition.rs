@@ -52,7 +52,7 @@ impl Oracle for LegalTransition {
         let Some(node) = record.node else { return };
         match &record.what {
             What::Noted { conn, event: Event::Transition { tuple, from, to, .. } } => {
-                self.moved(node, (*conn, *tuple), (*from, *to), seen);
+                self.moved(node, (*conn, tuple), (*from, *to), seen);
             }
             What::Disturbed(Disturbance::Host(fault @ (HostFault::Crash | HostFault::Reboot { .. }))) => {
                 let host = self.host(node);
@@ -74,11 +74,11 @@ impl LegalTransition {
     }
 
     /// Notes where a connection is now, and says where it was.
-    fn take_seat(&mut self, seat: Option<usize>, node: NodeId, tuple: Tuple, to: State) -> Option<State> {
+    fn take_seat(&mut self, seat: Option<usize>, node: NodeId, tuple: &Tuple, to: State) -> Option<State> {
         let life = self.host(node).life;
         let is_mine = |taken: &Taken| taken.node == node && taken.life == life;
         let taken = (to != State::Closed).then_some(Taken { state: to, node, life });
-        let stray = |tuple: Tuple| {
+        let stray = |tuple: &Tuple| {
             let (pair, end) = Pair::of(tuple.local, tuple.remote);
             (node, pair, end)
         };
@@ -102,7 +102,7 @@ impl LegalTransition {
     fn moved(
         &mut self,
         node: NodeId,
-        (conn, tuple): (Option<Belongs>, Tuple),
+        (conn, tuple): (Option<Belongs>, &Tuple),
         (from, to): (State, State),
         seen: &mut Seen<'_>,
     ) {

@@ -30,7 +30,7 @@ impl Oracle for Liveness {
     }
 
     fn hears(&self) -> Hears {
-        Hears::NOTED | Hears::CALLED | Hears::DISTURBED
+        Hears::ENDLESS | Hears::OPTIONS | Hears::DISTURBED
     }
 
     fn on_record(&mut self, record: &Record<'_>, _seen: &mut Seen<'_>) {

@@ -38,9 +38,9 @@ pub use stream_integrity::StreamIntegrity;
 pub use una_le_nxt::UnaLeNxt;
 pub use window::Window;
 
-use crate::endpoint::{ConnView, Event, ListenView, State};
+use crate::endpoint::{ConnView, ListenView};
 use crate::time::SimTime;
-use crate::trace::{Conns, Names, NodeId, Record, What};
+use crate::trace::{Conns, Names, NodeId, Record};
 
 /// One rule, checked from outside.
 pub trait Oracle: Send {
@@ -75,41 +75,36 @@ pub trait Oracle: Send {
 bitflags::bitflags! {
     /// Kinds of records.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-    pub struct Hears: u8 {
+    pub struct Hears: u16 {
         /// A packet was sent.
         const SENT = 1;
         /// A packet arrived.
         const ARRIVED = 2;
-        /// Of these two, segments that prove something: an end sent it of its own accord, or it reached its end.
-        const SEGMENTS = 4;
+        /// Of what was sent, segments that prove something: an end sent it of its own accord.
+        const SENDINGS = 4;
+        /// Of what arrived, segments that prove something: it reached its end.
+        const COMINGS = 8;
+        /// Of these two, what is more than an acknowledgment: SYN, data, FIN, RST, urgent.
+        const TELLING = 16;
+        /// Of what arrived, what does not parse.
+        const GARBLED = 32;
         /// An endpoint told something.
-        const NOTED = 8;
-        /// A socket call returned.
-        const CALLED = 16;
-        /// Something happened to the world.
-        const DISTURBED = 32;
+        const NOTED = 64;
         /// Of what endpoints tell, that a connection ceased to exist.
-        const ENDED = 64;
-    }
-}
+        const ENDED = 128;
+        /// Of what endpoints tell, that a state lasts for ever.
+        const ENDLESS = 256;
+        /// Of what endpoints tell, the queues of listeners.
+        const QUEUES = 512;
+        /// A socket call returned.
+        const CALLED = 1024;
+        /// Of socket calls, `setsockopt`.
+        const OPTIONS = 2048;
+        /// Something happened to the world.
+        const DISTURBED = 4096;
 
-impl Hears {
-    /// How many combinations of bits there are.
-    const KINDS: usize = Hears::all().bits() as usize + 1;
-
-    /// What kind `record` is of.
-    fn kind(record: &Record<'_>, is_evidence: bool) -> Hears {
-        let segment = if is_evidence { Hears::SEGMENTS } else { Hears::empty() };
-        match record.what {
-            What::Sent(_) => Hears::SENT | segment,
-            What::Arrived(_) => Hears::ARRIVED | segment,
-            What::Noted { event: Event::Transition { to: State::Closed | State::Listen, .. }, .. } => {
-                Hears::NOTED | Hears::ENDED
-            }
-            What::Noted { .. } => Hears::NOTED,
-            What::Called(_) => Hears::CALLED,
-            What::Disturbed(_) | What::Violated { .. } => Hears::DISTURBED,
-        }
+        /// Segments that prove something.
+        const SEGMENTS = Self::SENDINGS.bits() | Self::COMINGS.bits();
     }
 }
 
@@ -135,7 +130,7 @@ pub struct Seen<'a> {
     /// The instant.
     pub now: SimTime,
     /// What the record proves; nothing where it is not a segment of a known end, sent or come.
-    sight: Option<evidence::Sight<'a>>,
+    sight: Option<&'a evidence::Sight<'a>>,
     evidence: &'a evidence::Evidence,
     found: &'a mut Vec<Violation>,
 }
@@ -183,7 +178,7 @@ const ALL: [(&str, Make); 12] = [
     (rto_growth::NAME, || Box::new(RtoGrowth::default())),
     (ack_required::NAME, || Box::new(AckRequired::default())),
     (ack_storm::NAME, || Box::new(AckStorm::default())),
-    (checksum::NAME, || Box::new(Checksum::default())),
+    (checksum::NAME, || Box::new(Checksum)),
     (liveness::NAME, || Box::new(Liveness::default())),
     (legal_transition::NAME, || Box::new(LegalTransition::default())),
     (una_le_nxt::NAME, || Box::new(UnaLeNxt::default())),

@@ -35,13 +35,13 @@ impl Oracle for Mtu {
     }
 
     fn hears(&self) -> Hears {
-        Hears::SEGMENTS | Hears::ENDED
+        Hears::TELLING | Hears::ENDED
     }
 
     fn on_record(&mut self, record: &Record<'_>, seen: &mut Seen<'_>) {
         match seen.sight {
-            Some(Sight::Sent(sending)) => self.sent(&sending, seen),
-            Some(Sight::Came(coming)) => self.came(&coming, seen),
+            Some(Sight::Sent(sending)) => self.sent(sending, seen),
+            Some(Sight::Came(coming)) => self.came(coming, seen),
             None => {
                 if let Some(end) = ended(record) {
                     self.senders.remove(&end);

@@ -1,13 +1,15 @@
-use super::evidence::Evidence;
+use super::evidence::{Evidence, Sight};
 use super::{Hears, NodeView, Oracle, Seen, Violation};
+use crate::endpoint::{Event, State};
 use crate::time::{SimTime, Span};
-use crate::trace::{Conns, Names, NodeId, Record};
+use crate::trace::{Call, Conns, Names, NodeId, Record, What};
+use crate::wire::{Body, Flags, Segment};
 
 /// The oracles of one run, and the evidence that they share: each record is sorted once for all of them.
 pub(crate) struct Panel {
     oracles: Vec<Box<dyn Oracle>>,
-    /// The places of those that hear of each kind of record, by the bits of the kind.
-    ears: [Vec<u8>; Hears::KINDS],
+    /// The places of those that hear of each kind of record.
+    ears: [Vec<u8>; Kind::ALL.len()],
     evidence: Evidence,
     found: Vec<Violation>,
 }
@@ -35,10 +37,10 @@ impl Panel {
     /// Shows a record to every oracle; what they found, in the order of their places.
     pub(crate) fn take(&mut self, record: &Record<'_>, names: &Names, conns: &Conns) -> &mut Vec<Violation> {
         let sight = self.evidence.look(record, names, conns);
-        let kind = Hears::kind(record, sight.is_some());
+        let kind = Kind::of(record, sight.as_ref());
         let (evidence, found, now) = (&self.evidence, &mut self.found, record.at);
-        let mut seen = Seen { names, conns, now, sight, evidence, found };
-        for &place in &self.ears[kind.bits() as usize] {
+        let mut seen = Seen { names, conns, now, sight: sight.as_ref(), evidence, found };
+        for &place in &self.ears[kind as usize] {
             self.oracles[place as usize].on_record(record, &mut seen);
         }
         &mut self.found
@@ -61,10 +63,96 @@ impl Panel {
     }
 }
 
-fn ears(oracles: &[Box<dyn Oracle>]) -> [Vec<u8>; Hears::KINDS] {
-    std::array::from_fn(|bits| {
-        let kind = Hears::from_bits_truncate(u8::try_from(bits).unwrap_or(0));
-        let hears = |oracle: &dyn Oracle| oracle.hears().intersects(kind);
+fn ears(oracles: &[Box<dyn Oracle>]) -> [Vec<u8>; Kind::ALL.len()] {
+    Kind::ALL.map(|kind| {
+        let hears = |oracle: &dyn Oracle| oracle.hears().intersects(kind.bits());
         (0..=u8::MAX).zip(oracles).filter(|(_, oracle)| hears(&***oracle)).map(|(place, _)| place).collect()
     })
+}
+
+/// What a record is; each is of one kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Sent,
+    /// Sent by an end: an acknowledgment, and more than that.
+    SentAck,
+    SentMore,
+    Arrived,
+    /// Come to its end.
+    CameAck,
+    CameMore,
+    Garbled,
+    Noted,
+    Ended,
+    Endless,
+    Queue,
+    Called,
+    OptionSet,
+    Disturbed,
+}
+
+impl Kind {
+    const ALL: [Kind; 14] = [
+        Kind::Sent,
+        Kind::SentAck,
+        Kind::SentMore,
+        Kind::Arrived,
+        Kind::CameAck,
+        Kind::CameMore,
+        Kind::Garbled,
+        Kind::Noted,
+        Kind::Ended,
+        Kind::Endless,
+        Kind::Queue,
+        Kind::Called,
+        Kind::OptionSet,
+        Kind::Disturbed,
+    ];
+
+    pub(super) fn of(record: &Record<'_>, sight: Option<&Sight<'_>>) -> Kind {
+        match (&record.what, sight) {
+            (What::Sent(_), Some(Sight::Sent(sending))) if is_ack(sending.segment) => Kind::SentAck,
+            (What::Sent(_), Some(_)) => Kind::SentMore,
+            (What::Sent(_), None) => Kind::Sent,
+            (What::Arrived(_), Some(Sight::Came(coming))) if is_ack(coming.segment) => Kind::CameAck,
+            (What::Arrived(_), Some(_)) => Kind::CameMore,
+            (What::Arrived(arrived), None) if matches!(arrived.packet.body, Body::Raw(_)) => Kind::Garbled,
+            (What::Arrived(_), None) => Kind::Arrived,
+            (What::Noted { event: Event::Transition { to, lasts, .. }, .. }, _) => match (to, lasts) {
+                (State::Closed | State::Listen, _) => Kind::Ended,
+                (_, Some(Span::MAX)) => Kind::Endless,
+                _ => Kind::Noted,
+            },
+            (What::Noted { event: Event::Queue { .. }, .. }, _) => Kind::Queue,
+            (What::Noted { .. }, _) => Kind::Noted,
+            (What::Called(called), _) if matches!(called.call, Call::SetOption(_)) => Kind::OptionSet,
+            (What::Called(_), _) => Kind::Called,
+            (What::Disturbed(_) | What::Violated { .. }, _) => Kind::Disturbed,
+        }
+    }
+
+    /// What it is heard under.
+    pub(super) const fn bits(self) -> Hears {
+        match self {
+            Kind::Sent => Hears::SENT,
+            Kind::SentAck => Hears::SENT.union(Hears::SENDINGS),
+            Kind::SentMore => Hears::SENT.union(Hears::SENDINGS).union(Hears::TELLING),
+            Kind::Arrived => Hears::ARRIVED,
+            Kind::CameAck => Hears::ARRIVED.union(Hears::COMINGS),
+            Kind::CameMore => Hears::ARRIVED.union(Hears::COMINGS).union(Hears::TELLING),
+            Kind::Garbled => Hears::ARRIVED.union(Hears::GARBLED),
+            Kind::Noted => Hears::NOTED,
+            Kind::Ended => Hears::NOTED.union(Hears::ENDED),
+            Kind::Endless => Hears::NOTED.union(Hears::ENDLESS),
+            Kind::Queue => Hears::NOTED.union(Hears::QUEUES),
+            Kind::Called => Hears::CALLED,
+            Kind::OptionSet => Hears::CALLED.union(Hears::OPTIONS),
+            Kind::Disturbed => Hears::DISTURBED,
+        }
+    }
+}
+
+/// An acknowledgment and nothing more.
+fn is_ack(segment: &Segment) -> bool {
+    segment.seq_len() == 0 && !segment.flags.intersects(Flags::RST | Flags::URG)
 }

@@ -1,7 +1,8 @@
 //! Records made by hand, to plant a broken rule in front of one oracle.
 
 use super::evidence::Evidence;
-use super::{Hears, NodeView, Oracle, Seen, Violation};
+use super::panel::Kind;
+use super::{NodeView, Oracle, Seen, Violation};
 use crate::endpoint::{Arrival, Errno, Event, State, Tuple};
 use crate::net::Fate;
 use crate::time::{SimTime, Span, ms};
@@ -252,8 +253,9 @@ impl<O: Oracle> Plant<O> {
         let record = Record { at: self.now, node: Some(node), what };
         let Plant { oracle, evidence, names, conns, found, now, .. } = self;
         let sight = evidence.look(&record, names, conns);
-        let mut seen = Seen { names, conns, now: *now, sight, evidence, found };
-        if oracle.hears().intersects(Hears::kind(&record, sight.is_some())) {
+        let kind = Kind::of(&record, sight.as_ref());
+        let mut seen = Seen { names, conns, now: *now, sight: sight.as_ref(), evidence, found };
+        if oracle.hears().intersects(kind.bits()) {
             oracle.on_record(&record, &mut seen);
         }
     }

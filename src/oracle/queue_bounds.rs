@@ -25,7 +25,7 @@ impl Oracle for QueueBounds {
     }
 
     fn hears(&self) -> Hears {
-        Hears::NOTED
+        Hears::QUEUES
     }
 
     fn on_record(&mut self, record: &Record<'_>, seen: &mut Seen<'_>) {

@@ -43,12 +43,12 @@ impl Oracle for RtoGrowth {
     }
 
     fn hears(&self) -> Hears {
-        Hears::SEGMENTS | Hears::ENDED
+        Hears::COMINGS | Hears::TELLING | Hears::ENDED
     }
 
     fn on_record(&mut self, record: &Record<'_>, seen: &mut Seen<'_>) {
         match seen.sight {
-            Some(Sight::Sent(sending)) => self.sent(&sending, seen),
+            Some(Sight::Sent(sending)) => self.sent(sending, seen),
             Some(Sight::Came(coming)) => {
                 self.senders.remove(&coming.end);
             }

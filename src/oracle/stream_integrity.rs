@@ -74,13 +74,13 @@ impl Oracle for StreamIntegrity {
     }
 
     fn hears(&self) -> Hears {
-        Hears::SEGMENTS | Hears::ENDED | Hears::CALLED
+        Hears::SENDINGS | Hears::TELLING | Hears::ENDED | Hears::CALLED
     }
 
     fn on_record(&mut self, record: &Record<'_>, seen: &mut Seen<'_>) {
         match seen.sight {
-            Some(Sight::Sent(sending)) => return self.sent(&sending, seen),
-            Some(Sight::Came(coming)) => return self.came(&coming, record.at),
+            Some(Sight::Sent(sending)) => return self.sent(sending, seen),
+            Some(Sight::Came(coming)) => return self.came(coming, record.at),
             None => {}
         }
         match (&record.what, record.node) {
@@ -189,11 +189,14 @@ impl StreamIntegrity {
         if called.tuple.is_some_and(|tuple| tuple.local == tuple.remote) || seen.evidence.is_clouded(end.conn) {
             return;
         }
-        self.flow(end).writer = Some(node);
+        let outgoing = self.flow(end);
+        outgoing.writer = Some(node);
+        if let (Call::Send(data), Ok(Done::Count(n))) = (&called.call, result) {
+            outgoing.wrote(data, *n);
+        }
         let incoming = self.flow(end.peer());
         incoming.has_reader = true;
         match (&called.call, result) {
-            (Call::Send(data), Ok(Done::Count(n))) => self.wrote(end, data, *n),
             (Call::Recv { max: 0 }, _) => {}
             (Call::Recv { .. }, Ok(Done::Data(data))) if data.is_empty() => self.ended(node, end, seen),
             (Call::Recv { .. }, Ok(Done::Data(data))) => self.read(node, end, data, seen),
@@ -230,15 +233,6 @@ impl StreamIntegrity {
         self.blind[index] = true;
     }
 
-    fn wrote(&mut self, end: End, data: &Payload, n: u64) {
-        let flow = self.flow(end);
-        let n = u32::try_from(n).unwrap_or(u32::MAX).min(data.len());
-        flow.written += u64::from(n);
-        if !flow.is_closed && !flow.is_over {
-            flow.ahead.push(data.slice(0..n));
-        }
-    }
-
     fn closed(&mut self, end: End, stream: Option<StreamId>) {
         if let Some(stream) = stream {
             self.sockets.remove(&stream);
@@ -252,16 +246,10 @@ impl StreamIntegrity {
         }
     }
 
-    /// Whether what `flow` carries can be checked.
-    fn is_checked(&self, flow: &Flow) -> bool {
-        let knows = |node: NodeId| !self.blind.get(node.0 as usize).is_some_and(|&blind| blind);
-        !flow.is_over && !flow.is_closed && flow.writer.is_some_and(knows)
-    }
-
     fn read(&mut self, node: NodeId, end: End, data: &Payload, seen: &mut Seen<'_>) {
-        let is_checked = self.flows.get(&end.peer()).is_some_and(|flow| self.is_checked(flow));
-        let flow = self.flow(end.peer());
-        if !is_checked {
+        let blind = &self.blind;
+        let flow = self.flows.get_or_insert_with(end.peer(), Flow::default);
+        if !flow.is_checked(blind) {
             // The places of later bytes are not known either.
             (flow.is_over, flow.ahead) = (true, Rope::new());
             return;
@@ -294,7 +282,7 @@ impl StreamIntegrity {
     fn ended(&mut self, node: NodeId, end: End, seen: &mut Seen<'_>) {
         let Some(flow) = self.flows.get(&end.peer()) else { return };
         let is_final = flow.fin.is_some_and(|(_, is_acked)| is_acked) && !flow.may_end_early;
-        if !is_final || flow.ahead.is_empty() || !self.is_checked(flow) {
+        if !is_final || flow.ahead.is_empty() || !flow.is_checked(&self.blind) {
             return;
         }
         let text = format!(
@@ -309,6 +297,20 @@ impl StreamIntegrity {
 }
 
 impl Flow {
+    /// Whether what it carries can be checked, where the hosts in `blind` write unseen.
+    fn is_checked(&self, blind: &[bool]) -> bool {
+        let knows = |node: NodeId| !blind.get(node.0 as usize).is_some_and(|&blind| blind);
+        !self.is_over && !self.is_closed && self.writer.is_some_and(knows)
+    }
+
+    fn wrote(&mut self, data: &Payload, n: u64) {
+        let n = u32::try_from(n).unwrap_or(u32::MAX).min(data.len());
+        self.written += u64::from(n);
+        if !self.is_closed && !self.is_over {
+            self.ahead.push(data.slice(0..n));
+        }
+    }
+
     /// Compares `data` with what comes next. Where they part: the place in `data`, and what should be there (nothing:
     /// more was read than written).
     fn first_difference(&mut self, data: &Payload) -> Option<(u32, Option<Payload>)> {

@@ -58,8 +58,8 @@ impl Oracle for UnaLeNxt {
 
     fn on_record(&mut self, record: &Record<'_>, seen: &mut Seen<'_>) {
         match seen.sight {
-            Some(Sight::Sent(sending)) => self.sent(&sending, seen),
-            Some(Sight::Came(coming)) => self.came(&coming, seen),
+            Some(Sight::Sent(sending)) => self.sent(sending, seen),
+            Some(Sight::Came(coming)) => self.came(coming, seen),
             None => {
                 if let Some(end) = ended(record) {
                     self.receivers.remove(&end);

@@ -68,8 +68,8 @@ impl Oracle for Window {
 
     fn on_record(&mut self, record: &Record<'_>, seen: &mut Seen<'_>) {
         match seen.sight {
-            Some(Sight::Sent(sending)) => self.sent(&sending, seen),
-            Some(Sight::Came(coming)) => self.came(&coming),
+            Some(Sight::Sent(sending)) => self.sent(sending, seen),
+            Some(Sight::Came(coming)) => self.came(coming),
             None => {
                 if let Some(end) = ended(record) {
                     self.ends.remove(&end);

@@ -57,40 +57,41 @@ impl Agenda {
         self.shuffle = Some(seed);
     }
 
-    /// Sets when `source` is due next, or that it is not.
+    /// Sets when `source` is due next, or that it is not. Most of the time that is known already.
+    #[inline]
     pub(super) fn set(&mut self, class: Class, source: u32, time: Option<SimTime>) {
-        let place = self.place(class, source);
+        let place = self.places[class as usize].get(source as usize).copied().unwrap_or(ABSENT);
+        let entry = match place {
+            ABSENT => None,
+            FRONT => self.front.as_ref(),
+            place => self.heap.get(place as usize),
+        };
+        if entry.map(|entry| entry.time) != time {
+            self.change(class, source, place, time);
+        }
+    }
+
+    fn change(&mut self, class: Class, source: u32, place: u32, time: Option<SimTime>) {
         match (place, time) {
-            (ABSENT, None) => {}
-            (ABSENT, Some(time)) => {
-                let entry = self.entry(class, source, time);
-                self.insert(entry);
-            }
-            (FRONT, None) => {
+            (FRONT, _) => {
                 self.front = None;
                 self.set_place(class, source, ABSENT);
             }
-            (FRONT, Some(time)) => {
-                if self.front.is_some_and(|front| front.time != time) {
-                    self.front = None;
-                    let entry = self.entry(class, source, time);
-                    self.insert(entry);
-                }
-            }
-            (place, None) => self.remove(place as usize),
+            (ABSENT, _) => {}
             (place, Some(time)) => {
                 let place = place as usize;
-                if self.heap[place].time != time {
-                    let earlier = time < self.heap[place].time;
-                    let entry = self.entry(class, source, time);
-                    if self.front.is_some_and(|front| entry.before(&front)) {
-                        self.remove(place);
-                        return self.insert(entry);
-                    }
+                let earlier = time < self.heap[place].time;
+                let entry = self.entry(class, source, time);
+                if self.front.is_none_or(|front| !entry.before(&front)) {
                     self.heap[place] = entry;
-                    if earlier { self.sift_up(place) } else { self.sift_down(place) }
+                    return if earlier { self.sift_up(place) } else { self.sift_down(place) };
                 }
+                self.remove(place);
             }
+            (place, None) => self.remove(place as usize),
+        }
+        if let Some(time) = time {
+            self.insert(self.entry(class, source, time));
         }
     }
 
@@ -110,6 +111,10 @@ impl Agenda {
 
     /// Puts in a source that is absent.
     fn insert(&mut self, entry: Entry) {
+        let places = &mut self.places[entry.class as usize];
+        if places.len() <= entry.source as usize {
+            places.resize(entry.source as usize + 1, ABSENT);
+        }
         let is_first = match &self.front {
             Some(front) => entry.before(front),
             None => self.heap.first().is_none_or(|first| entry.before(first)),
@@ -140,18 +145,13 @@ impl Agenda {
         Entry { time, rank, class, source }
     }
 
-    fn place(&self, class: Class, source: u32) -> u32 {
-        self.places[class as usize].get(source as usize).copied().unwrap_or(ABSENT)
-    }
-
+    /// Notes where a source is that has a place.
+    #[inline]
     fn set_place(&mut self, class: Class, source: u32, place: u32) {
-        let places = &mut self.places[class as usize];
-        if places.len() <= source as usize {
-            places.resize(source as usize + 1, ABSENT);
-        }
-        places[source as usize] = place;
+        self.places[class as usize][source as usize] = place;
     }
 
+    #[inline]
     fn settle(&mut self, at: usize, entry: Entry) {
         self.heap[at] = entry;
         self.set_place(entry.class, entry.source, u32::try_from(at).expect("fewer than 2^32 sources"));

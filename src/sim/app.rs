@@ -5,7 +5,7 @@ use super::stats::Stats;
 use super::task::TASKS;
 use crate::choice::Choices;
 use crate::endpoint::{
-    Cx, Errno, Family, MsgFlags, Readiness, Shutdown, SockOpt, SocketId, SocketKind, Sockets, TcpInfo, Tuple,
+    Cx, Errno, Family, MsgFlags, Readiness, Shutdown, SockOpt, SocketId, SocketKind, Sockets, TcpInfo,
 };
 use crate::time::{HostTime, Span};
 use crate::trace::{Call, CallKind, Called, Done, NodeId, StreamId};
@@ -316,10 +316,7 @@ impl AppCx<'_> {
 
     fn called(&mut self, socket: SocketId, call: Call, result: Option<Result<Done, Errno>>, kind: CallKind) -> Called {
         let owner = *self.owner(socket);
-        let tuple = match (self.sockets.local_addr(socket), self.sockets.peer_addr(socket)) {
-            (Ok(local), Ok(remote)) => Some(Tuple { local, remote }),
-            _ => None,
-        };
+        let tuple = self.sockets.names(socket);
         // A task's calls block: the task itself records when each began and returned.
         let kind = if owner.app == Some(TASKS) { CallKind::Routine } else { kind };
         Called { stream: owner.stream, tuple, call, result, took: Span::ZERO, kind }

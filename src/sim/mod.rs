@@ -244,6 +244,8 @@ impl Sim {
         self.record(Some(node), What::Noted { conn, event });
     }
 
+    /// Inlined, so that the record is made where it is shown from, and not copied there.
+    #[inline(always)]
     fn record(&mut self, node: Option<NodeId>, what: What<'_>) {
         self.recorder.take(&Record { at: self.now, node, what });
     }

@@ -194,8 +194,8 @@ impl Sim {
             }
         };
         // The incarnation that the receiver is in, where the packet was sent in another.
-        let view = |conn: Belongs| self.recorder.conns.came(&packet, conn).filter(|here| here.conn != conn.conn);
-        let here = conn.and_then(view);
+        let conns = &mut self.recorder.conns;
+        let here = conn.and_then(|conn| conns.came(&packet, conn).filter(|here| here.conn != conn.conn));
         let mut effects = std::mem::take(&mut self.effects);
         let detail = self.recorder.wants_detail();
         let place = &mut self.nodes[node.0 as usize];

@@ -93,6 +93,7 @@ impl Recorder {
         self.oracles.iter()
     }
 
+    #[inline(never)]
     pub(super) fn take(&mut self, record: &Record<'_>) {
         self.digester.take(record);
         if tracing::enabled!(tracing::Level::DEBUG) {

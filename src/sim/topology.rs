@@ -2,7 +2,7 @@ use super::Sim;
 use super::node::{Iface, Kind, Node};
 use crate::choice::MakerId;
 use crate::endpoint::{Attach, Endpoint, IfaceId, Streams};
-use crate::map::Map;
+use crate::map::{AddrKey, Map};
 use crate::net::{Lane, Link};
 use crate::trace::{LinkId, NodeId};
 use std::collections::VecDeque;
@@ -20,7 +20,7 @@ pub(super) struct Topology {
     out: Vec<Vec<LinkId>>,
     pub(super) prefixes: Vec<(Prefix, Void)>,
     default: Option<Link>,
-    hops: Map<(NodeId, IfaceId, IpAddr), Hop>,
+    hops: Map<(NodeId, IfaceId, AddrKey), Hop>,
     dirty: bool,
     makers: u32,
     /// Packets in flight over all links.
@@ -326,12 +326,12 @@ impl Sim {
 
     /// Where a packet to `dst` goes from an interface of `node`; remembered until something is attached.
     pub(super) fn next_hop(&mut self, node: NodeId, iface: IfaceId, dst: IpAddr) -> Hop {
-        if let Some(&hop) = self.topology.hops.get(&(node, iface, dst)) {
+        if let Some(&hop) = self.topology.hops.get(&(node, iface, dst.into())) {
             return hop;
         }
         let hop = self.find_hop(node, iface, dst);
         // A link made just now forgot all hops; this one is remembered after it.
-        self.topology.hops.insert((node, iface, dst), hop);
+        self.topology.hops.insert((node, iface, dst.into()), hop);
         hop
     }
 

@@ -77,9 +77,15 @@ pub struct Conns {
     slots: Map<Pair, u32>,
     current: Vec<Current>,
     names: Map<(SocketAddr, SocketAddr), String>,
-    /// The end that a packet or a transition was about last: what comes next is mostly about the same one.
-    last: Option<Looked>,
+    recent: Recent,
 }
+
+/// Ends that packets and transitions were about: what comes next is mostly about one of these.
+#[derive(Clone, Debug)]
+struct Recent(Box<[Option<Looked>; RECENT]>);
+
+/// By their ports; a power of two.
+const RECENT: usize = 64;
 
 /// An end that was looked up, and what was found.
 #[derive(Clone, Copy, Debug)]
@@ -88,6 +94,34 @@ struct Looked {
     remote: SocketAddr,
     slot: u32,
     end: usize,
+}
+
+impl Default for Recent {
+    fn default() -> Recent {
+        Recent(Box::new([None; RECENT]))
+    }
+}
+
+impl Recent {
+    /// The place of a 4-tuple, the same from both ends.
+    fn place(local: SocketAddr, remote: SocketAddr) -> usize {
+        usize::from(local.port() ^ remote.port()) % RECENT
+    }
+
+    fn find(&self, local: SocketAddr, remote: SocketAddr) -> Option<(u32, usize)> {
+        let known = self.0[Recent::place(local, remote)].as_ref()?;
+        if known.local == local && known.remote == remote {
+            Some((known.slot, known.end))
+        } else if known.local == remote && known.remote == local {
+            Some((known.slot, 1 - known.end))
+        } else {
+            None
+        }
+    }
+
+    fn remember(&mut self, looked: Looked) {
+        self.0[Recent::place(looked.local, looked.remote)] = Some(looked);
+    }
 }
 
 /// The incarnations that the two ends of a 4-tuple are in, the lesser address first.
@@ -171,24 +205,27 @@ impl Conns {
 
     /// The slot of a 4-tuple that has one, and which of its ends `local` is.
     fn find(&self, local: SocketAddr, remote: SocketAddr) -> Option<(u32, usize)> {
-        match self.last {
-            Some(last) if last.local == local && last.remote == remote => return Some((last.slot, last.end)),
-            Some(last) if last.local == remote && last.remote == local => return Some((last.slot, 1 - last.end)),
-            _ => {}
-        }
+        self.recent.find(local, remote).or_else(|| self.search(local, remote))
+    }
+
+    fn search(&self, local: SocketAddr, remote: SocketAddr) -> Option<(u32, usize)> {
         let (pair, end) = Pair::of(local, remote);
         Some((*self.slots.get(&pair)?, end))
     }
 
-    /// The same, remembered for the next time.
+    /// The slot of a 4-tuple, remembered for the next time.
     fn look(&mut self, local: SocketAddr, remote: SocketAddr) -> Option<(u32, usize)> {
-        let (slot, end) = self.find(local, remote)?;
-        self.last = Some(Looked { local, remote, slot, end });
+        if let Some(found) = self.recent.find(local, remote) {
+            return Some(found);
+        }
+        let (slot, end) = self.search(local, remote)?;
+        self.recent.remember(Looked { local, remote, slot, end });
         Some((slot, end))
     }
 
-    /// The incarnation that the receiver of `packet`, which was sent in `sent`, is in.
-    pub fn came(&self, packet: &Packet, sent: Belongs) -> Option<Belongs> {
+    /// The incarnation that the receiver of `packet`, which was sent in `sent`, is in. What the receiver does next is
+    /// mostly about it.
+    pub fn came(&mut self, packet: &Packet, sent: Belongs) -> Option<Belongs> {
         let (src_port, dst_port) = packet.ports()?;
         let (local, remote) = (SocketAddr::new(packet.dst, dst_port), SocketAddr::new(packet.src, src_port));
         let Incarnation { opener, other, slot, opener_end, .. } = self.get(sent.conn)?;
@@ -197,7 +234,12 @@ impl Conns {
             Side::Other => (other, opener, *opener_end),
         };
         // Ports may have been changed on the way; and both ends of a connection to itself are one.
-        if (*to, *from) == (local, remote) && to != from { self.of_end(*slot, end) } else { self.of(local, remote) }
+        if (*to, *from) != (local, remote) || to == from {
+            return self.of(local, remote);
+        }
+        let slot = *slot;
+        self.recent.remember(Looked { local, remote, slot, end });
+        self.of_end(slot, end)
     }
 
     /// A small number for the end that `belongs` says, the same for every incarnation of its 4-tuple.

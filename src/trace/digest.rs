@@ -71,10 +71,10 @@ impl Digester {
         self.end = 0;
     }
 
-    /// A part of fixed size.
+    /// Parts of fixed size, side by side.
     fn put<const N: usize>(&mut self, bytes: [u8; N]) {
-        if let Some(room) = self.buffer.get_mut(self.end..self.end + N) {
-            room.copy_from_slice(&bytes);
+        if let Some(room) = self.buffer.get_mut(self.end..).and_then(|room| room.first_chunk_mut()) {
+            *room = bytes;
             self.end += N;
         } else {
             self.bytes(&bytes);
@@ -103,10 +103,8 @@ impl Digester {
             What::Disturbed(_) => 5,
             What::Noted { .. } | What::Called(_) | What::Violated { .. } => return,
         };
-        self.put([tag]);
-        self.word(record.at.as_nanos());
         let node = record.node.map_or(0, |node| self.nodes[node.0 as usize]);
-        self.word(node);
+        self.put(Parts::<17>::of([tag]).word(record.at.as_nanos()).word(node).done());
         match &record.what {
             What::Sent(sent) => self.sent(sent),
             What::Arrived(arrived) => self.arrived(arrived),
@@ -122,17 +120,16 @@ impl Digester {
     }
 
     fn sent(&mut self, sent: &Sent<'_>) {
-        self.word(self.links[sent.link.0 as usize]);
-        self.word(sent.n);
+        let link = self.links[sent.link.0 as usize];
+        self.put(Parts::<16>::default().word(link).word(sent.n).done());
         self.packet(&sent.packet);
         self.fate(&sent.fate);
     }
 
     /// What a packet holds was taken when it was sent; here its name and, if it was changed on the way, its bytes.
     fn arrived(&mut self, arrived: &Arrived<'_>) {
-        self.word(self.links[arrived.link.0 as usize]);
-        self.word(arrived.n);
-        self.put([arrived.copy]);
+        let link = self.links[arrived.link.0 as usize];
+        self.put(Parts::<17>::default().word(link).word(arrived.n).and([arrived.copy]).done());
         if let Body::Raw(bytes) = &arrived.packet.body {
             self.payload(bytes);
         }
@@ -140,10 +137,7 @@ impl Digester {
 
     fn fate(&mut self, fate: &Fate) {
         match fate {
-            Fate::Delivered(after) => {
-                self.put([0]);
-                self.word(after.as_nanos());
-            }
+            Fate::Delivered(after) => self.put(Parts::<9>::of([0]).word(after.as_nanos()).done()),
             other => {
                 self.put([1]);
                 self.bytes(other.to_string().as_bytes());
@@ -218,19 +212,24 @@ impl Digester {
     }
 
     fn packet(&mut self, packet: &Packet) {
-        self.addr(packet.src);
-        self.addr(packet.dst);
-        self.put([packet.ttl, packet.tos, packet.dont_fragment.into()]);
+        let flags = [packet.ttl, packet.tos, packet.dont_fragment.into()];
+        match (packet.src, packet.dst) {
+            (IpAddr::V4(src), IpAddr::V4(dst)) => {
+                self.put(Parts::<11>::of(src.octets()).and(dst.octets()).and(flags).done());
+            }
+            (src, dst) => {
+                self.addr(src);
+                self.addr(dst);
+                self.put(flags);
+            }
+        }
         match &packet.body {
             Body::Tcp(segment) => {
-                self.put([6]);
-                self.put(segment.src_port.to_le_bytes());
-                self.put(segment.dst_port.to_le_bytes());
-                self.put(segment.seq.0.to_le_bytes());
-                self.put(segment.ack.0.to_le_bytes());
-                self.put(segment.flags.bits().to_le_bytes());
-                self.put(segment.window.to_le_bytes());
-                self.put(segment.urgent.to_le_bytes());
+                let ports =
+                    Parts::<19>::of([6]).and(segment.src_port.to_le_bytes()).and(segment.dst_port.to_le_bytes());
+                let numbers = ports.and(segment.seq.0.to_le_bytes()).and(segment.ack.0.to_le_bytes());
+                let flags = numbers.and(segment.flags.bits().to_le_bytes());
+                self.put(flags.and(segment.window.to_le_bytes()).and(segment.urgent.to_le_bytes()).done());
                 self.bytes(segment.options.as_bytes());
                 self.payload(&segment.payload);
             }
@@ -254,13 +253,15 @@ impl Digester {
 
     fn payload(&mut self, payload: &Payload) {
         let (hash, start, len) = payload.identity();
-        self.word(hash);
-        self.word(u64::from(start) << 32 | u64::from(len));
+        self.put(Parts::<16>::default().word(hash).word(u64::from(start) << 32 | u64::from(len)).done());
     }
 
     fn socket(&mut self, addr: SocketAddr) {
-        self.addr(addr.ip());
-        self.put(addr.port().to_le_bytes());
+        let port = addr.port().to_le_bytes();
+        match addr.ip() {
+            IpAddr::V4(addr) => self.put(Parts::<6>::of(addr.octets()).and(port).done()),
+            IpAddr::V6(addr) => self.put(Parts::<18>::of(addr.octets()).and(port).done()),
+        }
     }
 
     fn addr(&mut self, addr: IpAddr) {
@@ -272,5 +273,40 @@ impl Digester {
 
     fn word(&mut self, word: u64) {
         self.put(word.to_le_bytes());
+    }
+}
+
+/// `N` bytes, filled from the front.
+struct Parts<const N: usize> {
+    bytes: [u8; N],
+    end: usize,
+}
+
+impl<const N: usize> Default for Parts<N> {
+    fn default() -> Parts<N> {
+        Parts { bytes: [0; N], end: 0 }
+    }
+}
+
+impl<const N: usize> Parts<N> {
+    fn of<const M: usize>(part: [u8; M]) -> Parts<N> {
+        Parts::default().and(part)
+    }
+
+    #[inline(always)]
+    fn and<const M: usize>(mut self, part: [u8; M]) -> Parts<N> {
+        self.bytes[self.end..self.end + M].copy_from_slice(&part);
+        self.end += M;
+        self
+    }
+
+    #[inline(always)]
+    fn word(self, word: u64) -> Parts<N> {
+        self.and(word.to_le_bytes())
+    }
+
+    fn done(self) -> [u8; N] {
+        debug_assert_eq!(self.end, N, "all parts are there");
+        self.bytes
     }
 }

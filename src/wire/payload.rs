@@ -169,9 +169,13 @@ impl fmt::Debug for Payload {
 }
 
 /// A queue of payload slices, read and cut like one stream of bytes.
+///
+/// Most ropes hold one piece at a time, which needs no memory of its own.
 #[derive(Clone, Debug, Default)]
 pub struct Rope {
-    pieces: VecDeque<Payload>,
+    /// Empty only where there is nothing.
+    first: Payload,
+    others: VecDeque<Payload>,
     len: usize,
 }
 
@@ -193,11 +197,12 @@ impl Rope {
 
     /// Appends a slice; one that continues the last makes no new piece.
     pub fn push(&mut self, piece: Payload) {
-        if !piece.is_empty() {
-            self.len += piece.len() as usize;
-            if !self.pieces.back_mut().is_some_and(|last| last.join(&piece)) {
-                self.pieces.push_back(piece);
-            }
+        self.len += piece.len() as usize;
+        let last = self.others.back_mut().unwrap_or(&mut self.first);
+        if last.is_empty() {
+            *last = piece;
+        } else if !piece.is_empty() && !last.join(&piece) {
+            self.others.push_back(piece);
         }
     }
 
@@ -215,9 +220,12 @@ impl Rope {
 
     /// Takes the first slice, cut to at most `max` bytes; empty where there are none.
     pub fn take_piece(&mut self, max: usize) -> Payload {
-        let Some(front) = self.pieces.front_mut() else { return Payload::EMPTY };
-        let n = u32::try_from(max).unwrap_or(u32::MAX).min(front.len());
-        let piece = if n == front.len() { self.pieces.pop_front().unwrap_or_default() } else { front.split_to(n) };
+        let n = u32::try_from(max).unwrap_or(u32::MAX);
+        let piece = if n < self.first.len() {
+            self.first.split_to(n)
+        } else {
+            std::mem::replace(&mut self.first, self.others.pop_front().unwrap_or_default())
+        };
         self.len -= piece.len() as usize;
         piece
     }
@@ -236,7 +244,7 @@ impl Rope {
         let len = len.min(self.len.saturating_sub(offset));
         let (mut skip, mut left) = (offset, len);
         let mut parts: Vec<Payload> = Vec::new();
-        for piece in &self.pieces {
+        for piece in self.pieces() {
             if left == 0 {
                 break;
             }
@@ -258,7 +266,7 @@ impl Rope {
 
     /// The slices in order.
     pub fn pieces(&self) -> impl Iterator<Item = &Payload> {
-        self.pieces.iter()
+        std::iter::once(&self.first).filter(|first| !first.is_empty()).chain(&self.others)
     }
 
     /// All bytes as one payload.
@@ -268,7 +276,8 @@ impl Rope {
 
     /// Drops everything, keeps the memory.
     pub fn clear(&mut self) {
-        self.pieces.clear();
+        self.first = Payload::EMPTY;
+        self.others.clear();
         self.len = 0;
     }
 }

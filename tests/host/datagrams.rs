@@ -15,7 +15,7 @@ fn socket(world: &mut World, host: usize, local: Option<SocketAddr>) -> SocketId
 }
 
 fn send_to(world: &mut World, host: usize, id: SocketId, text: &str, to: SocketAddr) -> Result<u32, Errno> {
-    let result = world.call(host, |s, cx| s.send_to(cx, id, &Payload::from(text), to));
+    let result = world.call(host, |s, cx| s.send_to(cx, id, &Payload::from(text), to, MsgFlags::empty()));
     world.run();
     result
 }

@@ -4,7 +4,7 @@ use super::wire::{C, S, World, any, at};
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use wirefate::endpoint::{
-    Attach, Endpoint, Errno, Family, NoRoute, Readiness, Shutdown, SockOpt, SocketId, SocketKind, State,
+    Attach, Endpoint, Errno, Family, MsgFlags, NoRoute, Readiness, Shutdown, SockOpt, SocketId, SocketKind, State,
 };
 use wirefate::host::{HostConfig, Profile};
 use wirefate::time::{ms, secs};
@@ -214,7 +214,7 @@ fn every_route_that_leads_nowhere_has_its_error() {
         let id = world.stream(C);
         assert_eq!(world.connect(C, id, at(S, 80)), Err(error));
         let udp = world.call(C, |s, cx| s.socket(cx, Family::V4, SocketKind::Datagram)).unwrap();
-        assert_eq!(world.call(C, |s, cx| s.send_to(cx, udp, &"x".into(), at(S, 80))), Err(error));
+        assert_eq!(world.call(C, |s, cx| s.send_to(cx, udp, &"x".into(), at(S, 80), MsgFlags::empty())), Err(error));
     }
 }
 

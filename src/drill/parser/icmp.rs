@@ -14,7 +14,7 @@ enum Of {
     V6,
 }
 
-/// Codes of `unreachable`; the first that are left out are those that hosts take for a temporary failure of the network.
+/// Codes of `unreachable`: those of IPv4 but for `communication_prohibited` in the order of their numbers, 0 to 15.
 const CODES: [(&str, Of, Option<IcmpKind>); 22] = [
     ("net_unreachable", Of::Both, Some(IcmpKind::NetUnreachable)),
     ("host_unreachable", Of::V4, Some(IcmpKind::HostUnreachable)),
@@ -30,9 +30,9 @@ const CODES: [(&str, Of, Option<IcmpKind>); 22] = [
     ("net_unreachable_for_tos", Of::V4, Some(IcmpKind::NetUnreachable)),
     ("host_unreachable_for_tos", Of::V4, Some(IcmpKind::HostUnreachable)),
     ("packet_filtered", Of::V4, Some(IcmpKind::AdminProhibited)),
-    ("communication_prohibited", Of::V4, Some(IcmpKind::AdminProhibited)),
     ("precedence_violation", Of::V4, Some(IcmpKind::HostUnreachable)),
     ("precedence_cutoff", Of::V4, Some(IcmpKind::HostUnreachable)),
+    ("communication_prohibited", Of::V4, Some(IcmpKind::AdminProhibited)),
     ("no_route", Of::V6, Some(IcmpKind::NetUnreachable)),
     ("admin_prohibited", Of::V6, Some(IcmpKind::AdminProhibited)),
     ("not_neighbour", Of::V6, Some(IcmpKind::HostUnreachable)),
@@ -41,7 +41,7 @@ const CODES: [(&str, Of, Option<IcmpKind>); 22] = [
 ];
 
 /// Types with their meaning without a code.
-const TYPES: [(&str, Of, Option<IcmpKind>); 14] = [
+const TYPES: [(&str, Of, Option<IcmpKind>); 18] = [
     ("unreachable", Of::Both, Some(IcmpKind::NetUnreachable)),
     ("packet_too_big", Of::V6, Some(IcmpKind::TooBig { mtu: 0 })),
     ("time_exceeded", Of::Both, Some(IcmpKind::TimeExceeded)),
@@ -56,6 +56,10 @@ const TYPES: [(&str, Of, Option<IcmpKind>); 14] = [
     ("information_reply", Of::V4, None),
     ("address_mask_request", Of::V4, None),
     ("address_mask_reply", Of::V4, None),
+    ("router_solicitation", Of::V6, None),
+    ("router_advertisement", Of::V6, None),
+    ("neighbor_solicitation", Of::V6, None),
+    ("neighbor_advertisement", Of::V6, None),
 ];
 
 /// Codes of `time_exceeded`; a datagram that was never put together again says nothing about the path.
@@ -85,6 +89,7 @@ pub(super) fn icmp(lexer: &mut Lexer<'_>) -> Result<IcmpLine, ScriptError> {
         };
         match codes.iter().find(|(known, ..)| known == word) {
             Some(&(_, code_of, code_kind)) => (of, kind) = (if of == Of::Both { code_of } else { of }, code_kind),
+            None if name == "unreachable" && numbered(word).is_some() => kind = numbered(word).unwrap_or(kind),
             // Codes by their number change nothing for messages that hosts ignore.
             None if kind.is_none() => {}
             None => return Err(lexer.unexpected(&code, "a code of this type of ICMP message, `mtu` or `[`")),
@@ -108,8 +113,14 @@ pub(super) fn icmp(lexer: &mut Lexer<'_>) -> Result<IcmpLine, ScriptError> {
     Ok(line)
 }
 
+/// What `code_7` of `unreachable` means.
+fn numbered(word: &str) -> Option<Option<IcmpKind>> {
+    let code: usize = word.strip_prefix("code_")?.parse().ok()?;
+    CODES.get(code).filter(|_| code < 16).map(|(.., kind)| *kind)
+}
+
 /// Reads what the message is about, behind `[`.
-fn quote(lexer: &mut Lexer<'_>, line: &mut IcmpLine) -> Result<(), ScriptError> {
+pub(super) fn quote(lexer: &mut Lexer<'_>, line: &mut IcmpLine) -> Result<(), ScriptError> {
     if lexer.take_word("udp")? {
         line.about_udp = true;
         lexer.expect('(', "`(` before the length")?;

@@ -2,7 +2,7 @@
 
 use super::super::error::{Mistake, ScriptError};
 use super::super::lexer::{Kind, Lexer};
-use super::super::script::{IpInfo, PacketBody, PacketLine, SeqCheck, TcpLine, Tos, TsCheck};
+use super::super::script::{IcmpLine, IpInfo, PacketBody, PacketLine, SeqCheck, TcpLine, Tos, TsCheck};
 use super::icmp::icmp;
 use super::{number, number_8, number_16, number_32};
 use crate::wire::{Flags, Options, OptionsText, TextError, parse_flags};
@@ -10,6 +10,10 @@ use std::ops::Range;
 
 /// Reads what follows the `<` or `>` of a packet.
 pub(super) fn packet(lexer: &mut Lexer<'_>, outbound: bool) -> Result<PacketLine, ScriptError> {
+    if let Some(icmp) = quote_first(lexer)? {
+        let body = PacketBody::Icmp(icmp);
+        return Ok(PacketLine { outbound, ip: IpInfo::default(), ports: None, encapsulated: None, body });
+    }
     let ip = ip_info(lexer, outbound)?;
     let mut ports = ports(lexer)?;
     let first = lexer.peek()?;
@@ -40,6 +44,22 @@ pub(super) fn packet(lexer: &mut Lexer<'_>, outbound: bool) -> Result<PacketLine
         }
     };
     Ok(PacketLine { outbound, ip, ports, encapsulated, body })
+}
+
+/// `[1:1461(1460)] icmp unreachable …`: the oldest scripts say first what a message is about.
+fn quote_first(lexer: &mut Lexer<'_>) -> Result<Option<IcmpLine>, ScriptError> {
+    let mut ahead = lexer.clone();
+    if !ahead.take('[')? || !matches!(ahead.peek()?.kind, Kind::Int(_)) {
+        return Ok(None);
+    }
+    lexer.next()?;
+    let mut about = IcmpLine { kind: None, v6_only: false, v4_only: false, quote: None, about_udp: false };
+    super::icmp::quote(lexer, &mut about)?;
+    let token = lexer.next()?;
+    if token.kind != Kind::Word("icmp".to_owned()) {
+        return Err(lexer.unexpected(&token, "`icmp` behind what the message is about"));
+    }
+    Ok(Some(IcmpLine { quote: about.quote, about_udp: about.about_udp, ..icmp(lexer)? }))
 }
 
 /// `[ect0]`, `(tos 0x10, ttl 5)`.
@@ -222,6 +242,9 @@ fn options(lexer: &mut Lexer<'_>, outbound: bool) -> Result<(Option<Options>, Ts
             return Ok((None, TsCheck::default()));
         }
         return Err(lexer.error(open.span.start..inner.end, Mistake::OutboundOnly("`<...>`")));
+    }
+    if text.contains("md5 valid") {
+        return Err(lexer.error(inner, Mistake::Unsupported("a signature of TCP MD5".to_owned())));
     }
     let Plain { text: plain, places, ts } = Plain::of(lexer, text, inner.start);
     let read = plain.parse::<OptionsText>().map_err(|error| {

@@ -1,6 +1,6 @@
 //! `struct tcp_info` as snippets see it. The one place that knows which of our fields is which of the kernel's.
 
-use crate::endpoint::{CaState, SegmentCounts, State, TcpInfo};
+use crate::endpoint::{CaState, State, TcpInfo};
 use crate::time::Span;
 
 /// Symbols that snippets may use.
@@ -60,9 +60,6 @@ pub(super) fn fields(info: &TcpInfo) -> Vec<(&'static str, i64)> {
         ("tcpi_rcv_mss", info.rcv_mss.into()),
         ("tcpi_advmss", info.advmss.into()),
         ("tcpi_pmtu", info.pmtu.into()),
-        ("tcpi_snd_cwnd", segments(info.snd_cwnd, info)),
-        ("tcpi_snd_ssthresh", info.snd_ssthresh.map_or(INFINITE, |bytes| segments(bytes, info))),
-        ("tcpi_unacked", if info.state == State::Listen { info.unacked.into() } else { parts(info.unacked, info) }),
         ("tcpi_notsent_bytes", info.notsent_bytes.into()),
         ("tcpi_snd_wnd", info.snd_wnd.into()),
         ("tcpi_rcv_wnd", info.rcv_wnd.into()),
@@ -71,18 +68,22 @@ pub(super) fn fields(info: &TcpInfo) -> Vec<(&'static str, i64)> {
         ("tcpi_last_data_recv", millis(info.last_data_recv)),
         ("tcpi_last_ack_recv", millis(info.last_ack_recv)),
     ];
-    if let Some(counts) = &info.segments {
-        let counted = counted(counts);
-        fields.retain(|(name, _)| counted.iter().all(|(other, _)| other != name));
-        fields.extend(counted);
-    }
+    fields.extend(counts(info));
     fields
 }
 
-/// What a sender that goes by segments counts.
-fn counted(counts: &SegmentCounts) -> [(&'static str, i64); 15] {
+/// What the kernel counts in segments.
+fn counts(info: &TcpInfo) -> Vec<(&'static str, i64)> {
     let micros = |span: Span| number(span.as_nanos() / 1_000);
-    [
+    let Some(counts) = info.segments else {
+        let unacked = if info.state == State::Listen { info.unacked.into() } else { parts(info.unacked, info) };
+        return vec![
+            ("tcpi_snd_cwnd", segments(info.snd_cwnd, info)),
+            ("tcpi_snd_ssthresh", info.snd_ssthresh.map_or(INFINITE, |bytes| segments(bytes, info))),
+            ("tcpi_unacked", unacked),
+        ];
+    };
+    vec![
         ("tcpi_snd_cwnd", counts.snd_cwnd.into()),
         ("tcpi_snd_ssthresh", counts.snd_ssthresh.into()),
         ("tcpi_unacked", counts.unacked.into()),
@@ -94,7 +95,7 @@ fn counted(counts: &SegmentCounts) -> [(&'static str, i64); 15] {
         ("tcpi_delivered", counts.delivered.into()),
         ("tcpi_delivered_ce", counts.delivered_ce.into()),
         ("tcpi_dsack_dups", counts.dsack_dups.into()),
-        ("tcpi_min_rtt", counts.min_rtt.map_or(0xffff_ffff, micros)),
+        ("tcpi_min_rtt", counts.min_rtt.map_or(i64::from(u32::MAX), micros)),
         ("tcpi_busy_time", micros(counts.busy_time)),
         ("tcpi_rwnd_limited", micros(counts.rwnd_limited)),
         ("tcpi_sndbuf_limited", micros(counts.sndbuf_limited)),

@@ -35,6 +35,9 @@ pub struct Site {
     pub seed: u64,
 }
 
+/// Makes the endpoint that a script is run against, or says why there is none.
+pub type Make<'a> = dyn Fn(&Site) -> Result<Box<dyn Endpoint>, String> + 'a;
+
 /// How a script went.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Run {
@@ -63,19 +66,19 @@ pub struct Wanted {
 #[derive(Clone, Debug)]
 enum Stop {
     /// Something is not as the script says.
-    Failed(Failure),
+    Failed(Box<Failure>),
     /// The script asks for something that is not simulated.
     Unsupported { line: usize, what: String },
 }
 
+impl Stop {
+    fn failed(failure: Failure) -> Stop {
+        Stop::Failed(Box::new(failure))
+    }
+}
+
 /// Runs `script` against the endpoint that `make` makes, which calls things as `platform` does.
-pub fn run(
-    script: &Script,
-    variant: Variant,
-    platform: Platform,
-    wanted: Wanted,
-    make: &dyn Fn(&Site) -> Result<Box<dyn Endpoint>, String>,
-) -> Run {
+pub fn run(script: &Script, variant: Variant, platform: Platform, wanted: Wanted, make: &Make<'_>) -> Run {
     let nothing = |verdict| Run { verdict, warnings: Vec::new(), printed: String::new(), trace: None, pcap: None };
     let config = match Config::of(script, variant) {
         Ok(config) => config,
@@ -238,7 +241,7 @@ impl<'a> Runner<'a> {
     }
 
     fn fail(&self, what: impl Into<String>) -> Stop {
-        Stop::Failed(Failure { line: self.line, what: what.into(), ..Failure::default() })
+        Stop::failed(Failure { line: self.line, what: what.into(), ..Failure::default() })
     }
 
     fn unsupported(&self, what: impl Into<String>) -> Stop {
@@ -252,7 +255,7 @@ impl<'a> Runner<'a> {
             Err(Stop::Failed(mut failure)) => {
                 failure.source = self.script.text_of(failure.line).to_owned();
                 failure.trace = self.tail();
-                Verdict::Failed(failure)
+                Verdict::Failed(*failure)
             }
         };
         let trace = wanted.trace.then(|| self.story());

@@ -348,7 +348,7 @@ impl Runner<'_> {
 
     fn failure(&self, what: String, expected: &str, actual: String) -> Stop {
         let (line, expected, actual) = (self.line, Some(expected.to_owned()), Some(actual));
-        Stop::Failed(Failure { line, what, expected, actual, ..Failure::default() })
+        Stop::failed(Failure { line, what, expected, actual, ..Failure::default() })
     }
 
     /// The remote end resets what is left, so that no connection outlives the script.

@@ -61,6 +61,6 @@ fn of_fault(fault: Fault, line: usize) -> Stop {
             Stop::Unsupported { line, what: format!("`{name}`, which the endpoint does not tell") }
         }
         Fault::Beyond(_) => Stop::Unsupported { line, what: fault.to_string() },
-        fault => Stop::Failed(Failure { line, what: fault.to_string(), ..Failure::default() }),
+        fault => Stop::failed(Failure { line, what: fault.to_string(), ..Failure::default() }),
     }
 }

@@ -277,7 +277,10 @@ impl Connection {
 
     /// The next thing that changed for the application.
     pub fn poll_event(&mut self) -> Option<ConnEvent> {
-        let next = self.events.iter().next()?;
+        let next = Pending::from_bits_retain(self.events.bits() & self.events.bits().wrapping_neg());
+        if next.is_empty() {
+            return None;
+        }
         self.events.remove(next);
         Some(match next {
             Pending::CONNECTED => ConnEvent::Connected,

@@ -1,8 +1,8 @@
 //! Socket calls.
 //!
 //! A call is read into an [`Op`], which is tried until it returns: at once, or, where it may block, after whatever
-//! happens next. Calls with an end time (`+0...0.1 read(…)`) block beside the script, one at a time; the script waits a
-//! second for such a call before it makes another one, as the stock tool does.
+//! happens next. Calls with an end time (`+0...0.1 read(…)`) block beside the script, one at a time; the script waits
+//! a second for such a call before it makes another one, as the stock tool does.
 
 mod args;
 mod begin;
@@ -185,7 +185,7 @@ impl Runner<'_> {
             None => Ok(()),
             Some(background) => {
                 let what = format!("{} still blocks at the end of the script", background.call.name);
-                Err(Stop::Failed(Failure { line: background.line, what, ..Failure::default() }))
+                Err(Stop::failed(Failure { line: background.line, what, ..Failure::default() }))
             }
         }
     }
