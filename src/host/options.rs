@@ -287,6 +287,7 @@ impl Host {
                 SockOpt::QuickAck(on) => tcp.set_quick_ack(context, on),
                 SockOpt::OobInline(on) => tcp.set_oob_inline(context, on),
                 SockOpt::Linger2(_) => tcp.set_linger2(context, options.linger2),
+                SockOpt::SynCount(count) => tcp.set_syn_count(context, count),
                 SockOpt::UserTimeout(_) => tcp.set_user_timeout(context, options.user_timeout()),
                 SockOpt::SendBuffer(_) => tcp.set_send_buffer(context, options.send_buffer),
                 SockOpt::ReceiveBuffer(_) => tcp.set_receive_buffer(context, options.receive_buffer),

@@ -89,6 +89,11 @@ impl Acks {
         self.is_interactive |= self.ato > Span::ZERO && now.since(self.last) < self.ato;
     }
 
+    /// The connection is there now (`tcp_finish_connect()`: `lrcvtime`), which counts as if data had come.
+    pub(super) fn connected(&mut self, now: HostTime) {
+        self.last = now;
+    }
+
     /// `TCP_QUICKACK`, and the peer's FIN, which a reply is expected to follow.
     pub(super) fn set_interactive(&mut self, on: bool) {
         self.is_interactive = on;

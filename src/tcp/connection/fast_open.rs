@@ -171,6 +171,7 @@ impl Connection {
             // tcp_rcv_synsent_state_process(): "Save one ACK. Data will be ready after several ticks".
             self.ack = Ack::Delayed(0);
             let offered = self.rcv.edge.since(self.rcv.last_ack);
+            self.pace.connected(cx.now);
             self.pace.alarm(offered, self.rcv_mss());
             self.timers.set(cx, Timer::DelayedAck, ms(200));
         }

@@ -159,7 +159,8 @@ impl Connection {
         }
         // Figure 8: in a simultaneous open the peer's SYN comes once more, with the ACK we wait for.
         let again = seg.seq == self.rcv.irs && seg.has(Flags::SYN);
-        if again && self.state == State::SynReceived && seg.has(Flags::ACK) && seg.ack == self.snd.iss + 1 {
+        let acks = seg.has(Flags::ACK) && seg.ack.gt(self.snd.iss) && seg.ack.le(self.snd.max);
+        if again && self.state == State::SynReceived && acks {
             if cx.knobs.crossing_repeats_syn {
                 // tcp_data_queue(): the SYN is sequence space that has come before.
                 self.sacks.came_twice(self.rcv.irs, self.rcv.nxt);
