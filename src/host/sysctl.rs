@@ -252,6 +252,22 @@ mod tests {
     }
 
     #[test]
+    fn a_text_has_its_own_shape() {
+        let mut settings = Settings::default();
+        set_defaults(Profile::Linux, &mut settings);
+        assert_eq!(settings.fast_open_key, None);
+        let name = "net.ipv4.tcp_fastopen_key";
+        set(Profile::Linux, &mut settings, name, "1-2-3-4").unwrap();
+        assert_eq!(settings.fast_open_key.unwrap().primary[..5], [1, 0, 0, 0, 2]);
+        let error = set(Profile::Linux, &mut settings, name, "1-2-3").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "`net.ipv4.tcp_fastopen_key = 1-2-3`: expected one key or two with a comma between them, each of four \
+             hexadecimal words: `1-2-3-4`"
+        );
+    }
+
+    #[test]
     fn mistakes_are_named() {
         let cases = [
             (

@@ -42,7 +42,7 @@ fn datagrams_arrive_whole_and_say_from_where() {
     assert_eq!(send_to(&mut world, C, client, &long[..1_472], at(S, 53)), Ok(1_472));
     assert_eq!(send_to(&mut world, C, client, "x", SocketAddr::new(v6(S), 53)), Err(Errno::EAFNOSUPPORT));
     let stream = world.stream(C);
-    assert_eq!(send_to(&mut world, C, stream, "x", at(S, 53)), Err(Errno::EOPNOTSUPP));
+    assert_eq!(send_to(&mut world, C, stream, "x", at(S, 53)), Err(Errno::ENOTCONN));
 }
 
 /// Port unreachable reaches a connected socket and no other (RFC 1122 4.1.3.3).

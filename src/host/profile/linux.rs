@@ -71,8 +71,9 @@ pub(super) const SYSCTLS: &[Sysctl] = &[
         "a random one",
         ("proc_tcp_fastopen_key()", Specified),
         |s, text| {
-            s.fast_open_key = fast_open::read_key(text);
-            s.fast_open_key.is_some()
+            let key = fast_open::read_key(text);
+            s.fast_open_key = key.or(s.fast_open_key);
+            key.is_some()
         },
     ),
     one("net.ipv4.tcp_fin_timeout", Unit::Seconds, 60, (1, 120), RST, |s, [n, ..]| s.knobs.fin_wait2 = Some(secs(n))),
