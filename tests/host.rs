@@ -14,6 +14,8 @@ mod close;
 mod connect;
 #[path = "host/datagrams.rs"]
 mod datagrams;
+#[path = "host/fast_open.rs"]
+mod fast_open;
 #[path = "host/faults.rs"]
 mod faults;
 #[path = "host/freebsd.rs"]

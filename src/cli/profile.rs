@@ -27,9 +27,10 @@ struct Line {
 impl Line {
     fn of_sysctl(sysctl: &Sysctl) -> Line {
         let numbers: Vec<String> = sysctl.default[..sysctl.count].iter().map(u64::to_string).collect();
-        let value = match sysctl.lacks {
-            Some(lacks) => format!("{} (the profile has no {lacks})", numbers.join(" ")),
-            None => format!("{}{}", numbers.join(" "), sysctl.unit.suffix()),
+        let value = match (sysctl.text, sysctl.lacks) {
+            (Some(text), _) => text.default.to_owned(),
+            (None, Some(lacks)) => format!("{} (the profile has no {lacks})", numbers.join(" ")),
+            (None, None) => format!("{}{}", numbers.join(" "), sysctl.unit.suffix()),
         };
         Line { name: sysctl.name, value, source: sysctl.source, confidence: sysctl.confidence }
     }

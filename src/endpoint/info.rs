@@ -21,6 +21,8 @@ pub struct TcpInfo {
     pub backoff: u8,
     /// `tcpi_options` & `TCPI_OPT_TIMESTAMPS`: both ends send timestamps.
     pub timestamps: bool,
+    /// `tcpi_options` & `TCPI_OPT_SYN_DATA`: data in a SYN has been taken (RFC 7413).
+    pub syn_data: bool,
     /// `tcpi_snd_wscale`: the peer's windows are shifted left by this.
     pub snd_wscale: u8,
     /// `tcpi_rcv_wscale`: our windows are shifted left by this.
@@ -126,6 +128,7 @@ impl TcpInfo {
         probes: 0,
         backoff: 0,
         timestamps: false,
+        syn_data: false,
         snd_wscale: 0,
         rcv_wscale: 0,
         rto: Span::ZERO,

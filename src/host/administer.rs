@@ -10,6 +10,7 @@ impl Host {
             Order::Sysctl { name, value } => self.set_sysctl(name, value),
             Order::FlushMetrics => {
                 self.known.forget();
+                self.fast_open.forget();
                 Ok(())
             }
             Order::Drop { state } => {
@@ -38,7 +39,9 @@ impl Host {
         set.map_err(|error| match error {
             SysctlError::Unknown { .. } => Refusal::Unknown,
             SysctlError::Lacking { .. } => Refusal::Lacking(error.to_string()),
-            SysctlError::Value { .. } | SysctlError::Order { .. } => Refusal::Invalid(error.to_string()),
+            SysctlError::Value { .. } | SysctlError::Order { .. } | SysctlError::Text { .. } => {
+                Refusal::Invalid(error.to_string())
+            }
         })?;
         // RFC 6298 2.5 allows no maximum below the minimum.
         self.settings.knobs.rto_max = self.settings.knobs.rto_max.max(self.settings.knobs.rto_min);

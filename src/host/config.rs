@@ -1,4 +1,5 @@
 use super::cookies::CookieUse;
+use super::fast_open::Uses;
 use super::isn::IsnPolicy;
 use super::listener::QueueRule;
 use super::ports::{BindRule, PortRule};
@@ -7,7 +8,7 @@ use super::reconnect::Reuse;
 use super::syncache::CacheSize;
 use super::sysctl::{self, SysctlError};
 use super::time_wait::TimeWaitRule;
-use crate::endpoint::Tuple;
+use crate::endpoint::{FastOpenKey, Tuple};
 use crate::tcp::{Handshake, Knobs, TimerRule};
 use crate::time::{Span, ns};
 use crate::wire::Seq;
@@ -187,6 +188,12 @@ pub(super) struct Settings {
     pub(super) abort_on_overflow: bool,
     pub(super) queues: QueueRule,
     pub(super) cookies: CookieUse,
+    /// Whether there is Fast Open (RFC 7413), and who uses it.
+    pub(super) has_fast_open: bool,
+    /// See [`Settings::has_fast_open`].
+    pub(super) fast_open: Uses,
+    /// What cookies are made with, where the host does not choose.
+    pub(super) fast_open_key: Option<FastOpenKey>,
     /// Whether there is `TCP_DEFER_ACCEPT`.
     pub(super) defer_accept: bool,
     pub(super) ttl: u8,

@@ -92,6 +92,13 @@ counters! {
     RcvQDrop = "TcpExt.TCPRcvQDrop";
     OfoQueue = "TcpExt.TCPOFOQueue";
     OfoDrop = "TcpExt.TCPOFODrop";
+    FastOpenActive = "TcpExt.TCPFastOpenActive";
+    FastOpenActiveFail = "TcpExt.TCPFastOpenActiveFail";
+    FastOpenPassive = "TcpExt.TCPFastOpenPassive";
+    FastOpenPassiveFail = "TcpExt.TCPFastOpenPassiveFail";
+    FastOpenListenOverflow = "TcpExt.TCPFastOpenListenOverflow";
+    FastOpenCookieReqd = "TcpExt.TCPFastOpenCookieReqd";
+    FastOpenPassiveAltKey = "TcpExt.TCPFastOpenPassiveAltKey";
     ChallengeAck = "TcpExt.TCPChallengeACK";
     SynChallenge = "TcpExt.TCPSYNChallenge";
     OrigDataSent = "TcpExt.TCPOrigDataSent";
@@ -158,7 +165,7 @@ impl Counters {
 
     /// Counts data or FIN that a connection sends for the first time.
     pub(super) fn sent_new(&mut self, segment: &Segment) {
-        if !segment.has(Flags::SYN) {
+        if !segment.has(Flags::SYN) || !segment.payload.is_empty() {
             self.add(Counter::OrigDataSent);
         }
     }
@@ -263,5 +270,8 @@ fn of(tally: Tally) -> Counter {
         Tally::OfoPruned => Counter::OfoPruned,
         Tally::OfoDrop => Counter::OfoDrop,
         Tally::RcvQDrop => Counter::RcvQDrop,
+        Tally::FastOpenActive => Counter::FastOpenActive,
+        Tally::FastOpenActiveFail => Counter::FastOpenActiveFail,
+        Tally::OutOfWindowIcmps => Counter::OutOfWindowIcmps,
     }
 }

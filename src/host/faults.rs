@@ -74,6 +74,7 @@ impl Host {
         self.counters.forget_current();
         self.isn.renew();
         self.cookies.renew();
+        self.fast_open.renew();
         self.power = Power::Up;
         if quiet > Span::ZERO {
             let until = cx.now() + quiet;
@@ -99,7 +100,7 @@ impl Host {
             let Ok(socket) = self.sockets.get_mut(id) else { continue };
             let Role::Waiting(remote) = socket.role else { continue };
             socket.role = Role::Idle;
-            if let Err(error) = self.open_stream(cx, id, remote) {
+            if let Err(error) = self.open_stream(cx, id, remote, false) {
                 if let Ok(socket) = self.sockets.get_mut(id) {
                     socket.error = Some(error);
                 }

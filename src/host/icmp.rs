@@ -1,7 +1,7 @@
 use super::Host;
 use super::counters::Counter;
 use super::demux::{Key, Place};
-use super::listener::drop_segment;
+use super::listener::{QueueRule, drop_segment};
 use crate::endpoint::{Cx, DropReason};
 use crate::wire::{self, Body, Icmp, IcmpKind, Packet, Quoted, Seq};
 use std::net::SocketAddr;
@@ -38,7 +38,17 @@ impl Host {
             }
             // RFC 5461 4.1: a hard error ends what is only being opened; RFC 5927 4.1: by the number of our SYN-ACK.
             Some(Place::Half(index)) if self.halves.get(index).is_some_and(|half| half.tcp.iss() == seq) => {
-                if matches!(icmp.kind, IcmpKind::PortUnreachable | IcmpKind::ProtocolUnreachable) {
+                // tcp_v4_err(): Linux takes the opposite view, that soft errors abort it.
+                let ends = match self.settings.queues {
+                    QueueRule::Plain | QueueRule::Syncache => {
+                        matches!(icmp.kind, IcmpKind::PortUnreachable | IcmpKind::ProtocolUnreachable)
+                    }
+                    QueueRule::Linux => matches!(
+                        icmp.kind,
+                        IcmpKind::NetUnreachable | IcmpKind::HostUnreachable | IcmpKind::TimeExceeded
+                    ),
+                };
+                if ends {
                     self.forget_half(cx, index);
                 }
                 true

@@ -1,12 +1,14 @@
 use super::Host;
+use super::admission::Admission;
 use super::cookies::CookieUse;
 use super::counters::{Counter, Machine};
 use super::demux::{Key, Place, Slot};
+use super::fast_open::{Judged, Pending, Uses};
 use super::ports::{Hold, Scope};
 use super::sockets::{Phase, Role, Socket, Stream};
 use super::stream::{Linger, NewConn, Output, Owner};
 use crate::endpoint::{Arrival, Cx, DropReason, Errno, Event, SocketId, State, Tuple};
-use crate::tcp::{self, Context, Demands, GiveUp, HalfOpen, HalfOpenStep, Handshake, Ports, TcpEvent};
+use crate::tcp::{self, Context, Demands, FastOpenCookie, GiveUp, HalfOpen, HalfOpenStep, Handshake, Ports, TcpEvent};
 use crate::time::HostTime;
 use crate::wire::{Flags, Segment, Seq};
 use std::collections::VecDeque;
@@ -41,6 +43,8 @@ pub(super) struct Listener {
     pub(super) accept_max: u32,
     /// Teaching: half-open connections take places in the accept queue.
     one_queue: bool,
+    /// Connections whose SYN brought a Fast Open cookie, and whose third segment has not come.
+    pub(super) fast_open: Pending,
 }
 
 /// The listener of a half-open connection whose listener was closed.
@@ -123,7 +127,12 @@ impl Host {
             waiting: VecDeque::new(),
             accept_max,
             one_queue,
+            fast_open: Pending::default(),
         };
+        // inet_listen(): "Enable TFO w/o requiring TCP_FASTOPEN socket option".
+        if self.settings.fast_open.contains(Uses::SERVER | Uses::EVERY_LISTENER) && socket.options.fast_open == 0 {
+            socket.options.fast_open = backlog;
+        }
         socket.role = Role::Listener(Box::new(listener));
         self.set_told(id);
         Ok(())
@@ -183,53 +192,6 @@ impl Host {
         }
     }
 
-    /// Whether a listener takes a SYN; `reopens`: it ends a TIME-WAIT (`tcp_conn_request()` in tcp_input.c).
-    fn admit(&mut self, now: HostTime, id: SocketId, tuple: Tuple, reopens: bool) -> Result<Admission, DropReason> {
-        let (rule, uses) = (self.settings.queues, self.settings.cookies);
-        if rule == QueueRule::Syncache {
-            return match self.has_cache_place(tuple, now) && uses != CookieUse::Always {
-                true => Ok(Admission::Remembered),
-                false if uses != CookieUse::Never => Ok(Admission::Cookie),
-                false => Err(DropReason::SynQueueFull),
-            };
-        }
-        let Some(listener) = self.sockets.listener(id) else { return Err(DropReason::NoSocket) };
-        let (halves, syn_full, accept_full) =
-            (listener.syn, listener.syn >= listener.syn_max, listener.accept_is_full());
-        // "TW buckets are converted to open requests without limitations, they conserve resources and peer is
-        // evidently real one."
-        let crowded = rule == QueueRule::Linux && !reopens && (syn_full || uses == CookieUse::Always);
-        let cookie = crowded && uses != CookieUse::Never;
-        if cookie {
-            self.counters.add(Counter::ReqQFullDoCookies);
-        } else if crowded {
-            self.counters.add(Counter::ReqQFullDrop);
-            return Err(DropReason::SynQueueFull);
-        }
-        if accept_full {
-            self.counters.add(Counter::ListenOverflows);
-            return Err(DropReason::AcceptQueueFull);
-        }
-        match rule {
-            QueueRule::Linux if cookie => return Ok(Admission::Cookie),
-            QueueRule::Linux => {
-                // "Without syncookies last quarter of backlog is filled with destinations, proven to be alive."
-                let most = self.settings.syn_backlog;
-                let last_quarter = i64::from(most) - i64::from(halves) < i64::from(most >> 2);
-                let open = reopens || uses != CookieUse::Never || self.known.proven(tuple.remote.ip(), now);
-                if last_quarter && !open {
-                    return Err(DropReason::SynQueueFull);
-                }
-            }
-            QueueRule::Plain if syn_full => {
-                self.counters.add(Counter::ReqQFullDrop);
-                return Err(DropReason::SynQueueFull);
-            }
-            QueueRule::Plain | QueueRule::Syncache => {}
-        }
-        Ok(Admission::Remembered)
-    }
-
     /// LISTEN -> SYN-RECEIVED.
     fn passive_open(
         &mut self,
@@ -251,6 +213,11 @@ impl Host {
             None => self.isn.next(tuple, cx.now()),
         };
         self.make_cache_room(cx, tuple);
+        let grant = match self.judge_fast_open(cx.now(), id, tuple, syn) {
+            Judged::Open(cookie) => return self.open_early(cx, id, (key, tuple), syn, (iss, cookie)),
+            Judged::Grant(cookie) => Some(cookie),
+            Judged::Plain => None,
+        };
         let event = TcpEvent::Transition { from: State::Listen, to: State::SynReceived, lasts: None, error: None };
         self.counters.note(&event, Machine::Half);
         cx.note(event.at(tuple));
@@ -279,14 +246,16 @@ impl Host {
             listener.young += 1;
         }
         self.note_queues(cx, id);
-        self.touch_half(cx, index, |_, _| HalfOpenStep::Stay);
+        self.touch_half(cx, index, grant, |_, _| HalfOpenStep::Stay);
     }
 
-    /// Calls `f` with a half-open connection, then carries out what it asks for.
+    /// Calls `f` with a half-open connection, then carries out what it asks for. `grant`: a Fast Open cookie that its
+    /// SYN-ACK takes along.
     fn touch_half(
         &mut self,
         cx: &mut Cx<'_>,
         index: u32,
+        grant: Option<FastOpenCookie>,
         f: impl FnOnce(&mut HalfOpen, &mut Context<'_>) -> HalfOpenStep,
     ) -> Option<HalfOpenStep> {
         let tuple = self.tuple(self.halves.get(index)?.key());
@@ -303,9 +272,12 @@ impl Host {
         let step = f(&mut half.tcp, &mut context);
         let mut out = Output { cx, counters: &mut self.counters, ip, tuple, of: Machine::Half };
         out.tell(context.events);
-        while let Some(segment) = half.tcp.poll_transmit(&mut context) {
+        while let Some(mut segment) = half.tcp.poll_transmit(&mut context) {
             if segment.has(Flags::SYN) && !first {
                 out.counters.syn_ack_again();
+            }
+            if let Some(cookie) = grant.filter(|_| first && segment.has(Flags::SYN)) {
+                cookie.write(&mut segment.options);
             }
             out.send(path.map_or(crate::endpoint::IfaceId(0), |path| path.iface), carrier, segment);
             out.tell(context.events);
@@ -329,7 +301,7 @@ impl Host {
         let (id, young) = (half.listener, half.tcp.timeouts() == 0);
         let demands = Demands { retries: self.synack_retries(id), ..self.demands(id) };
         // The alarm that rang is gone: whatever it wants next needs a new one.
-        let step = self.touch_half(cx, index, |tcp, context| tcp.on_timeout(context, demands));
+        let step = self.touch_half(cx, index, None, |tcp, context| tcp.on_timeout(context, demands));
         if let (Some(HalfOpenStep::Stay), Some(half)) = (step, self.halves.get(index)) {
             let (wants, birth, timeouts) = (half.tcp.poll_timeout(), half.birth, half.tcp.timeouts());
             self.rearm(Place::Half(index).slot(), birth, None, wants);
@@ -368,7 +340,7 @@ impl Host {
     pub(super) fn half_segment(&mut self, cx: &mut Cx<'_>, index: u32, (key, tuple): (Key, Tuple), segment: &Segment) {
         let Some(id) = self.halves.get(index).map(|half| half.listener) else { return };
         let demands = self.demands(id);
-        match self.touch_half(cx, index, |tcp, context| tcp.on_segment(context, segment, demands)) {
+        match self.touch_half(cx, index, None, |tcp, context| tcp.on_segment(context, segment, demands)) {
             Some(HalfOpenStep::Complete) => {}
             Some(HalfOpenStep::Listener) => return self.listener_segment(cx, id, (key, tuple), segment, None),
             Some(step @ (HalfOpenStep::Gone | HalfOpenStep::GoneRefused)) => {
@@ -420,7 +392,7 @@ impl Host {
         self.enqueue(cx, id, conn);
     }
 
-    fn enqueue(&mut self, cx: &mut Cx<'_>, id: SocketId, conn: u32) {
+    pub(super) fn enqueue(&mut self, cx: &mut Cx<'_>, id: SocketId, conn: u32) {
         self.counters.add(Counter::PassiveOpens);
         if let Some(listener) = self.sockets.listener(id) {
             listener.waiting.push_back(conn);
@@ -448,6 +420,7 @@ impl Host {
         let new = self.sockets.insert(Socket::new(family, options, Role::Stream(stream)), &self.settings)?;
         let conn = self.conns.get_mut(index).ok_or(Errno::ECONNABORTED)?;
         conn.owner = Owner::Socket(new);
+        conn.tcp.accepted();
         let remote = conn.tuple.remote;
         // Whoever accepts knows that it can write; that something came before `accept` is news.
         let arrived = conn.tcp.readable() > 0 || conn.tcp.at_end() || !conn.indexed;
@@ -462,6 +435,7 @@ impl Host {
 
     /// A listener is closed: its half-open connections are forgotten, and those that wait are reset.
     pub(super) fn end_listener(&mut self, cx: &mut Cx<'_>, id: SocketId, listener: Listener) {
+        self.forget_early(id, &listener.fast_open);
         let mut halves: Vec<(u32, u32)> = Vec::new();
         if listener.syn > 0 {
             let mine = self.halves.iter().filter(|(_, half)| half.listener == id);
@@ -538,15 +512,6 @@ impl Host {
             cx.note(listener.event());
         }
     }
-}
-
-/// What becomes of a SYN that is taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Admission {
-    /// It is remembered: a half-open connection.
-    Remembered,
-    /// Only its answer remembers it.
-    Cookie,
 }
 
 /// The segment at hand is not taken.

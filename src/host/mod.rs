@@ -11,12 +11,14 @@
 
 mod addrs;
 mod administer;
+mod admission;
 mod config;
 mod cookie_open;
 mod cookies;
 mod counters;
 mod datagram;
 mod demux;
+mod fast_open;
 mod faults;
 mod icmp;
 mod input;
@@ -29,6 +31,7 @@ mod options;
 mod ports;
 mod profile;
 mod reconnect;
+mod siphash;
 mod sockets;
 mod stream;
 mod syncache;
@@ -41,7 +44,7 @@ mod views;
 pub use config::{ConfigError, HostConfig, Teaching};
 pub use isn::IsnPolicy;
 pub use profile::{Behaviour, Confidence, Profile, UnknownProfile};
-pub use sysctl::{Sysctl, SysctlError, Unit, Values};
+pub use sysctl::{Sysctl, SysctlError, Text, Unit, Values};
 
 use crate::endpoint::{
     Attach, Backoff, ConnView, Cx, Endpoint, HostFault, IfaceId, ListenView, Order, Refusal, SocketId, Sockets,
@@ -57,6 +60,7 @@ use config::Settings;
 use cookies::Cookies;
 use counters::Counters;
 use demux::Demux;
+use fast_open::FastOpen;
 use faults::Power;
 use isn::Isn;
 use known::KnownPeers;
@@ -94,6 +98,7 @@ pub struct Host {
     known: KnownPeers,
     syncache: Syncache,
     time_waits: TimeWaits,
+    fast_open: FastOpen,
     limits: Limits,
     /// Connections that nobody owns and that are not closing ones yet.
     orphans: u32,
@@ -141,6 +146,7 @@ impl Host {
             known: KnownPeers::default(),
             syncache: Syncache::default(),
             time_waits: TimeWaits::default(),
+            fast_open: FastOpen::new(seed, &config.name),
             isn,
             limits: Limits::default(),
             orphans: 0,

@@ -1,9 +1,10 @@
 use super::Host;
 use super::config::{BufferRule, Settings};
+use super::fast_open::Uses;
 use super::ports::Sharing;
 use super::sockets::{Role, Socket};
 use super::stream::IpHeader;
-use crate::endpoint::{Congestion, Cx, Errno, Family, PathMtu, SockOpt, SocketId};
+use crate::endpoint::{Congestion, Cx, Errno, Family, FastOpenKey, PathMtu, SockOpt, SocketId};
 use crate::tcp::{ClosingRule, KeepAlive, Knobs, Linger2, Setup, WindowRule};
 use crate::time::{Span, secs};
 
@@ -29,6 +30,11 @@ pub(super) struct Options {
     pub(super) defer_accept: u8,
     user_timeout: Span,
     linger2: Linger2,
+    /// `TCP_FASTOPEN`: connections of a listener that may be without a third segment.
+    pub(super) fast_open: u32,
+    pub(super) fast_open_connect: bool,
+    pub(super) fast_open_no_cookie: bool,
+    pub(super) fast_open_key: Option<FastOpenKey>,
     told: Told,
 }
 
@@ -67,6 +73,10 @@ impl Options {
             defer_accept: 0,
             user_timeout: Span::ZERO,
             linger2: Linger2::System,
+            fast_open: 0,
+            fast_open_connect: false,
+            fast_open_no_cookie: false,
+            fast_open_key: None,
             told: Told {
                 notsent_lowat: 0,
                 inq: false,
@@ -160,10 +170,20 @@ impl Options {
             SockOpt::Tos(n) => self.told.tos = n,
             SockOpt::Ttl(n) => self.told.ttl = n,
             SockOpt::MtuDiscover(how) => self.told.mtu_discover = how,
+            // do_tcp_setsockopt()
+            SockOpt::FastOpen(most) if settings.has_fast_open => {
+                self.fast_open =
+                    i32::try_from(most).map(|_| most.min(settings.somaxconn)).map_err(|_| Errno::EINVAL)?;
+            }
+            SockOpt::FastOpenConnect(_) if !settings.fast_open.contains(Uses::CLIENT) => {
+                return Err(if settings.has_fast_open { Errno::EOPNOTSUPP } else { Errno::ENOPROTOOPT });
+            }
+            SockOpt::FastOpenConnect(on) => self.fast_open_connect = on,
+            SockOpt::FastOpenNoCookie(on) if settings.has_fast_open => self.fast_open_no_cookie = on,
+            SockOpt::FastOpenKey(key) if settings.has_fast_open => self.fast_open_key = Some(key),
             SockOpt::Error(_)
             | SockOpt::DeferAccept(_)
             | SockOpt::FastOpen(_)
-            | SockOpt::FastOpenConnect(_)
             | SockOpt::FastOpenNoCookie(_)
             | SockOpt::FastOpenKey(_)
             | SockOpt::ReceiveLowat(_) => return Err(Errno::ENOPROTOOPT),
@@ -210,6 +230,14 @@ impl Options {
             SockOpt::Tos(_) => SockOpt::Tos(self.told.tos),
             SockOpt::Ttl(_) => SockOpt::Ttl(self.told.ttl),
             SockOpt::MtuDiscover(_) => SockOpt::MtuDiscover(self.told.mtu_discover),
+            SockOpt::FastOpen(_) if settings.has_fast_open => SockOpt::FastOpen(self.fast_open),
+            SockOpt::FastOpenConnect(_) if settings.has_fast_open => SockOpt::FastOpenConnect(self.fast_open_connect),
+            SockOpt::FastOpenNoCookie(_) if settings.has_fast_open => {
+                SockOpt::FastOpenNoCookie(self.fast_open_no_cookie)
+            }
+            SockOpt::FastOpenKey(_) if settings.has_fast_open => {
+                SockOpt::FastOpenKey(self.fast_open_key.or(settings.fast_open_key).unwrap_or_default())
+            }
             SockOpt::Error(_)
             | SockOpt::DeferAccept(_)
             | SockOpt::FastOpen(_)
@@ -227,6 +255,15 @@ impl Host {
         applies(socket, option)?;
         if matches!(option, SockOpt::V6Only(_)) && socket.bound.is_some() {
             // RFC 3493 5.3 leaves it to the system; Linux refuses once the socket has an address.
+            return Err(Errno::EINVAL);
+        }
+        // do_tcp_setsockopt(): what concerns the handshake is settled before it, or by a listener.
+        let settled = match (option, &socket.role) {
+            (SockOpt::FastOpen(_) | SockOpt::FastOpenNoCookie(_), Role::Waiting(_) | Role::Stream(_)) => true,
+            (SockOpt::FastOpenConnect(_), role) => !matches!(role, Role::Idle),
+            _ => false,
+        };
+        if settled {
             return Err(Errno::EINVAL);
         }
         socket.options.set(&self.settings, option)?;
@@ -250,6 +287,7 @@ impl Host {
                 SockOpt::QuickAck(on) => tcp.set_quick_ack(context, on),
                 SockOpt::OobInline(on) => tcp.set_oob_inline(context, on),
                 SockOpt::Linger2(_) => tcp.set_linger2(context, options.linger2),
+                SockOpt::SynCount(count) => tcp.set_syn_count(context, count),
                 SockOpt::UserTimeout(_) => tcp.set_user_timeout(context, options.user_timeout()),
                 SockOpt::SendBuffer(_) => tcp.set_send_buffer(context, options.send_buffer),
                 SockOpt::ReceiveBuffer(_) => tcp.set_receive_buffer(context, options.receive_buffer),

@@ -52,6 +52,8 @@ pub(super) struct Stream {
 /// What `connect` answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
+    /// `EISCONN`, though the SYN waits for what is written first (`TCP_FASTOPEN_CONNECT`).
+    Deferred,
     /// `EALREADY`.
     Connecting,
     /// Success, once.

@@ -10,7 +10,7 @@ use super::sockets::{Phase, Role};
 use crate::endpoint::{Cx, Errno, Event, IfaceId, Readiness, SocketId, State, TcpInfo, Tuple};
 use crate::tcp::{Closing, ClosingStep, ConnEvent, Connection, Context, Knobs, Ports, Setup, Tally, TcpEvent};
 use crate::time::{HostTime, secs};
-use crate::wire::{Body, Packet, Segment, Seq};
+use crate::wire::{Body, Flags, Packet, Segment, Seq};
 use std::net::SocketAddr;
 
 /// A whole connection.
@@ -36,6 +36,8 @@ pub(super) struct Conn {
     received: Option<HostTime>,
     /// Pages that it takes.
     pub(super) pages: u64,
+    /// The listener in whose count of connections without a third segment it stands.
+    pub(super) early_for: Option<SocketId>,
     /// What its socket says of IP headers.
     ip: IpHeader,
 }
@@ -158,7 +160,8 @@ impl Host {
     /// Stores a connection just made and lets it speak.
     pub(super) fn add_conn(&mut self, cx: &mut Cx<'_>, tcp: Connection, new: NewConn) -> u32 {
         let NewConn { tuple, key, path, owner, hold, reuse } = new;
-        let (birth, sent) = (self.birth(), tcp.snd_view().nxt);
+        let view = tcp.snd_view();
+        let (birth, sent) = (self.birth(), if tcp.is_early() { view.iss } else { view.nxt });
         let armed = HostTime::NEVER;
         self.tcp_ports.hold(key.local_port, self.scope_of(key), hold, reuse);
         let conn = Conn {
@@ -176,6 +179,7 @@ impl Host {
             resent: 0,
             received: None,
             pages: 0,
+            early_for: None,
             ip: self.ip_of(owner),
         };
         let index = self.conns.insert(conn);
@@ -207,7 +211,12 @@ impl Host {
             // A window probe asks; the byte in it is sent when it fits.
             let before = std::mem::replace(&mut probes, context.limits.tally(Tally::WinProbe));
             let data = segment.seq_len() > 0 && probes == before;
-            if data && segment.seq.lt(conn.sent) {
+            let syn_ack = segment.flags.contains(Flags::SYN | Flags::ACK) && conn.tcp.is_early();
+            if syn_ack && segment.seq.lt(conn.sent) {
+                conn.resent += 1;
+                out.counters.sent(&segment);
+                out.counters.syn_ack_again();
+            } else if data && segment.seq.lt(conn.sent) {
                 conn.resent += 1;
                 out.counters.sent_again(&segment);
             } else {
@@ -247,10 +256,18 @@ impl Host {
                 ConnEvent::Writable | ConnEvent::Failed(_) | ConnEvent::Closed => {}
             }
         }
+        let learned = if connected { conn.tcp.poll_fast_open() } else { None };
+        if let Some(learned) = learned {
+            self.fast_open.learn(conn.tuple, learned);
+        }
+        let settled = conn.early_for.is_some() && !conn.tcp.is_early();
         let closing = conn.tcp.poll_closing();
         let over = closing.is_some() || conn.tcp.state() == State::Closed;
         if over && std::mem::replace(&mut conn.indexed, false) {
             self.retire(cx, index, closing);
+        }
+        if settled {
+            self.settle_early(cx.now(), index);
         }
         match owner {
             Owner::Orphan if over => {
@@ -425,8 +442,11 @@ impl Host {
     pub(super) fn poll_conn(&self, index: u32, phase: Phase, shut_read: bool) -> Readiness {
         let Some(conn) = self.conns.get(index) else { return Readiness::empty() };
         let over = !conn.indexed;
-        if phase == Phase::Connecting && !over {
-            return Readiness::empty();
+        match phase {
+            Phase::Connecting if !over => return Readiness::empty(),
+            // tcp_poll(): "Active TCP fastopen socket with defer_connect".
+            Phase::Deferred if !over => return Readiness::WRITABLE,
+            _ => {}
         }
         let tcp = &conn.tcp;
         let error = tcp.error().is_some();

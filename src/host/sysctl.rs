@@ -9,7 +9,7 @@ pub struct Sysctl {
     pub name: &'static str,
     /// What its numbers count.
     pub unit: Unit,
-    /// How many numbers it has, 1 to 3.
+    /// How many numbers it has, 1 to 3; 0 where it has a text.
     pub count: usize,
     /// Its default; the first `count` numbers mean something.
     pub default: Values,
@@ -23,7 +23,20 @@ pub struct Sysctl {
     pub confidence: Confidence,
     /// What the profile lacks, so that this can only stay 0.
     pub lacks: Option<&'static str>,
+    /// What it takes where that is no number; it has none then, and [`Sysctl::count`] is 0.
+    pub text: Option<Text>,
     pub(super) set: fn(&mut Settings, Values),
+}
+
+/// A sysctl whose value is a text.
+#[derive(Clone, Copy, Debug)]
+pub struct Text {
+    /// What it looks like.
+    pub expected: &'static str,
+    /// What it is by default, in words.
+    pub default: &'static str,
+    /// Takes it; whether it looks so.
+    pub(super) set: fn(&mut Settings, &str) -> bool,
 }
 
 /// The numbers of one sysctl.
@@ -92,6 +105,15 @@ pub enum SysctlError {
         /// What they count.
         unit: Unit,
     },
+    /// The text does not look as it should.
+    Text {
+        /// Which sysctl.
+        name: &'static str,
+        /// As it was written.
+        value: String,
+        /// What it has to look like.
+        expected: &'static str,
+    },
     /// The numbers are not in ascending order.
     Order {
         /// Which sysctl.
@@ -114,6 +136,10 @@ pub(super) fn set_defaults(profile: Profile, settings: &mut Settings) {
 /// Sets one sysctl from its text.
 pub(super) fn set(profile: Profile, settings: &mut Settings, name: &str, value: &str) -> Result<(), SysctlError> {
     let sysctl = find(profile, name)?;
+    if let Some(text) = sysctl.text {
+        let mistake = SysctlError::Text { name: sysctl.name, value: value.to_owned(), expected: text.expected };
+        return (text.set)(settings, value).then_some(()).ok_or(mistake);
+    }
     let values = sysctl.read(profile, value)?;
     (sysctl.set)(settings, values);
     Ok(())
@@ -185,6 +211,7 @@ impl fmt::Display for SysctlError {
                 };
                 write!(f, "`{name} = {value}`: expected {what} from {min} to {max}{}", unit.suffix())
             }
+            SysctlError::Text { name, value, expected } => write!(f, "`{name} = {value}`: expected {expected}"),
             SysctlError::Order { name, value } => {
                 write!(f, "`{name} = {value}`: expected numbers in ascending order")
             }
@@ -225,6 +252,22 @@ mod tests {
         }
         assert_eq!(settings.knobs.fin_wait2, Some(secs(7)));
         assert_eq!((settings.ports, settings.receive_buffer), ((40_000, 40_002), [4_096, 8_192, 16_384]));
+    }
+
+    #[test]
+    fn a_text_has_its_own_shape() {
+        let mut settings = Settings::default();
+        set_defaults(Profile::Linux, &mut settings);
+        assert_eq!(settings.fast_open_key, None);
+        let name = "net.ipv4.tcp_fastopen_key";
+        set(Profile::Linux, &mut settings, name, "1-2-3-4").unwrap();
+        assert_eq!(settings.fast_open_key.unwrap().primary[..5], [1, 0, 0, 0, 2]);
+        let error = set(Profile::Linux, &mut settings, name, "1-2-3").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "`net.ipv4.tcp_fastopen_key = 1-2-3`: expected one key or two with a comma between them, each of four \
+             hexadecimal words: `1-2-3-4`"
+        );
     }
 
     #[test]

@@ -64,7 +64,7 @@ impl Sockets for Host {
             Role::Stream(stream) => self.connect_again(socket, stream),
             Role::Idle => match self.take_socket_error(cx, socket)? {
                 Some(error) => Err(error),
-                None => self.start_connecting(cx, socket, remote),
+                None => self.connect_idle(cx, socket, remote),
             },
         };
         self.after_verb(cx, socket);
@@ -72,33 +72,11 @@ impl Sockets for Host {
     }
 
     fn send(&mut self, cx: &mut Cx<'_>, socket: SocketId, data: &Payload, flags: MsgFlags) -> Result<u32, Errno> {
-        let stream = match &self.sockets.get(socket)?.role {
-            Role::Stream(stream) => *stream,
-            Role::Waiting(_) => return Err(Errno::EAGAIN),
-            Role::Idle | Role::Listener(_) => return Err(Errno::ENOTCONN),
-            Role::Lingering => return Err(Errno::EBADF),
-            Role::Datagram(queue) => {
-                let peer = queue.peer.ok_or(Errno::EDESTADDRREQ)?;
-                return self.send_datagram(cx, socket, data, peer);
-            }
-        };
-        let conn = self.conns.get(stream.conn).ok_or(Errno::EPIPE)?;
-        if conn.indexed && stream.phase == Phase::Connecting {
-            if flags.contains(MsgFlags::WAITS) {
-                self.touch(cx, stream.conn, |tcp, context| tcp.await_opening(context));
-            }
-            return Err(Errno::EAGAIN);
+        if let Role::Datagram(queue) = &self.sockets.get(socket)?.role {
+            let peer = queue.peer.ok_or(Errno::EDESTADDRREQ)?;
+            return self.send_datagram(cx, socket, data, peer);
         }
-        if let Some(error) = self.take_socket_error(cx, socket)? {
-            return Err(error);
-        }
-        let conn = self.conns.get(stream.conn).ok_or(Errno::EPIPE)?;
-        if !conn.indexed || conn.tcp.is_closed_for_sending() {
-            return Err(Errno::EPIPE);
-        }
-        let taken = self.touch(cx, stream.conn, |tcp, context| tcp.send(context, data, flags)).unwrap_or(0);
-        self.after_verb(cx, socket);
-        if taken == 0 && !data.is_empty() { Err(Errno::EAGAIN) } else { Ok(taken) }
+        self.send_stream(cx, socket, data, flags)
     }
 
     fn recv(
@@ -123,7 +101,7 @@ impl Sockets for Host {
             }
         };
         let conn = self.conns.get(stream.conn).ok_or(Errno::ENOTCONN)?;
-        if conn.indexed && stream.phase == Phase::Connecting {
+        if conn.indexed && matches!(stream.phase, Phase::Connecting | Phase::Deferred) {
             return Err(Errno::EAGAIN);
         }
         // The usual last call of a loop: nothing has come since the one before.
@@ -148,8 +126,12 @@ impl Sockets for Host {
     ) -> Result<u32, Errno> {
         match self.sockets.get(socket)?.role {
             Role::Datagram(_) => self.send_datagram(cx, socket, data, here_if_unspecified(unmapped(to))),
-            // tcp_sendmsg_locked(): Fast Open is asked of the sysctl first; without it, a stream ignores the address.
-            _ if flags.contains(MsgFlags::FASTOPEN) => Err(Errno::EOPNOTSUPP),
+            _ if flags.contains(MsgFlags::FASTOPEN) => {
+                let to = here_if_unspecified(unmapped(to));
+                let result = self.send_fast(cx, socket, data, to, flags - MsgFlags::FASTOPEN);
+                self.after_verb(cx, socket);
+                result
+            }
             _ => self.send(cx, socket, data, flags),
         }
     }
@@ -273,6 +255,47 @@ impl Host {
         self.settle_timers();
     }
 
+    /// `send` on a stream.
+    pub(super) fn send_stream(
+        &mut self,
+        cx: &mut Cx<'_>,
+        socket: SocketId,
+        data: &Payload,
+        flags: MsgFlags,
+    ) -> Result<u32, Errno> {
+        let stream = match &self.sockets.get(socket)?.role {
+            Role::Stream(stream) => *stream,
+            Role::Waiting(_) => return Err(Errno::EAGAIN),
+            Role::Idle | Role::Listener(_) | Role::Datagram(_) => return Err(Errno::ENOTCONN),
+            Role::Lingering => return Err(Errno::EBADF),
+        };
+        let conn = self.conns.get(stream.conn).ok_or(Errno::EPIPE)?;
+        match stream.phase {
+            Phase::Connecting if conn.indexed => {
+                if flags.contains(MsgFlags::WAITS) {
+                    self.touch(cx, stream.conn, |tcp, context| tcp.await_opening(context));
+                }
+                return Err(Errno::EAGAIN);
+            }
+            Phase::Deferred if conn.indexed => {
+                let result = self.send_first(cx, socket, data, flags);
+                self.after_verb(cx, socket);
+                return result;
+            }
+            _ => {}
+        }
+        if let Some(error) = self.take_socket_error(cx, socket)? {
+            return Err(error);
+        }
+        let conn = self.conns.get(stream.conn).ok_or(Errno::EPIPE)?;
+        if !conn.indexed || conn.tcp.is_closed_for_sending() {
+            return Err(Errno::EPIPE);
+        }
+        let taken = self.touch(cx, stream.conn, |tcp, context| tcp.send(context, data, flags)).unwrap_or(0);
+        self.after_verb(cx, socket);
+        if taken == 0 && !data.is_empty() { Err(Errno::EAGAIN) } else { Ok(taken) }
+    }
+
     pub(super) fn bind_socket(&mut self, id: SocketId, local: SocketAddr) -> Result<(), Errno> {
         let socket = self.sockets.get(id)?;
         if socket.bound.is_some() || !matches!(socket.role, Role::Idle | Role::Datagram(_)) {
@@ -318,7 +341,14 @@ impl Host {
         Ok(())
     }
 
-    fn start_connecting(&mut self, cx: &mut Cx<'_>, id: SocketId, remote: SocketAddr) -> Result<(), Errno> {
+    /// Begins to connect; `later`: the SYN waits to be told what it asks for. `EINPROGRESS` where all of it waits.
+    pub(super) fn start_connecting(
+        &mut self,
+        cx: &mut Cx<'_>,
+        id: SocketId,
+        remote: SocketAddr,
+        later: bool,
+    ) -> Result<(), Errno> {
         let socket = self.sockets.get_mut(id)?;
         match (socket.family, remote.is_ipv6()) {
             (Family::V4, true) => return Err(Errno::EAFNOSUPPORT),
@@ -333,12 +363,17 @@ impl Host {
             socket.role = Role::Waiting(remote);
             return Err(Errno::EINPROGRESS);
         }
-        self.open_stream(cx, id, remote)?;
-        Err(Errno::EINPROGRESS)
+        self.open_stream(cx, id, remote, later)
     }
 
-    /// CLOSED -> SYN-SENT.
-    pub(super) fn open_stream(&mut self, cx: &mut Cx<'_>, id: SocketId, remote: SocketAddr) -> Result<(), Errno> {
+    /// CLOSED -> SYN-SENT; `later`: the SYN waits to be told what it asks for.
+    pub(super) fn open_stream(
+        &mut self,
+        cx: &mut Cx<'_>,
+        id: SocketId,
+        remote: SocketAddr,
+        later: bool,
+    ) -> Result<(), Errno> {
         let socket = self.sockets.get(id)?;
         let path = self.addrs.route(remote.ip())?;
         let (bound, reuse) = (socket.bound, socket.options.reuse);
@@ -380,28 +415,30 @@ impl Host {
         let (now, detail) = (cx.now(), cx.detail());
         let (limits, events) = (&mut self.limits, &mut self.events);
         let mut context = Context { now, knobs: &self.settings.knobs, limits, events, detail, ecn: 0 };
-        let tcp = Connection::open(&mut context, Ports { local: port, remote: remote.port() }, iss, &setup);
+        let open = if later { Connection::open_later } else { Connection::open };
+        let tcp = open(&mut context, Ports { local: port, remote: remote.port() }, iss, &setup);
         let new = NewConn { tuple, key: key(port), path, owner: Owner::Socket(id), hold, reuse };
         let conn = self.add_conn(cx, tcp, new);
-        let stream = Stream { conn, phase: Phase::Connecting, shut_read: false };
+        let phase = if later { Phase::Deferred } else { Phase::Connecting };
+        let stream = Stream { conn, phase, shut_read: false };
         self.sockets.get_mut(id)?.role = Role::Stream(stream);
         self.set_told(id);
         Ok(())
     }
 
     /// `connect` on a socket that has connected before: how that went.
-    fn connect_again(&mut self, id: SocketId, stream: Stream) -> Result<(), Errno> {
+    pub(super) fn connect_again(&mut self, id: SocketId, stream: Stream) -> Result<(), Errno> {
         match stream.phase {
             Phase::Open => return Err(Errno::EISCONN),
             Phase::Connected => {
                 self.sockets.set_phase(id, Phase::Open);
                 return Ok(());
             }
-            Phase::Connecting => {}
+            Phase::Connecting | Phase::Deferred => {}
         }
         let conn = self.conns.get_mut(stream.conn).ok_or(Errno::ECONNABORTED)?;
         if conn.indexed {
-            return Err(Errno::EALREADY);
+            return Err(if stream.phase == Phase::Deferred { Errno::EISCONN } else { Errno::EALREADY });
         }
         // It failed; where the reason was taken already, there is only the fact.
         let error = conn.tcp.take_error().unwrap_or(Errno::ECONNABORTED);
@@ -426,8 +463,8 @@ impl Host {
         }
         let conn = self.conns.get(stream.conn).ok_or(Errno::ENOTCONN)?;
         match (stream.phase, conn.indexed) {
-            (Phase::Connecting, false) if end_first => Ok(0),
-            (Phase::Connecting, _) => Err(Errno::ENOTCONN),
+            (Phase::Connecting | Phase::Deferred, false) if end_first => Ok(0),
+            (Phase::Connecting | Phase::Deferred, _) => Err(Errno::ENOTCONN),
             (_, true) if !conn.tcp.at_end() && !stream.shut_read => Err(Errno::EAGAIN),
             _ => Ok(0),
         }

@@ -24,7 +24,7 @@ pub(super) struct Acks {
 /// `TCP_ATO_MIN` and `TCP_DELACK_MIN`.
 const LEAST: Span = ms(40);
 /// `TCP_DELACK_MAX`.
-const MOST: Span = ms(200);
+pub(super) const MOST: Span = ms(200);
 /// `TCP_MAX_QUICKACKS`.
 const QUICK: u32 = 16;
 
@@ -87,6 +87,11 @@ impl Acks {
     /// Data goes out: soon after data came it makes the connection interactive.
     pub(super) fn data_left(&mut self, now: HostTime) {
         self.is_interactive |= self.ato > Span::ZERO && now.since(self.last) < self.ato;
+    }
+
+    /// The connection is there now (`tcp_finish_connect()`: `lrcvtime`), which counts as if data had come.
+    pub(super) fn connected(&mut self, now: HostTime) {
+        self.last = now;
     }
 
     /// `TCP_QUICKACK`, and the peer's FIN, which a reply is expected to follow.

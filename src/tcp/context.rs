@@ -1,3 +1,4 @@
+use super::fast_open::Blackhole;
 use super::tally::Tallies;
 use super::{Knobs, Tally};
 use crate::endpoint::{Arrival, DropReason, Errno, Event, State, TimerChange, TimerKind, Tuple};
@@ -85,12 +86,22 @@ pub struct Limits {
     /// The memory of all connections is exhausted: each may have only so many bytes to send queued, and takes only what it
     /// cannot do without (`tcp_wmem_schedule()`, `tcp_try_rmem_schedule()`).
     pub starved: Option<u32>,
+    blackhole: Blackhole,
 }
 
 impl Limits {
     /// The machines have forgotten everything; what was counted stays.
     pub fn forget(&mut self) {
-        (self.challenge, self.starved) = (None, None);
+        (self.challenge, self.starved, self.blackhole) = (None, None, Blackhole::default());
+    }
+
+    /// Whether active opens do without Fast Open for a time: a network has swallowed it.
+    pub fn fast_open_pauses(&self, now: HostTime, knobs: &Knobs) -> bool {
+        self.blackhole.pauses(now, knobs)
+    }
+
+    pub(super) fn met_blackhole(&mut self, now: HostTime, knobs: &Knobs) {
+        self.blackhole.met(now, knobs);
     }
 
     /// How often that was counted.

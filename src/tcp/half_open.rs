@@ -1,6 +1,7 @@
+use super::connection::EarlySyns;
 use super::handshake::{Agreed, Offer};
 use super::timestamps::{self, Timestamps};
-use super::{Connection, Context, GiveUp, Kept, Ports, Setup, SynReceivedRule, window};
+use super::{Connection, Context, FastOpenCookie, GiveUp, Kept, Ports, Setup, SynReceivedRule, window};
 use crate::endpoint::{DropReason, State, TimerChange, TimerKind};
 use crate::time::{HostTime, Span, ms};
 use crate::wire::{Flags, Segment, Seq};
@@ -89,12 +90,33 @@ pub enum HalfOpenStep {
 impl HalfOpen {
     /// LISTEN -> SYN-RECEIVED on the SYN `syn` (RFC 9293 3.10.7.2, third).
     pub fn new(cx: &mut Context<'_>, ports: Ports, syn: &Segment, iss: Seq, setup: &Setup) -> HalfOpen {
+        let half = HalfOpen::of(cx, ports, syn, iss, setup);
+        cx.timer(TimerKind::SynAck, TimerChange::Set(half.fires));
+        half
+    }
+
+    /// The same where `syn` brings a Fast Open cookie (RFC 7413 4.2.2), or needs none: a connection in SYN-RECEIVED that
+    /// has the data of the SYN. `cookie`: a new one for the peer.
+    pub fn fast_open(
+        cx: &mut Context<'_>,
+        ports: Ports,
+        syn: &Segment,
+        iss: Seq,
+        cookie: Option<FastOpenCookie>,
+        setup: &Setup,
+    ) -> Connection {
+        let half = HalfOpen::of(cx, ports, syn, iss, setup);
+        let windows = (half.snd_wnd, half.rcv_wnd);
+        let syns = EarlySyns { numbers: (iss, syn.seq), agreed: half.agreed(), windows, syn, cookie };
+        Connection::early(cx, ports, syns, setup)
+    }
+
+    fn of(cx: &Context<'_>, ports: Ports, syn: &Segment, iss: Seq, setup: &Setup) -> HalfOpen {
         let agreed = Agreed::from_syn(syn, setup, cx.knobs);
         let mut marks = Marks::empty();
         marks.set(Marks::SACK, agreed.sack);
         marks.set(Marks::ECN, agreed.ecn);
         let wait = cx.knobs.synack_give_up.bound(cx.knobs.rto_init, Span::ZERO);
-        cx.timer(TimerKind::SynAck, TimerChange::Set(cx.after(wait)));
         HalfOpen {
             ports,
             iss,
@@ -408,15 +430,18 @@ impl HalfOpen {
         (cx.knobs.rto_init * factor).min(cx.knobs.rto_max)
     }
 
-    fn connection(self, cx: &mut Context<'_>, setup: &Setup) -> Connection {
-        let agreed = Agreed {
+    fn agreed(&self) -> Agreed {
+        Agreed {
             mss: self.mss,
             shifts: self.shifts,
             ts: self.ts,
             sack: self.marks.contains(Marks::SACK),
             ecn: self.marks.contains(Marks::ECN),
-        };
-        let mut connection = Connection::passive(cx, self.ports, (self.iss, self.irs), agreed, setup);
+        }
+    }
+
+    fn connection(self, cx: &mut Context<'_>, setup: &Setup) -> Connection {
+        let mut connection = Connection::passive(cx, self.ports, (self.iss, self.irs), self.agreed(), setup);
         let windows = (self.snd_wnd, self.rcv_wnd);
         // Nothing remembers when a cookie was sent.
         let started = Some(self.started).filter(|_| self.retries == 0 && !self.marks.contains(Marks::COOKIE));

@@ -135,6 +135,8 @@ pub struct Knobs {
     /// Whether a SYN in a synchronized state is challenged (RFC 5961 4.2); otherwise one in the window ends the
     /// connection (RFC 793 3.9, fourth), and one outside is like any other segment there.
     pub syn_challenged: bool,
+    /// How long Fast Open pauses after a network has swallowed it; zero: not at all (RFC 7413 4.1.3).
+    pub fast_open_pause: Span,
     /// Teaching: how a passive open is established.
     pub handshake: Handshake,
 }
@@ -455,6 +457,7 @@ impl Default for Knobs {
             rto_slop: Span::ZERO,
             rto_doublings: u8::MAX,
             syn_challenged: true,
+            fast_open_pause: Span::ZERO,
             handshake: Handshake::ThreeWay,
         }
     }

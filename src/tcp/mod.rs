@@ -22,6 +22,7 @@ mod closing;
 mod connection;
 mod context;
 mod cookie;
+mod fast_open;
 mod half_open;
 mod handshake;
 mod knobs;
@@ -44,6 +45,7 @@ pub use closing::{Closing, ClosingStep};
 pub use connection::{ConnEvent, Connection};
 pub use context::{Context, Limits, Ports, TcpEvent};
 pub use cookie::{Kept, cookie_syn_ack};
+pub use fast_open::{FastOpenAsk, FastOpenCookie, FastOpenKind, FastOpenLearned};
 pub use half_open::{Demands, HalfOpen, HalfOpenStep};
 pub use knobs::{
     AckRule, CheckRule, ClosingRule, Congestion, EcnRule, GiveUp, Handshake, KeepAlive, Knobs, Linger2, Losses,

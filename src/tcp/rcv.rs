@@ -162,6 +162,16 @@ impl Rcv {
         }
     }
 
+    /// Takes the data of the peer's SYN, which tells nothing about the segments to come.
+    pub(super) fn admit(&mut self, seq: Seq, data: &Payload) {
+        debug_assert!(seq == self.nxt && self.ahead.is_empty(), "nothing has come before");
+        if let Some(window) = &mut self.window {
+            window.charge(seq + data.len(), data.len());
+        }
+        self.nxt += data.len();
+        self.queue.push(data.clone());
+    }
+
     /// The run of what waits ahead that `seq` lies in.
     pub(super) fn run(&self, seq: Seq) -> Option<(Seq, Seq)> {
         let fin = self.fin.filter(|fin| self.nxt.lt(*fin)).map(|fin| (fin, fin + 1));

@@ -65,11 +65,17 @@ pub enum Tally {
     OfoDrop,
     /// `TcpExtTCPRcvQDrop`: segments in order that were not taken, for want of memory.
     RcvQDrop,
+    /// `TcpExtTCPFastOpenActive`: SYNs whose data was taken.
+    FastOpenActive,
+    /// `TcpExtTCPFastOpenActiveFail`: SYNs whose data was not.
+    FastOpenActiveFail,
+    /// `TcpExtOutOfWindowIcmps`: ICMP errors about nothing in flight.
+    OutOfWindowIcmps,
 }
 
 impl Tally {
     /// Everything that is counted.
-    pub const ALL: [Tally; 32] = [
+    pub const ALL: [Tally; 35] = [
         Tally::InErrs,
         Tally::DelayedAcks,
         Tally::RenoRecovery,
@@ -102,12 +108,21 @@ impl Tally {
         Tally::OfoPruned,
         Tally::OfoDrop,
         Tally::RcvQDrop,
+        Tally::FastOpenActive,
+        Tally::FastOpenActiveFail,
+        Tally::OutOfWindowIcmps,
     ];
 }
 
 /// The tallies of one host.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Tallies([u64; Tally::ALL.len()]);
+
+impl Default for Tallies {
+    fn default() -> Tallies {
+        Tallies([0; Tally::ALL.len()])
+    }
+}
 
 impl Tallies {
     pub(super) fn add(&mut self, tally: Tally) {

@@ -69,14 +69,20 @@ impl Window {
     /// A segment with `len` bytes is queued that ends before `end`, in order or not; our last segment offered
     /// `rcv_wnd`.
     pub(super) fn arrived(&mut self, end: Seq, len: u32, rcv_wnd: u32, buf: u32) {
-        let size = truesize(len);
-        self.queued.push((end, size));
-        self.alloc += size;
+        let size = self.charge(end, len);
         self.measure(len, size, rcv_wnd, buf);
         // tcp_event_data_recv(): small segments justify nothing.
         if len >= 128 {
             self.grow(len, size, buf);
         }
+    }
+
+    /// Memory for a segment with `len` bytes that ends before `end`; how much.
+    pub(super) fn charge(&mut self, end: Seq, len: u32) -> u32 {
+        let size = truesize(len);
+        self.queued.push((end, size));
+        self.alloc += size;
+        size
     }
 
     /// The application has read up to `read`.

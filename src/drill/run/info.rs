@@ -26,13 +26,14 @@ pub(super) const SYMBOLS: [(&str, i64); 24] = [
     ("TCPI_OPT_WSCALE", WSCALE),
     ("TCPI_OPT_ECN", 8),
     ("TCPI_OPT_ECN_SEEN", 16),
-    ("TCPI_OPT_SYN_DATA", 32),
+    ("TCPI_OPT_SYN_DATA", SYN_DATA),
     ("TCPI_OPT_USEC_TS", 64),
     ("TCPI_OPT_TFO_CHILD", 128),
 ];
 
 const TIMESTAMPS: i64 = 1;
 const WSCALE: i64 = 4;
+const SYN_DATA: i64 = 32;
 /// `TCP_INFINITE_SSTHRESH`.
 const INFINITE: i64 = 0x7fff_ffff;
 
@@ -41,6 +42,7 @@ pub(super) fn fields(info: &TcpInfo) -> Vec<(&'static str, i64)> {
     let millis = |span: Option<Span>| span.map_or(0, |span| number(span.as_millis()));
     let micros = |span: Span| number(span.as_nanos() / 1_000);
     let options = if info.timestamps { TIMESTAMPS } else { 0 }
+        | if info.syn_data { SYN_DATA } else { 0 }
         | if info.snd_wscale != 0 || info.rcv_wscale != 0 { WSCALE } else { 0 };
     let mut fields = vec![
         ("tcpi_state", state(info.state)),

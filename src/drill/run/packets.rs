@@ -281,9 +281,12 @@ impl Runner<'_> {
             Body::Udp(_) => sock.kind == SocketKind::Datagram && sock.progress == Progress::Connecting,
             Body::Icmp(_) | Body::Raw(_) => false,
         };
-        if !to_peer || !first {
+        // What another socket of the script is known to send is its own.
+        let others = self.socks.iter().enumerate().any(|(other, sock)| other != n && sock.sends(packet));
+        if !to_peer || !first || others {
             return false;
         }
+        let sock = &mut self.socks[n];
         sock.tuple = Some(Tuple { local, remote });
         if let Body::Tcp(segment) = &packet.body {
             sock.local_isn.1 = segment.seq;

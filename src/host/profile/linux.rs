@@ -2,10 +2,11 @@
 
 use super::Behaviour;
 use super::Confidence::{Chosen, Recorded, Specified};
-use super::table::{buffer, does, int, off, one, port, small};
+use super::table::{buffer, does, int, one, port, small, text};
 use crate::endpoint::Errno;
 use crate::host::config::BufferRule;
 use crate::host::cookies::CookieUse;
+use crate::host::fast_open::{self, Uses};
 use crate::host::listener::QueueRule;
 use crate::host::ports::{BindRule, PortRule};
 use crate::host::reconnect;
@@ -59,7 +60,23 @@ pub(super) const SYSCTLS: &[Sysctl] = &[
     one("net.ipv4.tcp_ecn", Unit::Number, 2, (0, 2), RST, |s, [n, ..]| {
         s.knobs.ecn = [EcnRule::Never, EcnRule::Ask, EcnRule::Accept][usize::from(small(n)).min(2)];
     }),
-    off("net.ipv4.tcp_fastopen", "Fast Open (RFC 7413)"),
+    one("net.ipv4.tcp_fastopen", Unit::Number, 1, (0, 0x7fff_ffff), RST, |s, [n, ..]| {
+        (s.has_fast_open, s.fast_open) = (true, Uses::from_bits_truncate(int(n)));
+    }),
+    one("net.ipv4.tcp_fastopen_blackhole_timeout_sec", Unit::Seconds, 0, (0, 0x7fff_ffff), RST, |s, [n, ..]| {
+        s.knobs.fast_open_pause = secs(n);
+    }),
+    text(
+        "net.ipv4.tcp_fastopen_key",
+        "one key or two with a comma between them, each of four hexadecimal words: `1-2-3-4`",
+        "a random one",
+        ("proc_tcp_fastopen_key()", Specified),
+        |s, text| {
+            let key = fast_open::read_key(text);
+            s.fast_open_key = key.or(s.fast_open_key);
+            key.is_some()
+        },
+    ),
     one("net.ipv4.tcp_fin_timeout", Unit::Seconds, 60, (1, 120), RST, |s, [n, ..]| s.knobs.fin_wait2 = Some(secs(n))),
     one("net.ipv4.tcp_invalid_ratelimit", Unit::Milliseconds, 500, (0, 3_600_000), RST, |s, [n, ..]| {
         s.knobs.empty_answers = ms(n);

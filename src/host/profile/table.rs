@@ -2,7 +2,7 @@
 
 use super::{Behaviour, Confidence};
 use crate::host::config::Settings;
-use crate::host::sysctl::{Sysctl, Unit, Values};
+use crate::host::sysctl::{Sysctl, Text, Unit, Values};
 
 /// A sysctl with one value.
 pub(super) const fn one(
@@ -13,7 +13,8 @@ pub(super) const fn one(
     (source, confidence): (&'static str, Confidence),
     set: fn(&mut Settings, Values),
 ) -> Sysctl {
-    Sysctl { name, unit, count: 1, default: [default, 0, 0], min, max, source, confidence, lacks: None, set }
+    let default = [default, 0, 0];
+    Sysctl { name, unit, count: 1, default, min, max, source, confidence, lacks: None, text: None, set }
 }
 
 /// A sysctl that stays off, since this profile lacks what it would turn on.
@@ -28,6 +29,7 @@ pub(super) const fn off(name: &'static str, lacks: &'static str) -> Sysctl {
         source: "optional in RFC 9293",
         confidence: Confidence::Specified,
         lacks: Some(lacks),
+        text: None,
         set: |_, _| {},
     }
 }
@@ -39,6 +41,21 @@ pub(super) const fn lacks(
     (source, confidence): (&'static str, Confidence),
 ) -> Sysctl {
     Sysctl { source, confidence, ..off(name, lacks) }
+}
+
+/// A sysctl whose value is a text of the shape `expected`; `set` says whether it is.
+pub(super) const fn text(
+    name: &'static str,
+    expected: &'static str,
+    default: &'static str,
+    source: (&'static str, Confidence),
+    set: fn(&mut Settings, &str) -> bool,
+) -> Sysctl {
+    Sysctl {
+        count: 0,
+        text: Some(Text { expected, default, set }),
+        ..one(name, Unit::Number, 0, (0, 0), source, |_, _| {})
+    }
 }
 
 /// A buffer's least, default and greatest size.

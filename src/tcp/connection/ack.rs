@@ -18,7 +18,13 @@ impl Connection {
             cx.dropped(DropReason::NoAck);
             return Step::Done;
         }
-        if self.state == State::SynReceived {
+        let early = self.fast.is_some() && self.is_early();
+        if early && self.state == State::SynReceived && (seg.ack.lt(self.snd.una) || seg.ack.gt(self.snd.max)) {
+            cx.dropped(DropReason::AckUnsent);
+            self.urgently = Some(Urgently::Reset(seg.ack, None));
+            return Step::Done;
+        }
+        if self.state == State::SynReceived && !early {
             // "If SND.UNA < SEG.ACK =< SND.NXT, then enter ESTABLISHED"; "If the segment acknowledgment is not
             // acceptable, form a reset segment <SEQ=SEG.ACK><CTL=RST>".
             if seg.ack.le(self.snd.una) || seg.ack.gt(self.snd.max) {
@@ -51,6 +57,9 @@ impl Connection {
             self.on_old_ack(cx, seg);
         } else {
             self.on_new_ack(cx, seg);
+        }
+        if early {
+            self.leave_early(cx);
         }
         if self.snd.wnd > 0 {
             self.window_open();
@@ -87,8 +96,14 @@ impl Connection {
         self.timers.stop(Timer::Retransmit);
         self.established(cx, resent);
         let at = self.moment(cx);
-        if let (Some(rtt), Some(sender)) = (measured, &mut self.sender) {
-            sender.measured(&at, rtt);
+        if let Some(sender) = &mut self.sender {
+            if let Some(rtt) = measured {
+                sender.measured(&at, rtt);
+            }
+            if !sender.queue.is_empty() {
+                sender.take_syn_data(&at);
+                self.rearm_rto(cx);
+            }
         }
     }
 

@@ -20,8 +20,8 @@ impl Connection {
             // "If no SENDs have been issued and there is no pending data to send, then form a FIN segment and send it,
             // and enter FIN-WAIT-1 state; otherwise, queue for processing after entering ESTABLISHED state." The FIN
             // waits for the ACK of our SYN in both cases: nothing is lost, and the SYN is never sent again behind it.
-            State::SynReceived => self.end_writing(),
-            State::Established => {
+            State::SynReceived if !self.is_early() => self.end_writing(),
+            State::SynReceived | State::Established => {
                 self.end_writing();
                 cx.transition(&mut self.state, State::FinWait1, None, None);
             }

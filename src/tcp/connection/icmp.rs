@@ -2,10 +2,10 @@
 
 use super::Connection;
 use crate::endpoint::{DropReason, Errno, State};
-use crate::tcp::Context;
 use crate::tcp::handshake::effective_mss;
 use crate::tcp::snd::Syn;
 use crate::tcp::timers::Timer;
+use crate::tcp::{Context, Tally};
 use crate::time::{Span, ns};
 use crate::wire::{IcmpKind, Seq};
 
@@ -13,11 +13,21 @@ impl Connection {
     /// An ICMP error about a segment of ours that began with `seq`.
     pub fn on_icmp(&mut self, cx: &mut Context<'_>, kind: IcmpKind, seq: Seq) {
         // RFC 5927 4.1: only what is in flight can have caused an error.
-        let in_flight = self.snd.una.le(seq) && seq.lt(self.snd.max);
+        let una = if self.is_early() { self.snd.iss } else { self.snd.una };
+        let in_flight = una.le(seq) && seq.lt(self.snd.max);
         if !in_flight || matches!(self.state, State::Closed | State::TimeWait) {
+            if self.state != State::Closed {
+                cx.count(Tally::OutOfWindowIcmps);
+            }
             return cx.dropped(DropReason::IcmpIrrelevant);
         }
         let (error, hard) = match kind {
+            IcmpKind::TooBig { mtu } if self.state == State::SynSent => {
+                if !self.on_syn_too_big(cx, self.believed(cx, mtu)) {
+                    cx.dropped(DropReason::IcmpIrrelevant);
+                }
+                return;
+            }
             IcmpKind::TooBig { mtu } => return self.on_too_big(cx, mtu),
             IcmpKind::PortUnreachable => (Errno::ECONNREFUSED, true),
             IcmpKind::ProtocolUnreachable => (Errno::ENOPROTOOPT, true),
@@ -27,7 +37,7 @@ impl Connection {
             }
         };
         // RFC 5461 4.1: hard errors abort a connection attempt and are soft once it is synchronized (RFC 5927 5.2).
-        let connecting = matches!(self.state, State::SynSent | State::SynReceived);
+        let connecting = matches!(self.state, State::SynSent | State::SynReceived) && !self.is_accepted();
         if connecting && (hard || cx.knobs.soft_errors_abort_connect) {
             self.die(cx, Some(error));
         } else {
@@ -51,10 +61,14 @@ impl Connection {
         }
     }
 
+    /// Routers older than RFC 1191 say 0: the least that every host must take then.
+    fn believed(&self, cx: &Context<'_>, mtu: u16) -> u16 {
+        if mtu == 0 { self.setup.default_mss + self.setup.overhead } else { mtu.max(cx.knobs.min_mtu) }
+    }
+
     /// RFC 1191 6.4: a smaller path MTU; what was too big goes out again in smaller pieces.
     fn on_too_big(&mut self, cx: &mut Context<'_>, mtu: u16) {
-        // Routers older than RFC 1191 say 0: the least that every host must take then.
-        let mtu = if mtu == 0 { self.setup.default_mss + self.setup.overhead } else { mtu.max(cx.knobs.min_mtu) };
+        let mtu = self.believed(cx, mtu);
         let mss = effective_mss(mtu.saturating_sub(self.setup.overhead).max(8), self.ts);
         if mss >= self.snd.mss {
             return cx.dropped(DropReason::IcmpIrrelevant);

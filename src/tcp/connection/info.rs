@@ -23,6 +23,7 @@ impl Connection {
             probes,
             backoff: self.rto.backoff,
             timestamps: self.ts.is_some(),
+            syn_data: self.has_syn_data(),
             snd_wscale: snd.shift,
             rcv_wscale: rcv.shift,
             rto: self.rto.current(knobs),

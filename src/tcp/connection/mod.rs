@@ -3,6 +3,8 @@
 mod ack;
 mod acked;
 mod close;
+mod early;
+mod fast_open;
 mod icmp;
 mod info;
 mod open;
@@ -14,6 +16,9 @@ mod transmit;
 mod user;
 mod validate;
 
+pub(super) use early::EarlySyns;
+
+use self::fast_open::Fast;
 use super::acks::Acks;
 use super::newreno::NewReno;
 use super::rcv::Rcv;
@@ -81,6 +86,8 @@ pub struct Connection {
     /// Whether the application has shut down reading.
     shut: bool,
     closing: Option<Closing>,
+    /// Where Fast Open has a part in it.
+    fast: Option<Box<Fast>>,
     setup: Setup,
 }
 
@@ -120,6 +127,8 @@ enum Ack {
 enum Urgently {
     /// A reset with this number, and this acknowledgment where it carries one.
     Reset(Seq, Option<Seq>),
+    /// The reset that CLOSED answers a SYN with which ends before this number (RFC 9293 3.10.7.1).
+    Refuse(Seq),
     /// A window probe.
     WindowProbe,
     /// A keepalive probe.
@@ -189,7 +198,8 @@ impl Connection {
 
     /// Free bytes of the send buffer; 0 where nothing may be written.
     pub fn writable(&self) -> u32 {
-        let open = matches!(self.state, State::Established | State::CloseWait);
+        let open = matches!(self.state, State::Established | State::CloseWait)
+            || (self.state == State::SynReceived && self.is_early());
         if open && self.snd.end == End::Open && !self.starving { self.snd.free() } else { 0 }
     }
 

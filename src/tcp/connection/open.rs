@@ -97,7 +97,7 @@ impl Connection {
     }
 
     /// The initial window, after `resent` SYNs that went again.
-    fn start_sending(&mut self, cx: &Context<'_>, resent: u8) {
+    pub(super) fn start_sending(&mut self, cx: &Context<'_>, resent: u8) {
         self.recovery.start(self.snd.mss, resent > 0, cx.knobs);
         let at = self.moment(cx);
         if let Some(sender) = &mut self.sender {
@@ -113,7 +113,7 @@ impl Connection {
         }
     }
 
-    fn blank(cx: &Context<'_>, state: State, ports: Ports, iss: Seq, setup: &Setup) -> Connection {
+    pub(super) fn blank(cx: &Context<'_>, state: State, ports: Ports, iss: Seq, setup: &Setup) -> Connection {
         Connection {
             state,
             ports,
@@ -147,6 +147,7 @@ impl Connection {
             soft_error: None,
             shut: false,
             closing: None,
+            fast: None,
             setup: setup.clone(),
         }
     }

@@ -13,6 +13,12 @@ use crate::wire::{Flags, Segment, Seq};
 impl Connection {
     /// The next segment to send; call until there is none.
     pub fn poll_transmit(&mut self, cx: &mut Context<'_>) -> Option<Segment> {
+        if self.fast.is_some()
+            && self.state != State::Closed
+            && let Some(syn_ack) = self.send_early_syn_ack(cx)
+        {
+            return Some(syn_ack);
+        }
         if let Some(urgently) = self.urgently.take()
             && let Some(seg) = self.send_urgently(cx, urgently)
         {
@@ -77,6 +83,13 @@ impl Connection {
                     ..Segment::default()
                 })
             }
+            Urgently::Refuse(end) => Some(Segment {
+                src_port: self.ports.local,
+                dst_port: self.ports.remote,
+                ack: end,
+                flags: Flags::RST | Flags::ACK,
+                ..Segment::default()
+            }),
             // 3.8.6.1: at least one octet of what waits, past the window. SND.NXT stays: the peer need not take it.
             Urgently::WindowProbe if cx.knobs.window_probe == WindowProbe::Empty => {
                 cx.count(Tally::WinProbe);
@@ -134,7 +147,11 @@ impl Connection {
     /// The SYN, new data, or the FIN.
     fn send_new(&mut self, cx: &mut Context<'_>) -> Option<Segment> {
         if self.snd.syn == Syn::Unacked && self.snd.nxt == self.snd.iss {
+            if self.awaits_data() {
+                return None;
+            }
             let mut syn = self.send_next(cx, 0);
+            self.note_syn_sent(cx, &syn);
             let asks = cx.knobs.ecn == EcnRule::Ask && self.state == State::SynSent;
             syn.flags |= if asks { Flags::ECE | Flags::CWR } else { Flags::empty() };
             return Some(syn);
@@ -177,7 +194,7 @@ impl Connection {
     /// Sends `len` bytes from SND.NXT on, for the first time.
     fn send_next(&mut self, cx: &mut Context<'_>, len: u32) -> Segment {
         let seg = self.fill(cx, self.snd.nxt, len);
-        if (1..u32::from(self.snd.mss)).contains(&seg.payload.len()) {
+        if (1..u32::from(self.snd.mss)).contains(&seg.payload.len()) && !seg.has(Flags::SYN) {
             self.partial = Some(seg.end());
         }
         self.note_sent(cx, &seg);
@@ -193,7 +210,9 @@ impl Connection {
             if self.sends_by_segments() {
                 self.rto.since.get_or_insert(cx.now);
             } else {
-                self.rto.sent(self.snd.nxt, cx.now);
+                // Of a SYN its own round trip counts, whether its data is taken or not.
+                let timed = if seg.has(Flags::SYN) { seg.seq + 1 } else { self.snd.nxt };
+                self.rto.sent(timed, cx.now);
             }
         }
         if self.persist != Persist::Idle {
@@ -256,6 +275,9 @@ impl Connection {
         let sack = if offers { cx.knobs.sack } else { self.sack };
         let offer = handshake::Offer { mss: self.setup.mss, ts, shift, sack };
         seg.options = offer.options(cx.knobs.syn_layout);
+        if self.fast.is_some() {
+            seg.payload = self.fill_first_syn(&mut seg.options);
+        }
         // RFC 7323 2.2: the window of a SYN is never scaled.
         seg.window = window::initial(&self.setup, cx.knobs, !offers && self.ts.is_some());
         seg

@@ -1,7 +1,9 @@
 //! SEGMENT ARRIVES (RFC 9293 3.10.7), up to the acknowledgment.
 
+use super::fast_open::Answer;
 use super::{Ack, Connection, Pending, Urgently};
 use crate::endpoint::{Arrival, DropReason, Errno, State};
+use crate::tcp::acks;
 use crate::tcp::handshake::Agreed;
 use crate::tcp::newreno::Phase;
 use crate::tcp::snd::Syn;
@@ -42,7 +44,11 @@ impl Connection {
 
     /// RFC 9293 3.10.7.4, the steps in their order.
     fn on_segment_in_window(&mut self, cx: &mut Context<'_>, seg: &Segment) {
-        let linux = cx.knobs.checks == CheckRule::Linux && self.state != State::SynReceived;
+        let early = self.fast.is_some() && self.is_early();
+        if early && self.check_early(cx, seg) == Step::Done {
+            return;
+        }
+        let linux = cx.knobs.checks == CheckRule::Linux && (early || self.state != State::SynReceived);
         let checked = if linux { self.validate_incoming(cx, seg) } else { self.check_sequence(cx, seg) };
         if checked == Step::Done {
             return;
@@ -85,6 +91,13 @@ impl Connection {
             }
             return;
         }
+        if acked && seg.has(Flags::SYN) && self.echoes_another(cx, seg) {
+            cx.dropped(DropReason::Paws);
+            if !seg.has(Flags::RST) {
+                self.urgently = Some(Urgently::Reset(seg.ack, None));
+            }
+            return;
+        }
         // Second: "If the ACK was acceptable, then signal to the user 'error: connection reset'".
         if seg.has(Flags::RST) {
             match acked {
@@ -106,20 +119,22 @@ impl Connection {
         if !acked {
             // Simultaneous open: "enter SYN-RECEIVED, form a SYN,ACK segment".
             cx.transition(&mut self.state, State::SynReceived, None, None);
-            self.recovery.phase = Phase::Loss { recover: self.snd.nxt, next: self.snd.iss };
+            self.recovery.phase = Phase::Loss { recover: self.snd.iss + 1, next: self.snd.iss };
             return;
         }
         self.establish(cx, seg);
         self.ack = Ack::Now;
-        if self.awaited && cx.knobs.acks == AckRule::Linux {
+        let answer = self.take_fast_open_answer(cx, seg);
+        if (self.awaited || (answer == Answer::Well && self.writer_waits())) && cx.knobs.acks == AckRule::Linux {
             // tcp_rcv_synsent_state_process(): "Save one ACK. Data will be ready after several ticks".
+            self.pace.connected(cx.now);
             self.pace.alarm(self.rcv.wnd(), self.rcv_mss());
             self.ack = Ack::Delayed(0);
-            self.timers.set(cx, Timer::DelayedAck, cx.knobs.delayed_ack);
+            self.timers.set(cx, Timer::DelayedAck, acks::MOST);
         }
         // "If there are other controls or text in the segment, then continue processing at the sixth step".
         self.process_urgent(seg);
-        if seg.seq_len() > 1 && cx.knobs.syn_ack_text {
+        if seg.seq_len() > 1 && (cx.knobs.syn_ack_text || answer == Answer::Well) {
             let rest = Segment { seq: seg.seq + 1, flags: seg.flags - Flags::SYN, ..seg.clone() };
             if self.process_text(cx, &rest) != Step::Done {
                 self.process_fin(cx);
@@ -159,7 +174,8 @@ impl Connection {
         }
         // Figure 8: in a simultaneous open the peer's SYN comes once more, with the ACK we wait for.
         let again = seg.seq == self.rcv.irs && seg.has(Flags::SYN);
-        if again && self.state == State::SynReceived && seg.has(Flags::ACK) && seg.ack == self.snd.iss + 1 {
+        let acks = seg.has(Flags::ACK) && seg.ack.gt(self.snd.iss) && seg.ack.le(self.snd.max);
+        if again && self.state == State::SynReceived && acks {
             if cx.knobs.crossing_repeats_syn {
                 // tcp_data_queue(): the SYN is sequence space that has come before.
                 self.sacks.came_twice(self.rcv.irs, self.rcv.nxt);
@@ -169,7 +185,7 @@ impl Connection {
         }
         if again && !seg.has(Flags::ACK) && self.snd.syn == Syn::Unacked {
             // The very SYN again: our SYN-ACK was lost, and a bare ACK would mean nothing to SYN-SENT.
-            self.recovery.phase = Phase::Loss { recover: self.snd.nxt, next: self.snd.iss };
+            self.recovery.phase = Phase::Loss { recover: self.snd.iss + 1, next: self.snd.iss };
             return Step::Done;
         }
         if len == 0 && !self.throttle.allows(cx) {

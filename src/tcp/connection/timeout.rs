@@ -50,6 +50,9 @@ impl Connection {
 
     /// RFC 6298 5.4 to 5.6: "Retransmit the earliest segment that has not been acknowledged", back off, restart.
     fn on_retransmit_timeout(&mut self, cx: &mut Context<'_>, last: Span) {
+        if self.fast.is_some() && self.is_early() {
+            return self.on_early_timeout(cx, last);
+        }
         if self.snd.nxt == self.snd.una {
             return;
         }
@@ -57,7 +60,11 @@ impl Connection {
         if self.snd.wnd > 0 || self.snd.syn == Syn::Unacked || self.is_orphan() {
             cx.count(Tally::Timeouts);
         }
-        if !self.holds_out(cx, self.rto.tries) && self.has_tried_enough(cx) {
+        let is_over = !self.holds_out(cx, self.rto.tries) && self.has_tried_enough(cx);
+        if self.fast.is_some() {
+            self.detect_blackhole(cx, self.rto.tries, is_over);
+        }
+        if is_over {
             self.note_fired(cx, Timer::Retransmit, last, self.rto.tries.saturating_add(1), None);
             return self.time_out(cx);
         }
@@ -83,7 +90,7 @@ impl Connection {
                 self.recovery.on_timeout(self.snd.una, self.snd.nxt, self.snd.mss, self.rto.tries == 0);
             }
             // Of the SYN only itself can be lost, and congestion need not be to blame.
-            _ => return self.recovery.on_too_big(self.snd.una, self.snd.nxt),
+            _ => return self.recovery.on_too_big(self.snd.una, self.snd.iss + 1),
         }
         let (cwnd, ssthresh) = self.window_bytes();
         cx.note(TcpEvent::Cwnd { cwnd, ssthresh });
@@ -183,7 +190,7 @@ impl Connection {
     }
 
     /// The connection is given up (RFC 9293 3.10.8); where an ICMP error told why, that is the reason.
-    fn time_out(&mut self, cx: &mut Context<'_>) {
+    pub(super) fn time_out(&mut self, cx: &mut Context<'_>) {
         if let Some(after) = self.setup.user_timeout {
             // The user's limit, which has taken the place of every other, has ended it.
             cx.timer(TimerKind::User, TimerChange::Fired { after, count: 1, next: None });
@@ -268,7 +275,14 @@ impl Connection {
         self.rcv.reader == Reader::Gone
     }
 
-    fn note_fired(&self, cx: &mut Context<'_>, timer: Timer, after: Span, count: impl Into<u32>, next: Option<Span>) {
+    pub(super) fn note_fired(
+        &self,
+        cx: &mut Context<'_>,
+        timer: Timer,
+        after: Span,
+        count: impl Into<u32>,
+        next: Option<Span>,
+    ) {
         cx.timer(timer.kind(), TimerChange::Fired { after, count: count.into(), next });
     }
 }

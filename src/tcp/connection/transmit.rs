@@ -333,6 +333,10 @@ impl Connection {
 
     /// `tcp_rearm_rto()`.
     pub(super) fn rearm_rto(&mut self, cx: &mut Context<'_>) {
+        // The timer is that of the SYN-ACK.
+        if self.fast.is_some() && self.is_early() {
+            return;
+        }
         let at = self.moment(cx);
         let Some(sender) = &self.sender else { return };
         if sender.queue.is_empty() {
@@ -347,7 +351,7 @@ impl Connection {
     fn may_probe(&self, cx: &Context<'_>) -> bool {
         use crate::endpoint::CaState::{Cwr, Open};
         let calm = self.sender.as_ref().is_some_and(|s| !s.queue.is_empty() && matches!(s.state, Open | Cwr));
-        cx.knobs.loss_probe && self.sack && calm
+        cx.knobs.loss_probe && self.sack && calm && !self.is_early()
     }
 
     /// `tcp_schedule_loss_probe()` (RFC 8985 7.2); `anew`: the RTO counts from now. Whether there will be a probe.

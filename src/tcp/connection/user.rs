@@ -154,6 +154,11 @@ impl Connection {
         self.setup.user_timeout = timeout;
     }
 
+    /// `TCP_SYNCNT`.
+    pub fn set_syn_count(&mut self, _cx: &mut Context<'_>, count: u8) {
+        self.setup.syn_count = Some(count);
+    }
+
     /// `TCP_LINGER2`.
     pub fn set_linger2(&mut self, _cx: &mut Context<'_>, linger2: Linger2) {
         self.setup.linger2 = linger2;

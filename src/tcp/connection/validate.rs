@@ -38,6 +38,9 @@ impl Connection {
                 self.reset(cx);
             } else {
                 cx.dropped(DropReason::RstNotExact);
+                if self.fast.is_some() && self.state == State::Established {
+                    self.suspect_blackhole(cx);
+                }
                 self.challenge(cx);
             }
             return Step::Done;

@@ -282,7 +282,7 @@ impl Sender {
     }
 
     /// `tcp_enter_loss()`: all that left before and did not arrive is lost.
-    pub(super) fn enter_loss(&mut self, at: &Moment<'_>) {
+    pub(in crate::tcp) fn enter_loss(&mut self, at: &Moment<'_>) {
         let new = !matches!(self.state, CaState::Recovery | CaState::Loss);
         self.mark_all_lost(at);
         let open = matches!(self.state, CaState::Open | CaState::Disorder);
@@ -529,6 +529,18 @@ impl Sender {
             }
             goes_on = is_large && sent.tags.contains(Tags::GOES_ON);
         }
+        self.repair(at, data_end);
+    }
+
+    /// The data of our SYN was not taken, or not all of it: it goes again at once, in segments as they are now
+    /// (`tcp_rcv_fastopen_synack()`).
+    pub(in crate::tcp) fn syn_data_lost(&mut self, at: &Moment<'_>, data_end: Seq) {
+        (0..self.queue.len() as usize).for_each(|place| self.queue.mark_lost(place));
+        self.repair(at, data_end);
+    }
+
+    /// What is lost goes again without a reduction of the window (`tcp_non_congestion_loss_retransmit()`).
+    fn repair(&mut self, at: &Moment<'_>, data_end: Seq) {
         self.queue.divide_anew(at.mss, data_end);
         if self.queue.lost == 0 {
             return;

@@ -321,6 +321,25 @@ impl Sender {
         self.has_sent = true;
     }
 
+    /// The data of a SYN has left with it, and is a segment of its own from now on (`tcp_send_syn_data()`).
+    pub(super) fn sent_in_syn(&mut self, at: &Moment<'_>, seq: Seq, end: Seq) {
+        self.writes.skip(end.since(seq));
+        self.waits_for(at, Wait::Busy);
+        self.last_data = Some(at.now);
+        self.queue.push(Sent { seq, end, at: at.now, delivered: 0, tags: Tags::PUSH });
+    }
+
+    /// The SYN is acknowledged, and of its data what lies before `una` (RFC 7413 4.2.1); to `delivered` the two are one.
+    pub(super) fn take_syn_data(&mut self, at: &Moment<'_>) {
+        while self.queue.first().is_some_and(|sent| sent.end.le(at.una)) {
+            self.queue.pop();
+        }
+        self.queue.trim_first(at.una);
+        if self.queue.is_empty() {
+            self.waited_for(at, Wait::Busy);
+        }
+    }
+
     /// The segment at `place` leaves again; a probe is not counted as a retransmission in flight
     /// (`__tcp_retransmit_skb()`, `tcp_retransmit_skb()`).
     pub(super) fn sent_again(&mut self, at: &Moment<'_>, place: usize, is_probe: bool) {

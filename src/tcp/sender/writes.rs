@@ -110,6 +110,12 @@ impl Writes {
         }
     }
 
+    /// So many bytes have been written and sent at once, in a SYN.
+    pub(super) fn skip(&mut self, len: u32) {
+        self.end += len;
+        self.pushed = self.end;
+    }
+
     fn push_last(&mut self) {
         if let Some(unit) = self.units.back_mut() {
             unit.push = true;

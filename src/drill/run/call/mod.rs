@@ -294,7 +294,8 @@ impl Runner<'_> {
                 self.under_test = Some(self.socks.len() - 1);
             }
             Then::Accepted { live, peer } => {
-                let fd = self.free_fd(&call.result)?;
+                // The stock tool lets the name of an older connection be taken here, and then means the younger one.
+                let fd = self.number(&call.result)?;
                 // The youngest connection that a SYN-ACK was sent for, as the stock tool has it.
                 let fits = |sock: &Sock| matches!(sock.progress, Progress::SynAckSent | Progress::Accepted);
                 let young = self.socks.iter().rposition(fits);

@@ -2,7 +2,7 @@
 
 use super::{Returned, Runner, Stop, Then};
 use crate::drill::script::Expr;
-use crate::endpoint::{Errno, MsgFlags, Readiness};
+use crate::endpoint::{Errno, MsgFlags, Readiness, SocketId, State};
 use crate::wire::{Payload, Rope};
 use std::net::SocketAddr;
 
@@ -106,17 +106,23 @@ impl Runner<'_> {
         Ok(if left == 0 && ready.contains(Readiness::RDHUP) { 1 } else { left })
     }
 
+    fn is_connecting(&mut self, live: SocketId) -> bool {
+        let info = self.world.attempt(|sockets, cx| sockets.tcp_info(cx.now(), live));
+        info.is_ok_and(|info| info.state == State::SynSent)
+    }
+
     /// Tries to send what is left; nothing while that blocks.
     pub(super) fn try_transmit(&mut self, transmit: &mut Transmit) -> Option<Returned> {
         let Some(live) = self.socks[transmit.sock].live else { return Some(Returned::of(Err(Errno::EBADF))) };
         let remote = SocketAddr::new(self.config.remote, self.config.connect_port);
-        let flags = transmit.flags;
+        // With Fast Open the endpoint has to know whether a writer waits behind the SYN.
+        let flags = if transmit.blocks { transmit.flags } else { transmit.flags | MsgFlags::DONTWAIT };
         if transmit.phase == Phase::Begin {
             transmit.phase = Phase::Sending;
             if transmit.addressed {
                 let data = transmit.data.clone();
                 let result = self.world.attempt(|sockets, cx| sockets.send_to(cx, live, &data, remote, flags));
-                let opens = flags.contains(MsgFlags::FASTOPEN) && transmit.blocks;
+                let opens = transmit.blocks && (flags.contains(MsgFlags::FASTOPEN) || self.is_connecting(live));
                 match result {
                     // Data in the SYN, or a cookie asked for: the call goes on when the connection is there.
                     Ok(n) if opens => (transmit.sent, transmit.phase) = (n, Phase::Connecting),
@@ -143,11 +149,20 @@ impl Runner<'_> {
             match self.world.attempt(|sockets, cx| sockets.send(cx, live, &left, flags)) {
                 Ok(n) => {
                     transmit.sent += n;
+                    // TCP_FASTOPEN_CONNECT: this call has opened the connection, and waits for it.
+                    if transmit.blocks && self.is_connecting(live) {
+                        transmit.phase = Phase::Connecting;
+                        return None;
+                    }
                     if !transmit.blocks || transmit.sent >= transmit.data.len() {
                         return Some(Returned::of(Ok(transmit.sent.into())));
                     }
                 }
                 Err(Errno::EAGAIN) if transmit.blocks => return None,
+                Err(Errno::EINPROGRESS) if transmit.blocks => {
+                    transmit.phase = Phase::Connecting;
+                    return None;
+                }
                 Err(_) if transmit.sent > 0 => return Some(Returned::of(Ok(transmit.sent.into()))),
                 Err(errno) => return Some(Returned::of(Err(errno))),
             }
