@@ -2,7 +2,8 @@
 
 use super::Host;
 use super::sysctl::{self, SysctlError};
-use crate::endpoint::{Cx, Order, Qdisc, Refusal, State};
+use crate::endpoint::{Congestion, Cx, Order, Qdisc, Refusal, RouteMetrics, State};
+use std::net::IpAddr;
 
 impl Host {
     pub(super) fn carry_out(&mut self, cx: &mut Cx<'_>, order: &Order) -> Result<(), Refusal> {
@@ -28,8 +29,25 @@ impl Host {
                 self.limits.is_queue_full = *limit == Some(0);
                 Ok(())
             }
-            Order::Route { .. } | Order::Offload { .. } | Order::Qdisc(Qdisc::Fq) => Err(Refusal::Unknown),
+            Order::Route { prefix, prefix_len, metrics } => self.change_route(*prefix, *prefix_len, metrics),
+            Order::Offload { on } => {
+                self.offload = *on;
+                Ok(())
+            }
+            Order::Qdisc(Qdisc::Fq) => Err(Refusal::Unknown),
         }
+    }
+
+    /// New connections to these addresses follow it; those that are there do not.
+    fn change_route(&mut self, prefix: IpAddr, len: u8, metrics: &RouteMetrics) -> Result<(), Refusal> {
+        if let Some(name) = metrics.congestion.as_deref().filter(|name| Congestion::from_name(name).is_none()) {
+            return Err(Refusal::Invalid(format!("no congestion control `{name}`: there are `reno` and `cubic`")));
+        }
+        if metrics.mtu_locked {
+            return Err(Refusal::Lacking("`mtu lock`: path MTU discovery cannot be turned off for a route".to_owned()));
+        }
+        self.routes.change(prefix, len, metrics.clone());
+        Ok(())
     }
 
     /// What is read from the settings each time follows at once: timeouts and limits. What a socket or connection was

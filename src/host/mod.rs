@@ -31,6 +31,7 @@ mod options;
 mod ports;
 mod profile;
 mod reconnect;
+mod routes;
 mod siphash;
 mod sockets;
 mod stream;
@@ -68,6 +69,7 @@ use linger::Lingering;
 use listener::Half;
 use memory::Memory;
 use ports::{Ports, Scope};
+use routes::Routes;
 use sockets::SocketTable;
 use stream::{Conn, Leftover};
 use syncache::Syncache;
@@ -99,6 +101,10 @@ pub struct Host {
     syncache: Syncache,
     time_waits: TimeWaits,
     fast_open: FastOpen,
+    /// What the administrator says of ways to others.
+    routes: Routes,
+    /// Whether interfaces take units of several segments.
+    offload: bool,
     limits: Limits,
     /// Connections that nobody owns and that are not closing ones yet.
     orphans: u32,
@@ -146,6 +152,8 @@ impl Host {
             known: KnownPeers::default(),
             syncache: Syncache::default(),
             time_waits: TimeWaits::default(),
+            routes: Routes::default(),
+            offload: true,
             fast_open: FastOpen::new(seed, &config.name),
             isn,
             limits: Limits::default(),

@@ -5,7 +5,7 @@ use super::ports::Sharing;
 use super::sockets::{Role, Socket};
 use super::stream::IpHeader;
 use crate::endpoint::{Congestion, Cx, Errno, Family, FastOpenKey, PathMtu, SockOpt, SocketId};
-use crate::tcp::{ClosingRule, KeepAlive, Knobs, Linger2, Setup, WindowRule};
+use crate::tcp::{ClosingRule, KeepAlive, Knobs, Linger2, Route, Setup, WindowRule};
 use crate::time::{Span, secs};
 
 /// The options of one socket; what is unset follows the sysctls.
@@ -43,7 +43,7 @@ pub(super) struct Options {
 struct Told {
     notsent_lowat: u32,
     inq: bool,
-    congestion: Congestion,
+    congestion: Option<Congestion>,
     max_pacing_rate: u64,
     tos: u8,
     ttl: u8,
@@ -80,7 +80,7 @@ impl Options {
             told: Told {
                 notsent_lowat: 0,
                 inq: false,
-                congestion: Congestion::Reno,
+                congestion: None,
                 max_pacing_rate: u64::MAX,
                 tos: 0,
                 ttl: settings.ttl,
@@ -126,6 +126,7 @@ impl Options {
             user_timeout: self.user_timeout(),
             linger2: self.linger2,
             syn_count: self.syn_count,
+            route: Route { congestion: self.told.congestion, ..Route::default() },
         }
     }
 
@@ -165,7 +166,7 @@ impl Options {
             SockOpt::Linger2(span) => self.linger2 = linger2(span, settings),
             SockOpt::NotSentLowat(n) => self.told.notsent_lowat = n,
             SockOpt::Inq(on) => self.told.inq = on,
-            SockOpt::Congestion(name) => self.told.congestion = name,
+            SockOpt::Congestion(name) => self.told.congestion = Some(name),
             SockOpt::MaxPacingRate(n) => self.told.max_pacing_rate = n,
             SockOpt::Tos(n) => self.told.tos = n,
             SockOpt::Ttl(n) => self.told.ttl = n,
@@ -225,7 +226,9 @@ impl Options {
             }),
             SockOpt::NotSentLowat(_) => SockOpt::NotSentLowat(self.told.notsent_lowat),
             SockOpt::Inq(_) => SockOpt::Inq(self.told.inq),
-            SockOpt::Congestion(_) => SockOpt::Congestion(self.told.congestion),
+            SockOpt::Congestion(_) => {
+                SockOpt::Congestion(self.told.congestion.unwrap_or(settings.knobs.losses.congestion))
+            }
             SockOpt::MaxPacingRate(_) => SockOpt::MaxPacingRate(self.told.max_pacing_rate),
             SockOpt::Tos(_) => SockOpt::Tos(self.told.tos),
             SockOpt::Ttl(_) => SockOpt::Ttl(self.told.ttl),
@@ -285,6 +288,7 @@ impl Host {
                 SockOpt::NoDelay(on) => tcp.set_nodelay(context, on),
                 SockOpt::Cork(on) => tcp.set_cork(context, on),
                 SockOpt::QuickAck(on) => tcp.set_quick_ack(context, on),
+                SockOpt::Congestion(name) => tcp.set_congestion(context, name),
                 SockOpt::OobInline(on) => tcp.set_oob_inline(context, on),
                 SockOpt::Linger2(_) => tcp.set_linger2(context, options.linger2),
                 SockOpt::SynCount(count) => tcp.set_syn_count(context, count),

@@ -7,9 +7,11 @@ use super::memory::Memory;
 use super::options::Options;
 use super::ports::{Destination, Hold, Scope, Sharing};
 use super::sockets::{Phase, Role};
-use crate::endpoint::{Cx, Errno, Event, IfaceId, Readiness, SocketId, State, TcpInfo, Tuple};
+use crate::endpoint::{
+    Congestion, Cx, Errno, Event, IfaceId, Readiness, RouteMetrics, SocketId, State, TcpInfo, Tuple,
+};
 use crate::tcp::{Closing, ClosingStep, ConnEvent, Connection, Context, Knobs, Ports, Setup, Tally, TcpEvent};
-use crate::time::{HostTime, secs};
+use crate::time::{HostTime, ms, secs};
 use crate::wire::{Body, Flags, Packet, Segment, Seq};
 use std::net::SocketAddr;
 
@@ -89,6 +91,18 @@ impl Conn {
     }
 }
 
+/// What the route to the peer says, where the socket itself does not (`tcp_init_metrics()`, `tcp_ca_dst_init()`).
+fn follow_route(setup: &mut Setup, metrics: &RouteMetrics) {
+    let mss = metrics.advmss.map_or(setup.mss, |mss| u16::try_from(mss).unwrap_or(u16::MAX).min(setup.mss));
+    let route = &mut setup.route;
+    route.congestion = route.congestion.or(metrics.congestion.as_deref().and_then(Congestion::from_name));
+    route.initial_window = metrics.initcwnd;
+    route.initial_offer = metrics.initrwnd;
+    route.rto_min = metrics.rto_min.map(|millis| ms(millis.into()));
+    route.asks_ecn = metrics.ecn;
+    (setup.mss, setup.quick_ack) = (mss, setup.quick_ack || metrics.quick_ack);
+}
+
 impl Leftover {
     pub(super) fn key(&self) -> Key {
         let Ports { local, remote } = self.tcp.ports();
@@ -114,7 +128,14 @@ impl Host {
     pub(super) fn setup(&self, options: &Options, tuple: Tuple, path: Path) -> Setup {
         let knobs = &self.settings.knobs;
         let offset = if knobs.timestamps { self.isn.ts_offset(tuple) } else { 0 };
-        options.setup(path.mtu, tuple.local.is_ipv6(), &self.settings, offset)
+        let metrics = self.routes.to(tuple.remote.ip());
+        let mtu = metrics.and_then(|metrics| metrics.mtu).map_or(path.mtu, |mtu| mtu.min(path.mtu));
+        let mut setup = options.setup(mtu, tuple.local.is_ipv6(), &self.settings, offset);
+        setup.route.offload = self.offload;
+        if let Some(metrics) = metrics {
+            follow_route(&mut setup, metrics);
+        }
+        setup
     }
 
     /// Makes the index point to `slot`; a new 4-tuple takes its ephemeral port.

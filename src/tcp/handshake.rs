@@ -36,7 +36,7 @@ impl Agreed {
         // RFC 3168 6.1.1: "an ECN-setup SYN packet" has both, "an ECN-setup SYN-ACK packet" ECE alone.
         let marks = syn.flags & (Flags::ECE | Flags::CWR);
         let ecn = match syn.flags.contains(Flags::ACK) {
-            true => knobs.ecn == EcnRule::Ask && marks == Flags::ECE,
+            true => (knobs.ecn == EcnRule::Ask || setup.route.asks_ecn) && marks == Flags::ECE,
             false => knobs.ecn != EcnRule::Never && marks == Flags::ECE | Flags::CWR,
         };
         Agreed { mss, shifts, ts, sack, ecn }

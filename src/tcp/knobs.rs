@@ -1,4 +1,4 @@
-use crate::endpoint::Errno;
+use crate::endpoint::{Congestion, Errno};
 use crate::time::{HostTime, Span, ms, secs};
 
 /// How TCP behaves on one host: what its profile, sysctls and teaching settings say, as plain data.
@@ -194,15 +194,6 @@ pub enum RecoveryRule {
     Segments,
 }
 
-/// How the congestion window moves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Congestion {
-    /// RFC 5681.
-    Reno,
-    /// RFC 9438, with HyStart.
-    Cubic,
-}
-
 /// In which order the options of a SYN stand, and how they are padded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SynLayout {
@@ -371,6 +362,25 @@ pub struct Setup {
     pub linger2: Linger2,
     /// `TCP_SYNCNT`: takes the place of `syn_give_up`.
     pub syn_count: Option<u8>,
+    /// What is said of the way to the peer, and of the socket's sender.
+    pub route: Route,
+}
+
+/// What the socket and the routing table say of one connection; what they do not say is as the knobs have it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// `TCP_CONGESTION`, or the route's `congctl`.
+    pub congestion: Option<Congestion>,
+    /// `initcwnd`: the initial congestion window in segments.
+    pub initial_window: Option<u32>,
+    /// `initrwnd`: the first window that is offered, in segments at most.
+    pub initial_offer: Option<u32>,
+    /// `rto_min`.
+    pub rto_min: Option<Span>,
+    /// `features ecn`: ECN is asked for.
+    pub asks_ecn: bool,
+    /// Whether the interface takes units of several segments (`ethtool -K … tso`, `gso`).
+    pub offload: bool,
 }
 
 impl Knobs {
@@ -499,6 +509,21 @@ impl Default for Setup {
             user_timeout: None,
             linger2: Linger2::System,
             syn_count: None,
+            route: Route::default(),
+        }
+    }
+}
+
+impl Default for Route {
+    /// Nothing is said.
+    fn default() -> Route {
+        Route {
+            congestion: None,
+            initial_window: None,
+            initial_offer: None,
+            rto_min: None,
+            asks_ecn: false,
+            offload: true,
         }
     }
 }

@@ -10,6 +10,8 @@ pub(super) struct Rto {
     estimate: Option<Estimate>,
     /// RTO without backoff.
     base: Span,
+    /// The least RTO, where the route has one of its own.
+    least: Option<Span>,
     /// The segment being timed: its last octet is before this number, and when it left.
     timed: Option<(Seq, HostTime)>,
     /// Timeouts in a row; each doubles the RTO.
@@ -34,8 +36,18 @@ struct Estimate {
 }
 
 impl Rto {
-    pub(super) fn new(knobs: &Knobs) -> Rto {
-        Rto { estimate: None, base: knobs.rto_init, timed: None, backoff: 0, tries: 0, since: None, resent: None }
+    /// `least`: the least RTO, where the route has one of its own.
+    pub(super) fn new(knobs: &Knobs, least: Option<Span>) -> Rto {
+        Rto {
+            estimate: None,
+            base: knobs.rto_init,
+            least,
+            timed: None,
+            backoff: 0,
+            tries: 0,
+            since: None,
+            resent: None,
+        }
     }
 
     /// The RTO as it stands, backed off.
@@ -45,6 +57,11 @@ impl Rto {
         let doubled = self.base * 1u64.checked_shl(u32::from(doublings)).unwrap_or(u64::MAX);
         let is_first = self.estimate.is_none() && self.backoff == 0;
         (doubled + if is_first { Span::ZERO } else { knobs.rto_slop }).min(knobs.rto_max)
+    }
+
+    /// The least RTO of this connection.
+    pub(super) fn least(&self, knobs: &Knobs) -> Span {
+        self.least.unwrap_or(knobs.rto_min)
     }
 
     /// A segment that ends before `end` leaves for the first time.
@@ -137,7 +154,7 @@ impl Rto {
         };
         self.estimate = Some(new);
         let margin = knobs.clock_granularity.max(ns(new.rttvar) * 4);
-        self.base = (ns(new.srtt) + margin).max(knobs.rto_min).min(knobs.rto_max);
+        self.base = (ns(new.srtt) + margin).max(self.least(knobs)).min(knobs.rto_max);
     }
 
     /// `tcp_rtt_estimator()` in tcp_input.c: eighths of microseconds, quarters for the deviation. The variation follows
@@ -145,7 +162,7 @@ impl Rto {
     /// SND.UNA and SND.NXT.
     fn measure_as_linux(&mut self, rtt: Span, (una, nxt): (Seq, Seq), knobs: &Knobs) {
         let r = (rtt.as_nanos() / 1_000).max(1);
-        let least = knobs.rto_min.as_nanos() / 1_000;
+        let least = self.least(knobs).as_nanos() / 1_000;
         let new = match self.estimate {
             None => {
                 let rttvar = (2 * r).max(least);
@@ -198,7 +215,7 @@ mod tests {
     #[test]
     fn first_and_second_measurement() {
         let knobs = Knobs { rto_min: ms(1), ..Knobs::default() };
-        let mut rto = Rto::new(&knobs);
+        let mut rto = Rto::new(&knobs, None);
         assert_eq!(rto.current(&knobs), secs(1));
         let at = |n| HostTime::ZERO + ms(n);
         rto.sent(Seq(10), at(0));
@@ -214,7 +231,7 @@ mod tests {
     #[test]
     fn backoff_doubles_up_to_the_bound_and_karn_holds_it() {
         let knobs = Knobs::default();
-        let mut rto = Rto::new(&knobs);
+        let mut rto = Rto::new(&knobs, None);
         rto.sent(Seq(10), HostTime::ZERO);
         let spans: Vec<_> = (0..8)
             .map(|_| {

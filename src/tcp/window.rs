@@ -39,7 +39,8 @@ pub(super) fn initial(setup: &Setup, knobs: &Knobs, ts: bool) -> u16 {
             // tcp_connect_init() counts them in where the incarnation before had them.
             let mss = advmss(setup, ts || setup.ts_echo.is_some());
             let space = (setup.rcv_buf * (RATIO / 2)) / (PARTS / 2);
-            if space > mss { space - space % mss } else { space }
+            let whole = if space > mss { space - space % mss } else { space };
+            setup.route.initial_offer.map_or(whole, |segments| whole.min(segments.saturating_mul(mss)))
         }
     };
     u16::try_from(window).unwrap_or(u16::MAX)

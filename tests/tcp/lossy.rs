@@ -1,9 +1,9 @@
 //! Two ends over networks that lose, duplicate and reorder: every byte arrives, both ends come to CLOSED.
 
 use super::pair::{Pair, perfect};
-use wirefate::endpoint::State;
+use wirefate::endpoint::{Congestion, State};
 use wirefate::rng::{Stream, below};
-use wirefate::tcp::{Congestion, GiveUp, Knobs, Losses, NagleRule, RecoveryRule, RttRule, Setup};
+use wirefate::tcp::{GiveUp, Knobs, Losses, NagleRule, RecoveryRule, RttRule, Setup};
 use wirefate::time::{Span, ms, secs, us};
 use wirefate::wire::{Payload, Segment};
 

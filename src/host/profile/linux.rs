@@ -3,7 +3,7 @@
 use super::Behaviour;
 use super::Confidence::{Chosen, Recorded, Specified};
 use super::table::{buffer, does, int, one, port, small, text};
-use crate::endpoint::Errno;
+use crate::endpoint::{Congestion, Errno};
 use crate::host::config::BufferRule;
 use crate::host::cookies::CookieUse;
 use crate::host::fast_open::{self, Uses};
@@ -12,8 +12,8 @@ use crate::host::ports::{BindRule, PortRule};
 use crate::host::reconnect;
 use crate::host::sysctl::{Sysctl, Unit};
 use crate::tcp::{
-    AckRule, CheckRule, ClosingRule, Congestion, EcnRule, GiveUp, NagleRule, RecoveryRule, RttRule, SynLayout,
-    SynReceivedRule, WindowProbe, WindowRule,
+    AckRule, CheckRule, ClosingRule, EcnRule, GiveUp, NagleRule, RecoveryRule, RttRule, SynLayout, SynReceivedRule,
+    WindowProbe, WindowRule,
 };
 use crate::time::{ms, secs, us};
 

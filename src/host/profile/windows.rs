@@ -5,10 +5,11 @@
 use super::Confidence::{Chosen, Documented, Unverified};
 use super::table::{does, int, lacks, one, port, small};
 use super::{Behaviour, Confidence};
+use crate::endpoint::Congestion;
 use crate::host::ports::{BindRule, PortRule};
 use crate::host::sysctl::{Sysctl, Unit};
 use crate::host::time_wait::TimeWaitRule;
-use crate::tcp::{ClosingRule, Congestion, EcnRule, GiveUp, RecoveryRule, SynLayout};
+use crate::tcp::{ClosingRule, EcnRule, GiveUp, RecoveryRule, SynLayout};
 use crate::time::{ms, secs};
 
 const MEMORY: (&str, Confidence) = ("from memory", Unverified);

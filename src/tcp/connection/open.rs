@@ -119,9 +119,10 @@ impl Connection {
             ports,
             snd: Snd::new(iss, setup.default_mss.min(setup.mss), setup.snd_buf),
             rcv: Rcv::new(setup.rcv_buf, setup.default_mss.min(setup.mss)),
-            rto: Rto::new(cx.knobs),
+            rto: Rto::new(cx.knobs, setup.route.rto_min),
             recovery: NewReno::new(setup.default_mss.min(setup.mss), false, cx.knobs),
-            sender: (cx.knobs.losses.rule == RecoveryRule::Segments).then(|| Box::new(Sender::new(iss, cx.knobs))),
+            sender: (cx.knobs.losses.rule == RecoveryRule::Segments)
+                .then(|| Box::new(Sender::new(iss, cx.knobs, &setup.route))),
             timers: Timers::default(),
             ts: None,
             sack: false,

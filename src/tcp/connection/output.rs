@@ -152,7 +152,7 @@ impl Connection {
             }
             let mut syn = self.send_next(cx, 0);
             self.note_syn_sent(cx, &syn);
-            let asks = cx.knobs.ecn == EcnRule::Ask && self.state == State::SynSent;
+            let asks = (cx.knobs.ecn == EcnRule::Ask || self.setup.route.asks_ecn) && self.state == State::SynSent;
             syn.flags |= if asks { Flags::ECE | Flags::CWR } else { Flags::empty() };
             return Some(syn);
         }

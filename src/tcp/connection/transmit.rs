@@ -71,7 +71,8 @@ impl Connection {
     pub(super) fn size_goal(&self) -> (u32, u32) {
         const GSO: u32 = 65_535 - 320;
         let (mss, half) = (self.send_mss_now(), self.snd.max_wnd / 2);
-        let most = if self.snd.max_wnd > 536 { GSO.min(half) } else { GSO.min(self.snd.max_wnd.max(1)) };
+        let unit = if self.setup.route.offload { GSO } else { mss };
+        let most = if self.snd.max_wnd > 536 { unit.min(half) } else { unit.min(self.snd.max_wnd.max(1)) };
         ((most / mss).max(1) * mss, half)
     }
 
@@ -363,7 +364,7 @@ impl Connection {
         let Some(sender) = &self.sender else { return false };
         let wait = match self.rto.srtt() {
             // One segment: the peer may delay its acknowledgment.
-            Some(srtt) if sender.queue.len() == 1 => srtt * 2 + cx.knobs.rto_min,
+            Some(srtt) if sender.queue.len() == 1 => srtt * 2 + self.rto.least(cx.knobs),
             Some(srtt) => srtt * 2 + TIMEOUT_MIN,
             None => cx.knobs.rto_init,
         };

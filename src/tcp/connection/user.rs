@@ -1,7 +1,7 @@
 //! SEND, RECEIVE and the socket options (RFC 9293 3.9.1).
 
 use super::{Ack, Connection};
-use crate::endpoint::{MsgFlags, State};
+use crate::endpoint::{Congestion, MsgFlags, State};
 use crate::tcp::knobs::{KeepAlive, Linger2};
 use crate::tcp::rcv::Reader;
 use crate::tcp::snd::End;
@@ -157,6 +157,14 @@ impl Connection {
     /// `TCP_SYNCNT`.
     pub fn set_syn_count(&mut self, _cx: &mut Context<'_>, count: u8) {
         self.setup.syn_count = Some(count);
+    }
+
+    /// `TCP_CONGESTION`.
+    pub fn set_congestion(&mut self, cx: &mut Context<'_>, congestion: Congestion) {
+        let at = self.moment(cx);
+        if let Some(sender) = &mut self.sender {
+            sender.set_congestion(&at, congestion);
+        }
     }
 
     /// `TCP_LINGER2`.

@@ -4,7 +4,7 @@ use super::alert::Cause;
 use super::chrono::Wait;
 use super::queue::{Sent, Tags};
 use super::{Due, Moment, Sender, sent_after};
-use crate::endpoint::CaState;
+use crate::endpoint::{CaState, Congestion};
 use crate::tcp::Tally;
 use crate::tcp::rto::Rto;
 use crate::time::{HostTime, Span, us};
@@ -240,7 +240,7 @@ impl Sender {
             // The blocks tell of what left after the first segment left last: its timer starts anew.
             acked.news |= News::SET_TIMER;
         }
-        if let Some(path) = path_rtt.filter(|_| at.knobs.losses.congestion == crate::tcp::Congestion::Cubic) {
+        if let Some(path) = path_rtt.filter(|_| self.window.congestion == Congestion::Cubic) {
             let slow_start = (self.window.cwnd < self.window.ssthresh).then_some(self.window.cwnd);
             if let Some(ssthresh) = self.window.cubic.on_round_trip(at, path, slow_start) {
                 self.window.ssthresh = ssthresh;

@@ -289,7 +289,7 @@ impl Sender {
         if open || self.high.le(at.una) || (self.state == CaState::Loss && at.tries == 0) {
             self.window.prior_ssthresh = Some(self.window.current_ssthresh(self.state));
             self.window.prior_cwnd = self.window.cwnd;
-            self.window.ssthresh = self.reduced(at.knobs);
+            self.window.ssthresh = self.reduced();
             self.begin_undo(at);
         }
         self.window.set(at, self.queue.in_flight() + 1);
@@ -335,7 +335,7 @@ impl Sender {
     fn begin_reduction(&mut self, at: &Moment<'_>) {
         self.high = at.nxt;
         self.probe = None;
-        let ssthresh = self.reduced(at.knobs);
+        let ssthresh = self.reduced();
         self.window.begin_reduction(ssthresh);
         self.ecn.reduced();
     }

@@ -3,8 +3,8 @@
 
 use super::cubic::Cubic;
 use super::{Moment, Sender};
-use crate::endpoint::CaState;
-use crate::tcp::{Congestion, Knobs};
+use crate::endpoint::{CaState, Congestion};
+use crate::tcp::{Knobs, Route};
 use crate::time::HostTime;
 use crate::wire::Seq;
 
@@ -27,8 +27,11 @@ pub(in crate::tcp) struct Window {
     prr_delivered: u32,
     pub(super) prr_out: u32,
     usage: Usage,
+    pub(super) congestion: Congestion,
     pub(super) cubic: Cubic,
     initial: u32,
+    /// Whether units may have several segments.
+    offload: bool,
 }
 
 /// Whether the window limits the sender at all.
@@ -46,9 +49,10 @@ struct Usage {
 }
 
 impl Window {
-    pub(super) fn new(knobs: &Knobs) -> Window {
+    pub(super) fn new(knobs: &Knobs, route: &Route) -> Window {
+        let initial = route.initial_window.unwrap_or(u32::from(knobs.initial_window.unwrap_or(10)));
         Window {
-            cwnd: u32::from(knobs.initial_window.unwrap_or(10)),
+            cwnd: initial,
             ssthresh: NO_THRESHOLD,
             counted: 0,
             prior_cwnd: 0,
@@ -56,8 +60,10 @@ impl Window {
             prr_delivered: 0,
             prr_out: 0,
             usage: Usage::default(),
+            congestion: route.congestion.unwrap_or(knobs.losses.congestion),
             cubic: Cubic::default(),
-            initial: u32::from(knobs.initial_window.unwrap_or(10)),
+            initial,
+            offload: route.offload,
         }
     }
 
@@ -99,7 +105,7 @@ impl Window {
             self.cwnd = grown;
         }
         if acked > 0 {
-            let per = match at.knobs.losses.congestion {
+            let per = match self.congestion {
                 Congestion::Reno => u64::from(self.cwnd),
                 Congestion::Cubic => self.cubic.update(at, self.cwnd, acked),
             };
@@ -252,6 +258,9 @@ impl Sender {
 
     /// `tcp_tso_segs()`: segments in one unit, by what goes in a millisecond and how near the peer is.
     pub(in crate::tcp) fn unit_segments(&self, at: &Moment<'_>) -> u32 {
+        if !self.window.offload {
+            return 1;
+        }
         let most = u64::from(super::writes::GSO_BYTES);
         let near = self.min_rtt().map_or(0, |rtt| most.checked_shr(u32::try_from(rtt >> 9).unwrap_or(64)).unwrap_or(0));
         let bytes = (at.rate(&self.window, self.queue.len()) >> 10).saturating_add(near).min(most);

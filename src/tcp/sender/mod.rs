@@ -32,8 +32,8 @@ use self::min_rtt::MinRtt;
 use self::rack::Rack;
 use super::rto::Rto;
 use super::timestamps::clock;
-use super::{Congestion, Knobs, Tally};
-use crate::endpoint::{CaState, SegmentCounts};
+use super::{Knobs, Route, Tally};
+use crate::endpoint::{CaState, Congestion, SegmentCounts};
 use crate::time::{HostTime, Span, secs};
 use crate::wire::{Segment, Seq};
 use std::collections::VecDeque;
@@ -198,11 +198,11 @@ fn sent_after((a, x): (HostTime, Seq), (b, y): (HostTime, Seq)) -> bool {
 }
 
 impl Sender {
-    pub(super) fn new(iss: Seq, knobs: &Knobs) -> Sender {
+    pub(super) fn new(iss: Seq, knobs: &Knobs, route: &Route) -> Sender {
         Sender {
             queue: Queue::default(),
             writes: Writes::new(iss + 1),
-            window: Window::new(knobs),
+            window: Window::new(knobs, route),
             state: CaState::Open,
             high: iss,
             rack: Rack::default(),
@@ -243,6 +243,14 @@ impl Sender {
     /// A round trip that the handshake has measured.
     pub(super) fn measured(&mut self, at: &Moment<'_>, rtt: Span) {
         self.min_rtt.sample(at.now, rtt.as_nanos() / 1_000, at.knobs.losses.min_rtt_window);
+    }
+
+    /// `TCP_CONGESTION`: another algorithm moves the window from here on.
+    pub(super) fn set_congestion(&mut self, at: &Moment<'_>, congestion: Congestion) {
+        if self.window.congestion != congestion {
+            self.window.congestion = congestion;
+            self.window.cubic.on_timeout(at);
+        }
     }
 
     /// It waits for something more (`tcp_chrono_start()`).
@@ -388,8 +396,8 @@ impl Sender {
     }
 
     /// What the algorithm of congestion control makes of a loss.
-    fn reduced(&mut self, knobs: &Knobs) -> u32 {
-        match knobs.losses.congestion {
+    fn reduced(&mut self) -> u32 {
+        match self.window.congestion {
             Congestion::Reno => (self.window.cwnd / 2).max(2),
             Congestion::Cubic => self.window.cubic.on_loss(self.window.cwnd),
         }
