@@ -152,6 +152,8 @@ pub(super) struct Settings {
     pub(super) abort_on_overflow: bool,
     pub(super) queues: QueueRule,
     pub(super) cookies: CookieUse,
+    /// Whether receive buffers grow with their readers.
+    pub(super) moderate: bool,
     /// Whether there is Fast Open (RFC 7413), and who uses it.
     pub(super) has_fast_open: bool,
     /// See [`Settings::has_fast_open`].

@@ -114,6 +114,10 @@ impl Options {
             default_mss: if v6 { 1_220 } else { 536 },
             overhead,
             rcv_buf: self.receive_buffer,
+            rcv_buf_most: match settings.moderate {
+                true if !self.is_receive_buffer_set => settings.receive_buffer[2],
+                _ => self.receive_buffer,
+            },
             snd_buf: self.send_buffer,
             window_shift: if settings.knobs.window_scale { u8::try_from(shift).unwrap_or(0) } else { 0 },
             ts_offset,

@@ -57,6 +57,8 @@ pub enum Unit {
     Milliseconds,
     /// Microseconds.
     Microseconds,
+    /// Nanoseconds.
+    Nanoseconds,
     /// Hops.
     Hops,
     /// Port numbers.
@@ -186,6 +188,7 @@ impl Unit {
             Unit::Seconds => " seconds",
             Unit::Milliseconds => " milliseconds",
             Unit::Microseconds => " microseconds",
+            Unit::Nanoseconds => " nanoseconds",
             Unit::Hops => " hops",
             Unit::Connections => " connections",
         }

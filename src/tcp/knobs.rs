@@ -131,6 +131,9 @@ pub struct Knobs {
     pub syn_received: SynReceivedRule,
     /// Whether ECN is agreed on in SYNs.
     pub ecn: EcnRule,
+    /// How long the acknowledgment of what comes out of order is held back at most, from the fourth in a row on, and how many
+    /// are held back so; 0: none (`__tcp_ack_snd_check()`).
+    pub compress_acks: (Span, u32),
     /// How long Fast Open pauses after a network has swallowed it; zero: not at all (RFC 7413 4.1.3).
     pub fast_open_pause: Span,
     /// Teaching: how a passive open is established.
@@ -316,6 +319,8 @@ pub struct Setup {
     pub overhead: u16,
     /// Receive buffer in bytes; bounds the window.
     pub rcv_buf: u32,
+    /// What the receive buffer may grow to by itself.
+    pub rcv_buf_most: u32,
     /// Send buffer in bytes.
     pub snd_buf: u32,
     /// Window scale to offer, where the knob is on (0 to 14).
@@ -405,6 +410,7 @@ impl Default for Knobs {
             loss_probe: false,
             syn_received: SynReceivedRule::Rfc9293,
             ecn: EcnRule::Never,
+            compress_acks: (Span::ZERO, 0),
             fast_open_pause: Span::ZERO,
             handshake: Handshake::ThreeWay,
         }
@@ -419,6 +425,7 @@ impl Default for Setup {
             default_mss: 536,
             overhead: 40,
             rcv_buf: 65_535,
+            rcv_buf_most: 0,
             snd_buf: 65_536,
             window_shift: 0,
             ts_offset: 0,

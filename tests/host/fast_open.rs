@@ -1,9 +1,7 @@
 //! Fast Open between two hosts of the profile `linux`.
 
 use super::wire::{C, S, World, any, at};
-use wirefate::endpoint::{
-    Endpoint, Errno, FastOpenKey, MsgFlags, Order, Readiness, SockOpt, SocketId, Sockets, State, TcpInfo,
-};
+use wirefate::endpoint::{Endpoint, Errno, FastOpenKey, MsgFlags, Order, Readiness, SockOpt, SocketId, State, TcpInfo};
 use wirefate::host::{HostConfig, Profile};
 use wirefate::time::{ms, secs};
 use wirefate::wire::{Flags, Packet, Payload};

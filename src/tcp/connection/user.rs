@@ -68,6 +68,7 @@ impl Connection {
         }
         let taken = self.rcv.queue.take_into(max, into);
         self.rcv.note_read();
+        self.rcv.moderate(cx.now, self.setup.rcv_buf_most);
         if cx.knobs.acks == AckRule::Linux && taken > 0 && self.ack != Ack::None {
             // tcp_cleanup_rbuf()
             let is_empty = self.rcv.window.as_ref().map_or(self.rcv.queue.is_empty(), |window| window.is_empty());
@@ -162,7 +163,7 @@ impl Connection {
 
     /// `SO_RCVBUF` in bytes; a smaller one never takes back a window that was offered.
     pub fn set_receive_buffer(&mut self, _cx: &mut Context<'_>, bytes: u32) {
-        (self.rcv.buf, self.setup.rcv_buf) = (bytes, bytes);
+        (self.rcv.buf, self.setup.rcv_buf, self.setup.rcv_buf_most) = (bytes, bytes, bytes);
         if self.state != State::SynSent {
             self.offer_window();
         }
