@@ -35,13 +35,14 @@ pub(super) struct Options {
     pub(super) fast_open_connect: bool,
     pub(super) fast_open_no_cookie: bool,
     pub(super) fast_open_key: Option<FastOpenKey>,
+    /// `TCP_NOTSENT_LOWAT`; 0 for the host's.
+    notsent_lowat: u32,
     told: Told,
 }
 
 /// Options that are kept and told again; but for those of IP headers, they change nothing that this host does yet.
 #[derive(Clone, Copy, Debug)]
 struct Told {
-    notsent_lowat: u32,
     inq: bool,
     congestion: Congestion,
     max_pacing_rate: u64,
@@ -77,8 +78,8 @@ impl Options {
             fast_open_connect: false,
             fast_open_no_cookie: false,
             fast_open_key: None,
+            notsent_lowat: 0,
             told: Told {
-                notsent_lowat: 0,
                 inq: false,
                 congestion: Congestion::Reno,
                 max_pacing_rate: u64::MAX,
@@ -91,6 +92,10 @@ impl Options {
 
     fn keepalive(&self) -> Option<KeepAlive> {
         self.keepalive.then_some(self.keepalive_times)
+    }
+
+    fn lowat(&self, settings: &Settings) -> u32 {
+        [self.notsent_lowat, settings.notsent_lowat].into_iter().find(|&bytes| bytes > 0).unwrap_or(u32::MAX)
     }
 
     fn user_timeout(&self) -> Option<Span> {
@@ -119,6 +124,7 @@ impl Options {
                 _ => self.receive_buffer,
             },
             snd_buf: self.send_buffer,
+            notsent_lowat: self.lowat(settings),
             window_shift: if settings.knobs.window_scale { u8::try_from(shift).unwrap_or(0) } else { 0 },
             ts_offset,
             ts_echo: None,
@@ -167,7 +173,7 @@ impl Options {
                 self.defer_accept = timeouts_within(span, &settings.knobs);
             }
             SockOpt::Linger2(span) => self.linger2 = linger2(span, settings),
-            SockOpt::NotSentLowat(n) => self.told.notsent_lowat = n,
+            SockOpt::NotSentLowat(n) => self.notsent_lowat = n,
             SockOpt::Inq(on) => self.told.inq = on,
             SockOpt::Congestion(name) => self.told.congestion = name,
             SockOpt::MaxPacingRate(n) => self.told.max_pacing_rate = n,
@@ -227,7 +233,7 @@ impl Options {
                 Linger2::For(span) => Some(span),
                 Linger2::Never => None,
             }),
-            SockOpt::NotSentLowat(_) => SockOpt::NotSentLowat(self.told.notsent_lowat),
+            SockOpt::NotSentLowat(_) => SockOpt::NotSentLowat(self.notsent_lowat),
             SockOpt::Inq(_) => SockOpt::Inq(self.told.inq),
             SockOpt::Congestion(_) => SockOpt::Congestion(self.told.congestion),
             SockOpt::MaxPacingRate(_) => SockOpt::MaxPacingRate(self.told.max_pacing_rate),
@@ -282,6 +288,7 @@ impl Host {
         }
         if let Role::Stream(stream) = &socket.role {
             let (options, index) = (socket.options.clone(), stream.conn);
+            let lowat = options.lowat(&self.settings);
             self.touch(cx, index, |tcp, context| match option {
                 SockOpt::KeepAlive(_) | SockOpt::KeepIdle(_) | SockOpt::KeepInterval(_) | SockOpt::KeepCount(_) => {
                     tcp.set_keepalive(context, options.keepalive());
@@ -291,6 +298,7 @@ impl Host {
                 SockOpt::QuickAck(on) => tcp.set_quick_ack(context, on),
                 SockOpt::OobInline(on) => tcp.set_oob_inline(context, on),
                 SockOpt::Linger2(_) => tcp.set_linger2(context, options.linger2),
+                SockOpt::NotSentLowat(_) => tcp.set_notsent_lowat(context, lowat),
                 SockOpt::SynCount(count) => tcp.set_syn_count(context, count),
                 SockOpt::UserTimeout(_) => tcp.set_user_timeout(context, options.user_timeout()),
                 SockOpt::SendBuffer(_) => tcp.set_send_buffer(context, options.send_buffer),

@@ -323,6 +323,9 @@ pub struct Setup {
     pub rcv_buf_most: u32,
     /// Send buffer in bytes.
     pub snd_buf: u32,
+    /// `TCP_NOTSENT_LOWAT`: with so much written and not sent nothing more is taken, and with half of it the socket is not
+    /// writable any more.
+    pub notsent_lowat: u32,
     /// Window scale to offer, where the knob is on (0 to 14).
     pub window_shift: u8,
     /// Added to the timestamp clock, where the knob is on.
@@ -427,6 +430,7 @@ impl Default for Setup {
             rcv_buf: 65_535,
             rcv_buf_most: 0,
             snd_buf: 65_536,
+            notsent_lowat: u32::MAX,
             window_shift: 0,
             ts_offset: 0,
             ts_echo: None,

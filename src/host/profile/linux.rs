@@ -111,6 +111,9 @@ pub(super) const SYSCTLS: &[Sysctl] = &[
     }),
     one("net.ipv4.tcp_moderate_rcvbuf", Unit::Switch, 1, (0, 1), RST, |s, [n, ..]| s.moderate = n == 1),
     // 0 stands for 8 (tcp_orphan_retries() in tcp_timer.c).
+    one("net.ipv4.tcp_notsent_lowat", Unit::Bytes, u32::MAX as u64, (0, u32::MAX as u64), RST, |s, [n, ..]| {
+        s.notsent_lowat = int(n);
+    }),
     one("net.ipv4.tcp_orphan_retries", Unit::Number, 0, (0, 255), RST, |s, [n, ..]| {
         s.knobs.orphan_give_up = Some(GiveUp::Backoffs(if n == 0 { 8 } else { small(n) }));
     }),

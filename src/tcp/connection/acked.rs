@@ -49,7 +49,14 @@ impl Connection {
         if self.snd.una == self.snd.nxt {
             self.rto.since = None;
         }
-        if forward && self.blocked && self.snd.free() >= self.snd.buf / 3 {
+        if forward {
+            self.note_room();
+        }
+    }
+
+    /// There is room again for an application that waits for it (`tcp_check_space()`).
+    pub(super) fn note_room(&mut self) {
+        if self.blocked && self.snd.free() >= self.snd.buf / 3 && self.writable() > 0 {
             self.blocked = false;
             self.events |= Pending::WRITABLE;
         }

@@ -119,6 +119,9 @@ impl Connection {
     }
 
     fn end_burst(&mut self, cx: &mut Context<'_>) {
+        if self.setup.notsent_lowat < u32::MAX {
+            self.note_room();
+        }
         let at = self.moment(cx);
         let Some(sender) = &mut self.sender else { return };
         (sender.is_quiet, sender.is_pushed, self.is_stale) = (false, false, false);

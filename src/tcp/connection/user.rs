@@ -16,7 +16,8 @@ impl Connection {
         if !may || self.snd.end == End::Closed {
             return 0;
         }
-        let taken = data.len().min(self.snd.free());
+        let full = self.unsent() >= self.setup.notsent_lowat;
+        let taken = if full { 0 } else { data.len().min(self.snd.free()) };
         self.blocked = taken < data.len() || self.snd.free() == taken;
         if taken == 0 {
             return 0;
@@ -144,6 +145,11 @@ impl Connection {
     /// `TCP_USER_TIMEOUT`; none is the system's default.
     pub fn set_user_timeout(&mut self, _cx: &mut Context<'_>, timeout: Option<Span>) {
         self.setup.user_timeout = timeout;
+    }
+
+    /// `TCP_NOTSENT_LOWAT` in bytes.
+    pub fn set_notsent_lowat(&mut self, _cx: &mut Context<'_>, bytes: u32) {
+        self.setup.notsent_lowat = bytes;
     }
 
     /// `TCP_SYNCNT`.
