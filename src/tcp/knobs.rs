@@ -131,6 +131,9 @@ pub struct Knobs {
     pub syn_received: SynReceivedRule,
     /// Whether ECN is agreed on in SYNs.
     pub ecn: EcnRule,
+    /// The least segments in a unit of segmentation offload, and the part of the window that is sent at once rather than held
+    /// back to become a larger unit; 0: more than three segments. With [`RecoveryRule::Linux`].
+    pub units: (u32, u32),
     /// How long the acknowledgment of what comes out of order is held back at most, from the fourth in a row on, and how many
     /// are held back so; 0: none (`__tcp_ack_snd_check()`).
     pub compress_acks: (Span, u32),
@@ -413,6 +416,7 @@ impl Default for Knobs {
             loss_probe: false,
             syn_received: SynReceivedRule::Rfc9293,
             ecn: EcnRule::Never,
+            units: (2, 3),
             compress_acks: (Span::ZERO, 0),
             fast_open_pause: Span::ZERO,
             handshake: Handshake::ThreeWay,

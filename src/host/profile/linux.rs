@@ -109,6 +109,7 @@ pub(super) const SYSCTLS: &[Sysctl] = &[
     one("net.ipv4.tcp_min_rtt_wlen", Unit::Seconds, 300, (0, 86_400), RST, |s, [n, ..]| {
         s.knobs.min_rtt_window = secs(n);
     }),
+    one("net.ipv4.tcp_min_tso_segs", Unit::Number, 2, (1, 255), RST, |s, [n, ..]| s.knobs.units.0 = int(n)),
     one("net.ipv4.tcp_moderate_rcvbuf", Unit::Switch, 1, (0, 1), RST, |s, [n, ..]| s.moderate = n == 1),
     // 0 stands for 8 (tcp_orphan_retries() in tcp_timer.c).
     one("net.ipv4.tcp_notsent_lowat", Unit::Bytes, u32::MAX as u64, (0, u32::MAX as u64), RST, |s, [n, ..]| {
@@ -148,6 +149,7 @@ pub(super) const SYSCTLS: &[Sysctl] = &[
         s.cookies = [CookieUse::Never, CookieUse::Overflow, CookieUse::Always][usize::from(small(n)).min(2)];
     }),
     one("net.ipv4.tcp_timestamps", Unit::Number, 1, (0, 2), RST, |s, [n, ..]| s.knobs.timestamps = n > 0),
+    one("net.ipv4.tcp_tso_win_divisor", Unit::Number, 3, (0, 255), RST, |s, [n, ..]| s.knobs.units.1 = int(n)),
     one("net.ipv4.tcp_tw_reuse", Unit::Number, 2, (0, 2), RST, |s, [n, ..]| {
         s.reuse.chosen = [reconnect::Chosen::Never, reconnect::Chosen::Always, reconnect::Chosen::OnLoopback]
             [usize::from(small(n).min(2))];

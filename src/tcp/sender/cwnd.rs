@@ -255,7 +255,10 @@ impl Sender {
         let most = u64::from(super::writes::GSO_BYTES);
         let near = self.min_rtt().map_or(0, |rtt| most.checked_shr(u32::try_from(rtt >> 9).unwrap_or(64)).unwrap_or(0));
         let bytes = (at.rate(&self.window, self.queue.len()) >> 10).saturating_add(near).min(most);
-        u32::try_from(bytes / u64::from(at.mss.max(1))).unwrap_or(u32::MAX).clamp(2, super::writes::GSO_SEGMENTS)
+        u32::try_from(bytes / u64::from(at.mss.max(1)))
+            .unwrap_or(u32::MAX)
+            .max(at.knobs.units.0)
+            .clamp(1, super::writes::GSO_SEGMENTS)
     }
 
     /// `tcp_cwnd_test()`: segments that one more unit may have.
