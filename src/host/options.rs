@@ -5,7 +5,7 @@ use super::ports::Sharing;
 use super::sockets::{Role, Socket};
 use super::stream::IpHeader;
 use crate::endpoint::{Congestion, Cx, Errno, Family, FastOpenKey, PathMtu, SockOpt, SocketId};
-use crate::tcp::{ClosingRule, KeepAlive, Knobs, Linger2, Setup, WindowRule};
+use crate::tcp::{ClosingRule, KeepAlive, Knobs, Linger2, RecoveryRule, Setup, WindowRule};
 use crate::time::{Span, secs};
 
 /// The options of one socket; what is unset follows the sysctls.
@@ -18,6 +18,7 @@ pub(super) struct Options {
     /// Whether the application has chosen it.
     is_receive_buffer_set: bool,
     pub(super) send_buffer: u32,
+    is_send_buffer_set: bool,
     keepalive: bool,
     keepalive_times: KeepAlive,
     oob_inline: bool,
@@ -63,6 +64,7 @@ impl Options {
             receive_buffer: settings.receive_buffer[1],
             is_receive_buffer_set: false,
             send_buffer: settings.send_buffer[1],
+            is_send_buffer_set: false,
             keepalive: false,
             keepalive_times: settings.knobs.keepalive,
             oob_inline: false,
@@ -124,6 +126,10 @@ impl Options {
                 _ => self.receive_buffer,
             },
             snd_buf: self.send_buffer,
+            snd_buf_most: match settings.knobs.recovery {
+                RecoveryRule::Linux if !self.is_send_buffer_set => settings.send_buffer[2],
+                _ => self.send_buffer,
+            },
             notsent_lowat: self.lowat(settings),
             window_shift: if settings.knobs.window_scale { u8::try_from(shift).unwrap_or(0) } else { 0 },
             ts_offset,
@@ -153,6 +159,7 @@ impl Options {
             SockOpt::Linger(linger) => self.linger = linger,
             SockOpt::SendBuffer(n) => {
                 self.send_buffer = settings.buffers.size(n, settings.send_buffer, settings.buffer_most[1]);
+                self.is_send_buffer_set = true;
             }
             SockOpt::ReceiveBuffer(n) => {
                 self.receive_buffer = settings.buffers.size(n, settings.receive_buffer, settings.buffer_most[0]);

@@ -190,3 +190,27 @@ impl Acks {
         Reply::After(ato)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::us;
+
+    #[test]
+    fn duplicates_wait_for_one_another_from_the_fourth_on() {
+        let mut acks = Acks::NEW;
+        let rule = (ms(1), 2);
+        let replies = [(); 6].map(|()| acks.compress(Seq(7), rule, ms(10)));
+        let wait = Reply::After(us(500));
+        assert_eq!(replies, [Reply::Now, Reply::Now, Reply::Now, wait, Reply::AsSet, Reply::Now]);
+        assert!(acks.is_compressing());
+        // One that leaves takes all of them along; the sender knows of the loss by now.
+        acks.sent(true);
+        assert_eq!(acks.compress(Seq(7), rule, ms(100)), Reply::After(ms(1)));
+        acks.sent(true);
+        // Another gap is news, and without a round trip nothing waits.
+        assert_eq!(acks.compress(Seq(8), rule, ms(10)), Reply::Now);
+        acks.dups.1 = 3;
+        assert_eq!(acks.compress(Seq(8), rule, Span::ZERO), Reply::Now);
+    }
+}

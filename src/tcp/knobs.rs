@@ -326,6 +326,8 @@ pub struct Setup {
     pub rcv_buf_most: u32,
     /// Send buffer in bytes.
     pub snd_buf: u32,
+    /// What the send buffer may grow to by itself.
+    pub snd_buf_most: u32,
     /// `TCP_NOTSENT_LOWAT`: with so much written and not sent nothing more is taken, and with half of it the socket is not
     /// writable any more.
     pub notsent_lowat: u32,
@@ -434,6 +436,7 @@ impl Default for Setup {
             rcv_buf: 65_535,
             rcv_buf_most: 0,
             snd_buf: 65_536,
+            snd_buf_most: 0,
             notsent_lowat: u32::MAX,
             window_shift: 0,
             ts_offset: 0,

@@ -107,6 +107,7 @@ impl Connection {
         if let Some(sender) = &mut self.sender {
             sender.start(&at, resent);
         }
+        self.expand_send_buffer();
     }
 
     pub(super) fn start_keepalive(&mut self, cx: &mut Context<'_>) {

@@ -164,7 +164,7 @@ impl Connection {
 
     /// `SO_SNDBUF` in bytes.
     pub fn set_send_buffer(&mut self, _cx: &mut Context<'_>, bytes: u32) {
-        (self.snd.buf, self.setup.snd_buf) = (bytes, bytes);
+        (self.snd.buf, self.setup.snd_buf, self.setup.snd_buf_most) = (bytes, bytes, bytes);
     }
 
     /// `SO_RCVBUF` in bytes; a smaller one never takes back a window that was offered.
