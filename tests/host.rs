@@ -8,6 +8,8 @@ mod accept;
 mod backlog;
 #[path = "host/bind.rs"]
 mod bind;
+#[path = "host/buffers.rs"]
+mod buffers;
 #[path = "host/close.rs"]
 mod close;
 #[path = "host/connect.rs"]

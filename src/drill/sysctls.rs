@@ -62,9 +62,7 @@ pub(super) const PRESET: [(&str, &str); 21] = [
 
 /// Sysctls of Linux that a host without segmentation offload, pacing and memory accounting does not need: they decide
 /// how data is packed on its way to the wire, not what is on the wire.
-const WITHOUT_EFFECT: [&str; 8] = [
-    "net.ipv4.tcp_min_tso_segs",
-    "net.ipv4.tcp_tso_win_divisor",
+const WITHOUT_EFFECT: [&str; 6] = [
     "net.ipv4.tcp_tso_rtt_log",
     "net.ipv4.tcp_pacing_ss_ratio",
     "net.ipv4.tcp_pacing_ca_ratio",

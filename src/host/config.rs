@@ -188,6 +188,10 @@ pub(super) struct Settings {
     pub(super) abort_on_overflow: bool,
     pub(super) queues: QueueRule,
     pub(super) cookies: CookieUse,
+    /// How much that is not sent may be written before a socket is writable no more; 0: any.
+    pub(super) notsent_lowat: u32,
+    /// Whether receive buffers grow with their readers.
+    pub(super) moderate: bool,
     /// Whether there is Fast Open (RFC 7413), and who uses it.
     pub(super) has_fast_open: bool,
     /// See [`Settings::has_fast_open`].

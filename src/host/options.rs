@@ -5,7 +5,7 @@ use super::ports::Sharing;
 use super::sockets::{Role, Socket};
 use super::stream::IpHeader;
 use crate::endpoint::{Congestion, Cx, Errno, Family, FastOpenKey, PathMtu, SockOpt, SocketId};
-use crate::tcp::{ClosingRule, KeepAlive, Knobs, Linger2, Route, Setup, WindowRule};
+use crate::tcp::{ClosingRule, KeepAlive, Knobs, Linger2, RecoveryRule, Route, Setup, WindowRule};
 use crate::time::{Span, secs};
 
 /// The options of one socket; what is unset follows the sysctls.
@@ -18,6 +18,7 @@ pub(super) struct Options {
     /// Whether the application has chosen it.
     is_receive_buffer_set: bool,
     pub(super) send_buffer: u32,
+    is_send_buffer_set: bool,
     keepalive: bool,
     keepalive_times: KeepAlive,
     oob_inline: bool,
@@ -35,13 +36,14 @@ pub(super) struct Options {
     pub(super) fast_open_connect: bool,
     pub(super) fast_open_no_cookie: bool,
     pub(super) fast_open_key: Option<FastOpenKey>,
+    /// `TCP_NOTSENT_LOWAT`; 0 for the host's.
+    notsent_lowat: u32,
     told: Told,
 }
 
 /// Options that are kept and told again; but for those of IP headers, they change nothing that this host does yet.
 #[derive(Clone, Copy, Debug)]
 struct Told {
-    notsent_lowat: u32,
     inq: bool,
     congestion: Option<Congestion>,
     max_pacing_rate: u64,
@@ -62,6 +64,7 @@ impl Options {
             receive_buffer: settings.receive_buffer[1],
             is_receive_buffer_set: false,
             send_buffer: settings.send_buffer[1],
+            is_send_buffer_set: false,
             keepalive: false,
             keepalive_times: settings.knobs.keepalive,
             oob_inline: false,
@@ -77,8 +80,8 @@ impl Options {
             fast_open_connect: false,
             fast_open_no_cookie: false,
             fast_open_key: None,
+            notsent_lowat: 0,
             told: Told {
-                notsent_lowat: 0,
                 inq: false,
                 congestion: None,
                 max_pacing_rate: u64::MAX,
@@ -91,6 +94,10 @@ impl Options {
 
     fn keepalive(&self) -> Option<KeepAlive> {
         self.keepalive.then_some(self.keepalive_times)
+    }
+
+    fn lowat(&self, settings: &Settings) -> u32 {
+        [self.notsent_lowat, settings.notsent_lowat].into_iter().find(|&bytes| bytes > 0).unwrap_or(u32::MAX)
     }
 
     fn user_timeout(&self) -> Option<Span> {
@@ -114,7 +121,16 @@ impl Options {
             default_mss: if v6 { 1_220 } else { 536 },
             overhead,
             rcv_buf: self.receive_buffer,
+            rcv_buf_most: match settings.moderate {
+                true if !self.is_receive_buffer_set => settings.receive_buffer[2],
+                _ => self.receive_buffer,
+            },
             snd_buf: self.send_buffer,
+            snd_buf_most: match settings.knobs.losses.rule {
+                RecoveryRule::Segments if !self.is_send_buffer_set => settings.send_buffer[2],
+                _ => self.send_buffer,
+            },
+            notsent_lowat: self.lowat(settings),
             window_shift: if settings.knobs.window_scale { u8::try_from(shift).unwrap_or(0) } else { 0 },
             ts_offset,
             ts_echo: None,
@@ -144,6 +160,7 @@ impl Options {
             SockOpt::Linger(linger) => self.linger = linger,
             SockOpt::SendBuffer(n) => {
                 self.send_buffer = settings.buffers.size(n, settings.send_buffer, settings.buffer_most[1]);
+                self.is_send_buffer_set = true;
             }
             SockOpt::ReceiveBuffer(n) => {
                 self.receive_buffer = settings.buffers.size(n, settings.receive_buffer, settings.buffer_most[0]);
@@ -164,7 +181,7 @@ impl Options {
                 self.defer_accept = timeouts_within(span, &settings.knobs);
             }
             SockOpt::Linger2(span) => self.linger2 = linger2(span, settings),
-            SockOpt::NotSentLowat(n) => self.told.notsent_lowat = n,
+            SockOpt::NotSentLowat(n) => self.notsent_lowat = n,
             SockOpt::Inq(on) => self.told.inq = on,
             SockOpt::Congestion(name) => self.told.congestion = Some(name),
             SockOpt::MaxPacingRate(n) => self.told.max_pacing_rate = n,
@@ -224,7 +241,7 @@ impl Options {
                 Linger2::For(span) => Some(span),
                 Linger2::Never => None,
             }),
-            SockOpt::NotSentLowat(_) => SockOpt::NotSentLowat(self.told.notsent_lowat),
+            SockOpt::NotSentLowat(_) => SockOpt::NotSentLowat(self.notsent_lowat),
             SockOpt::Inq(_) => SockOpt::Inq(self.told.inq),
             SockOpt::Congestion(_) => {
                 SockOpt::Congestion(self.told.congestion.unwrap_or(settings.knobs.losses.congestion))
@@ -281,6 +298,7 @@ impl Host {
         }
         if let Role::Stream(stream) = &socket.role {
             let (options, index) = (socket.options.clone(), stream.conn);
+            let lowat = options.lowat(&self.settings);
             self.touch(cx, index, |tcp, context| match option {
                 SockOpt::KeepAlive(_) | SockOpt::KeepIdle(_) | SockOpt::KeepInterval(_) | SockOpt::KeepCount(_) => {
                     tcp.set_keepalive(context, options.keepalive());
@@ -291,6 +309,7 @@ impl Host {
                 SockOpt::Congestion(name) => tcp.set_congestion(context, name),
                 SockOpt::OobInline(on) => tcp.set_oob_inline(context, on),
                 SockOpt::Linger2(_) => tcp.set_linger2(context, options.linger2),
+                SockOpt::NotSentLowat(_) => tcp.set_notsent_lowat(context, lowat),
                 SockOpt::SynCount(count) => tcp.set_syn_count(context, count),
                 SockOpt::UserTimeout(_) => tcp.set_user_timeout(context, options.user_timeout()),
                 SockOpt::SendBuffer(_) => tcp.set_send_buffer(context, options.send_buffer),

@@ -59,6 +59,8 @@ pub enum Unit {
     Milliseconds,
     /// Microseconds.
     Microseconds,
+    /// Nanoseconds.
+    Nanoseconds,
     /// Hops.
     Hops,
     /// Port numbers.
@@ -189,6 +191,7 @@ impl Unit {
             Unit::Seconds => " seconds",
             Unit::Milliseconds => " milliseconds",
             Unit::Microseconds => " microseconds",
+            Unit::Nanoseconds => " nanoseconds",
             Unit::Hops => " hops",
             Unit::Connections => " connections",
         }

@@ -3,6 +3,7 @@
 //! is interactive, that is, whether data goes back soon after data came.
 
 use crate::time::{HostTime, Span, ms};
+use crate::wire::Seq;
 
 /// What decides about delays.
 #[derive(Clone, Debug)]
@@ -19,6 +20,10 @@ pub(super) struct Acks {
     pushed: u8,
     /// When the delay that runs is over.
     due: Option<HostTime>,
+    /// RCV.NXT of the duplicate acknowledgments at hand, and how many of them went at once.
+    dups: (Seq, u8),
+    /// `compressed_ack`: those that wait for one another.
+    compressed: u32,
 }
 
 /// `TCP_ATO_MIN` and `TCP_DELACK_MIN`.
@@ -40,8 +45,16 @@ pub(super) enum Reply {
 }
 
 impl Acks {
-    pub(super) const NEW: Acks =
-        Acks { quick: 0, ato: Span::ZERO, last: HostTime::ZERO, is_interactive: false, pushed: 0, due: None };
+    pub(super) const NEW: Acks = Acks {
+        quick: 0,
+        ato: Span::ZERO,
+        last: HostTime::ZERO,
+        is_interactive: false,
+        pushed: 0,
+        due: None,
+        dups: (Seq(0), 0),
+        compressed: 0,
+    };
 
     /// Data came, in order or not. `window` is the last one offered, `rcv_mss` the size of the peer's segments.
     pub(super) fn data_came(&mut self, now: HostTime, (len, rcv_mss): (u32, u32), window: u32, rto: Span) {
@@ -107,7 +120,33 @@ impl Acks {
                 self.ato = LEAST;
             }
         }
-        (self.pushed, self.due) = (0, None);
+        (self.pushed, self.due, self.compressed) = (0, None, 0);
+    }
+
+    /// Whether the timer at hand is that of acknowledgments that wait for one another.
+    pub(super) fn is_compressing(&self) -> bool {
+        self.compressed > 0
+    }
+
+    /// Something has come out of order while `nxt` is RCV.NXT: three go at once, so that the sender sees the loss; then,
+    /// up to `most`, they wait for one another, 5 % of a round trip and `delay` at most (`__tcp_ack_snd_check()`).
+    pub(super) fn compress(&mut self, nxt: Seq, (delay, most): (Span, u32), rtt: Span) -> Reply {
+        if self.compressed >= most {
+            return Reply::Now;
+        }
+        if self.dups.0 != nxt {
+            self.dups = (nxt, 0);
+        }
+        if self.dups.1 < 3 {
+            self.dups.1 += 1;
+            return Reply::Now;
+        }
+        self.compressed += 1;
+        match (self.compressed, delay.min(rtt / 20)) {
+            (_, Span::ZERO) => Reply::Now,
+            (1, wait) => Reply::After(wait),
+            _ => Reply::AsSet,
+        }
     }
 
     /// The delay is over, and nothing else has carried the acknowledgment.
@@ -149,5 +188,29 @@ impl Acks {
         }
         self.due = Some(due);
         Reply::After(ato)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::us;
+
+    #[test]
+    fn duplicates_wait_for_one_another_from_the_fourth_on() {
+        let mut acks = Acks::NEW;
+        let rule = (ms(1), 2);
+        let replies = [(); 6].map(|()| acks.compress(Seq(7), rule, ms(10)));
+        let wait = Reply::After(us(500));
+        assert_eq!(replies, [Reply::Now, Reply::Now, Reply::Now, wait, Reply::AsSet, Reply::Now]);
+        assert!(acks.is_compressing());
+        // One that leaves takes all of them along; the sender knows of the loss by now.
+        acks.sent(true);
+        assert_eq!(acks.compress(Seq(7), rule, ms(100)), Reply::After(ms(1)));
+        acks.sent(true);
+        // Another gap is news, and without a round trip nothing waits.
+        assert_eq!(acks.compress(Seq(8), rule, ms(10)), Reply::Now);
+        acks.dups.1 = 3;
+        assert_eq!(acks.compress(Seq(8), rule, Span::ZERO), Reply::Now);
     }
 }

@@ -135,6 +135,9 @@ pub struct Knobs {
     /// Whether a SYN in a synchronized state is challenged (RFC 5961 4.2); otherwise one in the window ends the
     /// connection (RFC 793 3.9, fourth), and one outside is like any other segment there.
     pub syn_challenged: bool,
+    /// How long the acknowledgment of what comes out of order is held back at most, from the fourth in a row on, and how many
+    /// are held back so; 0: none (`__tcp_ack_snd_check()`).
+    pub compress_acks: (Span, u32),
     /// How long Fast Open pauses after a network has swallowed it; zero: not at all (RFC 7413 4.1.3).
     pub fast_open_pause: Span,
     /// Teaching: how a passive open is established.
@@ -179,8 +182,9 @@ pub struct Losses {
     pub reordering: u32,
     /// See [`Losses::reordering`].
     pub max_reordering: u32,
-    /// The least number of segments that one unit of segmentation offload may have.
-    pub min_unit: u32,
+    /// The least segments in a unit of segmentation offload, and the part of the window that is sent at once rather than
+    /// held back to become a larger unit; 0: more than three segments.
+    pub units: (u32, u32),
     /// How long the least round trip is remembered.
     pub min_rtt_window: Span,
 }
@@ -338,8 +342,15 @@ pub struct Setup {
     pub overhead: u16,
     /// Receive buffer in bytes; bounds the window.
     pub rcv_buf: u32,
+    /// What the receive buffer may grow to by itself.
+    pub rcv_buf_most: u32,
     /// Send buffer in bytes.
     pub snd_buf: u32,
+    /// What the send buffer may grow to by itself.
+    pub snd_buf_most: u32,
+    /// `TCP_NOTSENT_LOWAT`: with so much written and not sent nothing more is taken, and with half of it the socket is not
+    /// writable any more.
+    pub notsent_lowat: u32,
     /// Window scale to offer, where the knob is on (0 to 14).
     pub window_shift: u8,
     /// Added to the timestamp clock, where the knob is on.
@@ -467,6 +478,7 @@ impl Default for Knobs {
             rto_slop: Span::ZERO,
             rto_doublings: u8::MAX,
             syn_challenged: true,
+            compress_acks: (Span::ZERO, 0),
             fast_open_pause: Span::ZERO,
             handshake: Handshake::ThreeWay,
         }
@@ -483,7 +495,7 @@ impl Default for Losses {
             frto: false,
             reordering: 3,
             max_reordering: 300,
-            min_unit: 2,
+            units: (2, 3),
             min_rtt_window: secs(300),
         }
     }
@@ -497,7 +509,10 @@ impl Default for Setup {
             default_mss: 536,
             overhead: 40,
             rcv_buf: 65_535,
+            rcv_buf_most: 0,
             snd_buf: 65_536,
+            snd_buf_most: 0,
+            notsent_lowat: u32::MAX,
             window_shift: 0,
             ts_offset: 0,
             ts_echo: None,

@@ -34,6 +34,7 @@ mod rto;
 mod sack;
 mod sender;
 mod snd;
+mod space;
 mod tally;
 mod throttle;
 mod timers;

@@ -1,7 +1,9 @@
 //! The receive side: sequence variables, reassembly, and the window we offer.
 
+use super::space::Space;
 use super::urgent::Urgent;
 use super::window::Window;
+use crate::time::HostTime;
 use crate::wire::{Payload, Rope, Seq};
 use std::collections::VecDeque;
 
@@ -34,6 +36,8 @@ pub(super) struct Rcv {
     pub(super) buf: u32,
     /// How the window grows, where it is not just the free part of the buffer.
     pub(super) window: Option<Box<Window>>,
+    /// How the buffer grows with its reader, where it does.
+    pub(super) space: Option<Box<Space>>,
 }
 
 /// Who takes what arrives.
@@ -76,6 +80,7 @@ impl Rcv {
             ahead: VecDeque::new(),
             buf,
             window: None,
+            space: None,
         }
     }
 
@@ -221,6 +226,18 @@ impl Rcv {
         let read = self.read_seq();
         if let Some(window) = &mut self.window {
             window.read(read);
+        }
+    }
+
+    /// The buffer grows to what the reader's pace needs, up to `most` bytes.
+    pub(super) fn moderate(&mut self, now: HostTime, most: u32) {
+        let (read, ahead) = (self.read_seq(), self.rightmost().map_or(0, |end| end.since(self.nxt)));
+        let needed = self.space.as_mut().and_then(|space| space.read(now, read, self.nxt, ahead));
+        let (Some(needed), Some(window)) = (needed, &mut self.window) else { return };
+        let buf = window.buffer_for(needed).min(most);
+        if buf > self.buf {
+            self.buf = buf;
+            window.widen(buf);
         }
     }
 

@@ -48,11 +48,12 @@ impl Space {
         self.window = Some((edge, now));
     }
 
-    /// A full segment echoes a timestamp of `rtt` ago (`tcp_rcv_rtt_measure_ts()`).
-    pub(super) fn echoed(&mut self, echo: u32, rtt: Span) {
+    /// A segment echoes a timestamp; where it is a full one, of `rtt` ago (`tcp_rcv_rtt_measure_ts()`).
+    pub(super) fn echoed(&mut self, echo: u32, rtt: Option<Span>) {
         if self.echo.replace(echo) == Some(echo) {
             return;
         }
+        let Some(rtt) = rtt else { return };
         let sample = micros(rtt).max(1);
         self.rtt = Some(self.rtt.map_or(8 * sample, |rtt| rtt + sample - rtt / 8));
     }
@@ -88,8 +89,10 @@ mod tests {
         let at = |n| HostTime::ZERO + ms(n);
         let mut space = Space::new(at(0), Seq(1), 10_000);
         assert_eq!(space.read(at(5), Seq(20_001), Seq(20_001), 0), None, "no round trip is known");
-        space.echoed(7, ms(10));
-        space.echoed(7, ms(90));
+        space.echoed(7, Some(ms(10)));
+        space.echoed(7, Some(ms(90)));
+        space.echoed(8, None);
+        space.echoed(8, Some(ms(90)));
         assert_eq!(space.rtt(), Some(ms(10)));
         assert_eq!(space.read(at(9), Seq(20_001), Seq(20_001), 0), None, "it is not over");
         // Twice 20 000, and twice that again by half of it: the reader has taken twice as much as before.
@@ -104,7 +107,9 @@ mod tests {
     fn without_timestamps_the_least_time_of_a_window_is_the_round_trip() {
         let at = |n| HostTime::ZERO + ms(n);
         let mut space = Space::new(at(0), Seq(1), 10_000);
-        for (now, nxt, rtt) in [(0, 1_001, None), (5, 5_001, None), (8, 10_001, Some(8)), (28, 20_001, Some(8)), (31, 30_001, Some(3))] {
+        for (now, nxt, rtt) in
+            [(0, 1_001, None), (5, 5_001, None), (8, 10_001, Some(8)), (28, 20_001, Some(8)), (31, 30_001, Some(3))]
+        {
             space.data_came(at(now), Seq(nxt), Seq(nxt + 9_000));
             assert_eq!(space.rtt(), rtt.map(ms), "{now}");
         }

@@ -62,6 +62,13 @@ impl Timers {
         cx.timer(timer.kind(), TimerChange::Set(at));
     }
 
+    /// The same by a clock that is finer than ticks (`hrtimer_start()`).
+    pub(super) fn set_exactly(&mut self, cx: &mut Context<'_>, timer: Timer, span: Span) {
+        let at = cx.now + span;
+        self.armed[timer as usize] = Some(Armed { at, span });
+        cx.timer(timer.kind(), TimerChange::Set(at));
+    }
+
     pub(super) fn stop(&mut self, timer: Timer) {
         self.armed[timer as usize] = None;
     }

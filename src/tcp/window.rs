@@ -86,6 +86,17 @@ impl Window {
         size
     }
 
+    /// The buffer that a window of `bytes` needs (`tcp_space_from_win()`).
+    pub(super) fn buffer_for(&self, bytes: u32) -> u32 {
+        let buf = u64::from(bytes) * u64::from(PARTS) / u64::from(self.ratio);
+        u32::try_from(buf).unwrap_or(u32::MAX)
+    }
+
+    /// The buffer has grown: "Make the window clamp follow along".
+    pub(super) fn widen(&mut self, buf: u32) {
+        self.clamp = part(buf, self.ratio);
+    }
+
     /// The application has read up to `read`.
     pub(super) fn read(&mut self, read: Seq) {
         let alloc = &mut self.alloc;

@@ -15,7 +15,7 @@ use crate::tcp::{
     AckRule, CheckRule, ClosingRule, EcnRule, GiveUp, NagleRule, RecoveryRule, RttRule, SynLayout, SynReceivedRule,
     WindowProbe, WindowRule,
 };
-use crate::time::{ms, secs, us};
+use crate::time::{ms, ns, secs, us};
 
 const RST: (&str, super::Confidence) = ("ip-sysctl.rst", Specified);
 const SOURCE: (&str, super::Confidence) = ("tcp.h, tcp_*.c", Specified);
@@ -54,9 +54,12 @@ pub(super) const SYSCTLS: &[Sysctl] = &[
     one("net.ipv4.tcp_challenge_ack_limit", Unit::Number, 0x7fff_ffff, (0, 0x7fff_ffff), RST, |s, [n, ..]| {
         s.knobs.challenge_acks = (n < 0x7fff_ffff).then_some((int(n), secs(1)));
     }),
+    one("net.ipv4.tcp_comp_sack_delay_ns", Unit::Nanoseconds, 1_000_000, (0, 1_000_000_000), RST, |s, [n, ..]| {
+        s.knobs.compress_acks.0 = ns(n);
+    }),
+    one("net.ipv4.tcp_comp_sack_nr", Unit::Number, 44, (0, 255), RST, |s, [n, ..]| s.knobs.compress_acks.1 = int(n)),
     one("net.ipv4.tcp_dsack", Unit::Switch, 1, (0, 1), RST, |s, [n, ..]| s.knobs.dsack = n == 1),
     one("net.ipv4.tcp_early_retrans", Unit::Number, 3, (0, 4), RST, |s, [n, ..]| s.knobs.loss_probe = n >= 3),
-    one("net.ipv4.tcp_frto", Unit::Number, 2, (0, 2), RST, |s, [n, ..]| s.knobs.losses.frto = n > 0),
     one("net.ipv4.tcp_ecn", Unit::Number, 2, (0, 2), RST, |s, [n, ..]| {
         s.knobs.ecn = [EcnRule::Never, EcnRule::Ask, EcnRule::Accept][usize::from(small(n)).min(2)];
     }),
@@ -78,6 +81,7 @@ pub(super) const SYSCTLS: &[Sysctl] = &[
         },
     ),
     one("net.ipv4.tcp_fin_timeout", Unit::Seconds, 60, (1, 120), RST, |s, [n, ..]| s.knobs.fin_wait2 = Some(secs(n))),
+    one("net.ipv4.tcp_frto", Unit::Number, 2, (0, 2), RST, |s, [n, ..]| s.knobs.losses.frto = n > 0),
     one("net.ipv4.tcp_invalid_ratelimit", Unit::Milliseconds, 500, (0, 3_600_000), RST, |s, [n, ..]| {
         s.knobs.empty_answers = ms(n);
     }),
@@ -90,21 +94,12 @@ pub(super) const SYSCTLS: &[Sysctl] = &[
     one("net.ipv4.tcp_keepalive_time", Unit::Seconds, 7_200, (1, 32_767), RST, |s, [n, ..]| {
         s.knobs.keepalive.idle = secs(n);
     }),
-    one("net.ipv4.tcp_max_reordering", Unit::Number, 300, (1, 65_535), RST, |s, [n, ..]| {
-        s.knobs.losses.max_reordering = int(n);
-    }),
-    one("net.ipv4.tcp_min_rtt_wlen", Unit::Seconds, 300, (0, 86_400), RST, |s, [n, ..]| {
-        s.knobs.losses.min_rtt_window = secs(n);
-    }),
-    one("net.ipv4.tcp_min_tso_segs", Unit::Number, 2, (1, 65_535), RST, |s, [n, ..]| s.knobs.losses.min_unit = int(n)),
-    one("net.ipv4.tcp_recovery", Unit::Number, 1, (0, 7), RST, |s, [n, ..]| s.knobs.losses.rack = n & 1 == 1),
-    one("net.ipv4.tcp_reordering", Unit::Number, 3, (1, 65_535), RST, |s, [n, ..]| s.knobs.losses.reordering = int(n)),
-    one("net.ipv4.tcp_slow_start_after_idle", Unit::Switch, 1, (0, 1), RST, |s, [n, ..]| {
-        s.knobs.restart_after_idle = n == 1;
-    }),
     // By default what the memory allows.
     one("net.ipv4.tcp_max_orphans", Unit::Connections, 262_144, (0, 1 << 26), ("tcp_init()", Chosen), |s, [n, ..]| {
         s.orphans = Some(int(n));
+    }),
+    one("net.ipv4.tcp_max_reordering", Unit::Number, 300, (1, 65_535), RST, |s, [n, ..]| {
+        s.knobs.losses.max_reordering = int(n);
     }),
     one("net.ipv4.tcp_max_syn_backlog", Unit::Connections, 1_024, (1, 1 << 20), RST, |s, [n, ..]| {
         s.syn_backlog = int(n);
@@ -120,10 +115,20 @@ pub(super) const SYSCTLS: &[Sysctl] = &[
             s.memory = Some(values);
         })
     },
+    one("net.ipv4.tcp_min_rtt_wlen", Unit::Seconds, 300, (0, 86_400), RST, |s, [n, ..]| {
+        s.knobs.losses.min_rtt_window = secs(n);
+    }),
+    one("net.ipv4.tcp_min_tso_segs", Unit::Number, 2, (1, 65_535), RST, |s, [n, ..]| s.knobs.losses.units.0 = int(n)),
+    one("net.ipv4.tcp_moderate_rcvbuf", Unit::Switch, 1, (0, 1), RST, |s, [n, ..]| s.moderate = n == 1),
     // 0 stands for 8 (tcp_orphan_retries() in tcp_timer.c).
+    one("net.ipv4.tcp_notsent_lowat", Unit::Bytes, u32::MAX as u64, (0, u32::MAX as u64), RST, |s, [n, ..]| {
+        s.notsent_lowat = int(n);
+    }),
     one("net.ipv4.tcp_orphan_retries", Unit::Number, 0, (0, 255), RST, |s, [n, ..]| {
         s.knobs.orphan_give_up = Some(GiveUp::Backoffs(if n == 0 { 8 } else { small(n) }));
     }),
+    one("net.ipv4.tcp_recovery", Unit::Number, 1, (0, 7), RST, |s, [n, ..]| s.knobs.losses.rack = n & 1 == 1),
+    one("net.ipv4.tcp_reordering", Unit::Number, 3, (1, 65_535), RST, |s, [n, ..]| s.knobs.losses.reordering = int(n)),
     one("net.ipv4.tcp_retries1", Unit::Number, 3, (1, 255), RST, |s, [n, ..]| s.knobs.r1 = small(n)),
     one("net.ipv4.tcp_retries2", Unit::Number, 15, (1, 255), RST, |s, [n, ..]| {
         s.knobs.r2 = GiveUp::Backoffs(small(n));
@@ -137,6 +142,9 @@ pub(super) const SYSCTLS: &[Sysctl] = &[
         s.knobs.rto_min = us(n);
     }),
     one("net.ipv4.tcp_sack", Unit::Switch, 1, (0, 1), RST, |s, [n, ..]| s.knobs.sack = n == 1),
+    one("net.ipv4.tcp_slow_start_after_idle", Unit::Switch, 1, (0, 1), RST, |s, [n, ..]| {
+        s.knobs.restart_after_idle = n == 1;
+    }),
     one("net.ipv4.tcp_syn_linear_timeouts", Unit::Number, 4, (0, 127), RST, |s, [n, ..]| {
         s.knobs.syn_linear_timeouts = small(n);
     }),
@@ -150,6 +158,7 @@ pub(super) const SYSCTLS: &[Sysctl] = &[
         s.cookies = [CookieUse::Never, CookieUse::Overflow, CookieUse::Always][usize::from(small(n)).min(2)];
     }),
     one("net.ipv4.tcp_timestamps", Unit::Number, 1, (0, 2), RST, |s, [n, ..]| s.knobs.timestamps = n > 0),
+    one("net.ipv4.tcp_tso_win_divisor", Unit::Number, 3, (0, 255), RST, |s, [n, ..]| s.knobs.losses.units.1 = int(n)),
     one("net.ipv4.tcp_tw_reuse", Unit::Number, 2, (0, 2), RST, |s, [n, ..]| {
         s.reuse.chosen = [reconnect::Chosen::Never, reconnect::Chosen::Always, reconnect::Chosen::OnLoopback]
             [usize::from(small(n).min(2))];

@@ -124,10 +124,7 @@ impl Connection {
             let rto = self.rto.current(cx.knobs);
             self.timers.set(cx, Timer::Retransmit, rto);
         }
-        if self.blocked && self.snd.free() >= self.snd.buf / 3 {
-            (self.blocked, self.starving) = (false, false);
-            self.events |= Pending::WRITABLE;
-        }
+        self.note_room();
     }
 
     /// SEG.ACK = SND.UNA: perhaps a window update, perhaps a sign of loss.

@@ -49,7 +49,29 @@ impl Connection {
         if self.snd.una == self.snd.nxt {
             self.rto.since = None;
         }
-        if forward && self.blocked && self.snd.free() >= self.snd.buf / 3 {
+        if forward {
+            self.note_room();
+        }
+    }
+
+    /// The send buffer holds two congestion windows, unless the application has chosen its size (`tcp_sndbuf_expand()`).
+    pub(super) fn expand_send_buffer(&mut self) {
+        // Headers and `struct skb_shared_info` around the data, and `struct sk_buff`.
+        const AROUND: u32 = 320 + 320;
+        const SKB: u32 = 256;
+        let Some(sender) = &self.sender else { return };
+        let mss = u32::from(self.setup.mss.max(self.snd.mss));
+        let segments = sender.window.cwnd.max(10).max(sender.reordering + 1);
+        let bytes = (2 * segments).saturating_mul((mss + AROUND).next_power_of_two() + SKB);
+        self.snd.buf = self.snd.buf.max(bytes.min(self.setup.snd_buf_most));
+    }
+
+    /// There is room again for an application that waits for it (`tcp_check_space()`).
+    pub(super) fn note_room(&mut self) {
+        if self.blocked && self.sender.as_ref().is_some_and(|sender| !sender.is_window_limited()) {
+            self.expand_send_buffer();
+        }
+        if self.blocked && self.snd.free() >= self.snd.buf / 3 && self.writable() > 0 {
             (self.blocked, self.starving) = (false, false);
             self.events |= Pending::WRITABLE;
         }

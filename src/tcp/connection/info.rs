@@ -35,7 +35,7 @@ impl Connection {
             snd_cwnd: self.window_bytes().0,
             snd_ssthresh: Some(self.window_bytes().1).filter(|&bytes| bytes < u32::MAX),
             unacked: snd.flight(),
-            notsent_bytes: u32::try_from(snd.data_end().diff(snd.nxt.max(snd.iss + 1))).unwrap_or(0),
+            notsent_bytes: self.unsent(),
             snd_wnd: snd.wnd,
             rcv_wnd: if synchronized { rcv.wnd() } else { 0 },
             last_data_sent: (snd.nxt != snd.iss).then(|| now.since(self.last_sent)),

@@ -200,12 +200,18 @@ impl Connection {
     pub fn writable(&self) -> u32 {
         let open = matches!(self.state, State::Established | State::CloseWait)
             || (self.state == State::SynReceived && self.is_early());
-        if open && self.snd.end == End::Open && !self.starving { self.snd.free() } else { 0 }
+        let may = open && self.snd.end == End::Open && !self.starving;
+        if may && self.unsent() < self.setup.notsent_lowat.div_ceil(2) { self.snd.free() } else { 0 }
     }
 
     /// Bytes that are queued, to send and to be read, as the host's memory counts them.
     pub fn memory(&self) -> u64 {
         u64::from(self.snd.queued()) + self.rcv.memory()
+    }
+
+    /// Bytes written and not sent.
+    fn unsent(&self) -> u32 {
+        u32::try_from(self.snd.data_end().diff(self.snd.nxt.max(self.snd.iss + 1))).unwrap_or(0)
     }
 
     /// Whether the peer's FIN has been taken: behind what is readable, `receive` gives 0 for ever.

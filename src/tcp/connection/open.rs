@@ -3,13 +3,14 @@
 use super::{Ack, Connection, Keep, Pending, Persist};
 use crate::endpoint::State;
 use crate::tcp::acks::Acks;
-use crate::tcp::handshake::Agreed;
+use crate::tcp::handshake::{self, Agreed};
 use crate::tcp::newreno::NewReno;
 use crate::tcp::rcv::Rcv;
 use crate::tcp::rto::Rto;
 use crate::tcp::sack::Sacks;
 use crate::tcp::sender::Sender;
 use crate::tcp::snd::Snd;
+use crate::tcp::space::Space;
 use crate::tcp::throttle::Throttle;
 use crate::tcp::timers::{Timer, Timers};
 use crate::tcp::window::Window;
@@ -84,6 +85,9 @@ impl Connection {
         self.rcv.edge = self.rcv.nxt + u32::from(offered);
         if cx.knobs.window == WindowRule::Linux {
             self.rcv.window = Some(Box::new(Window::new(&self.setup, self.ts.is_some(), u32::from(offered))));
+            let mss = handshake::effective_mss(self.setup.mss, self.ts);
+            let first_flight = u32::from(offered).min(10 * u32::from(mss));
+            self.rcv.space = Some(Box::new(Space::new(cx.now, self.rcv.nxt, first_flight)));
         }
     }
 
@@ -104,6 +108,7 @@ impl Connection {
             sender.start(&at, resent);
         }
         self.wake();
+        self.expand_send_buffer();
     }
 
     pub(super) fn start_keepalive(&mut self, cx: &mut Context<'_>) {

@@ -39,6 +39,8 @@ impl Connection {
             State::SynSent => self.on_segment_in_syn_sent(cx, seg),
             _ => self.on_segment_in_window(cx, seg),
         }
+        // tcp_data_snd_check(): MSG_MORE holds back during its own call only.
+        self.more &= self.sender.is_none();
         self.check();
     }
 

@@ -3,9 +3,12 @@
 use super::segment::Step;
 use super::{Ack, Connection, Pending, Urgently};
 use crate::endpoint::{Arrival, DropReason, Errno, State};
+use crate::tcp::acks::Reply;
 use crate::tcp::rcv::{Reader, Taken};
+use crate::tcp::timers::Timer;
 use crate::tcp::urgent::Urgent;
 use crate::tcp::{AckRule, Context, Tally, TcpEvent};
+use crate::time::Span;
 use crate::wire::{Flags, Segment, Seq};
 
 impl Connection {
@@ -61,6 +64,7 @@ impl Connection {
         let (len, before) = (seg.payload.len(), self.rcv.nxt);
         let offered = self.rcv.edge.since(self.rcv.last_ack);
         let had = self.rcv.overlap(seg.seq.max(before), seg.seq + len);
+        self.measure_echo(cx, seg);
         let taken = self.rcv.take(seg.seq, &seg.payload);
         if cx.knobs.acks == AckRule::Linux {
             match taken {
@@ -79,6 +83,9 @@ impl Connection {
             Taken::InOrder { filled } => {
                 self.sacks.advance(self.rcv.nxt);
                 self.readable_now();
+                if let Some(space) = &mut self.rcv.space {
+                    space.data_came(cx.now, self.rcv.nxt, self.rcv.nxt + offered);
+                }
                 // RFC 5681 4.2: at once when a gap is filled in part or whole.
                 if filled || had_gap || self.rcv.has_gap() {
                     self.ack = Ack::Now;
@@ -94,7 +101,7 @@ impl Connection {
                     self.sacks.came_twice(from, to);
                 }
                 self.note_run(cx, (seg.seq.max(self.rcv.nxt), seg.end()));
-                self.ack = Ack::Now;
+                self.ack_out_of_order(cx);
             }
             Taken::Nothing => {
                 if seg.seq.ge(self.rcv.nxt) {
@@ -104,6 +111,34 @@ impl Connection {
                 cx.note(TcpEvent::Arrival(Arrival::Duplicate));
                 self.ack = Ack::Now;
             }
+        }
+    }
+
+    /// The round trip as the receiver sees it: a full segment echoes our timestamp.
+    fn measure_echo(&mut self, cx: &Context<'_>, seg: &Segment) {
+        let full = seg.payload.len() >= self.rcv_mss();
+        let rtt = self.echo(cx, seg);
+        if let (Some(space), Some(rtt), Some((_, echo))) = (&mut self.rcv.space, rtt, seg.options.timestamps()) {
+            space.echoed(echo, Some(rtt).filter(|_| full));
+        }
+    }
+
+    /// What came out of order is acknowledged, at once or together with what follows it.
+    fn ack_out_of_order(&mut self, cx: &mut Context<'_>) {
+        let waits = cx.knobs.acks == AckRule::Linux && self.sack && self.ack != Ack::Now;
+        if !waits || self.pace.is_quick() || self.setup.quick_ack || self.owes_a_segment() {
+            self.ack = Ack::Now;
+            return;
+        }
+        let seen = self.rcv.space.as_ref().and_then(|space| space.rtt()).unwrap_or(Span::ZERO);
+        let rtt = self.rto.srtt().map_or(seen, |srtt| srtt.min(seen));
+        match self.pace.compress(self.rcv.nxt, cx.knobs.compress_acks, rtt) {
+            Reply::Now => self.ack = Ack::Now,
+            Reply::After(span) => {
+                self.ack = Ack::Delayed(0);
+                self.timers.set_exactly(cx, Timer::DelayedAck, span);
+            }
+            Reply::AsSet => self.ack = Ack::Delayed(0),
         }
     }
 

@@ -34,10 +34,13 @@ impl Connection {
                 Timer::DelayedAck => {
                     if self.ack != Ack::None {
                         self.note_fired(cx, timer, span, 1u32, None);
-                        self.pace.missed(self.rto.current(cx.knobs));
+                        let compressed = self.pace.is_compressing();
+                        if !compressed {
+                            self.pace.missed(self.rto.current(cx.knobs));
+                        }
                         self.ack = Ack::Now;
                         // After no time it only waited for what else the instant brings.
-                        if span > Span::ZERO {
+                        if span > Span::ZERO && !compressed {
                             cx.count(Tally::DelayedAcks);
                         }
                     }

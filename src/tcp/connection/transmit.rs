@@ -125,6 +125,9 @@ impl Connection {
     }
 
     fn end_burst(&mut self, cx: &mut Context<'_>) {
+        if self.setup.notsent_lowat < u32::MAX {
+            self.note_room();
+        }
         let at = self.moment(cx);
         let Some(sender) = &mut self.sender else { return };
         (sender.is_awake, sender.is_pushed, self.is_stale) = (false, false, false);
@@ -507,7 +510,11 @@ impl Sender {
         let congestion = (self.window.cwnd - self.queue.in_flight()).saturating_mul(at.mss);
         let limit = window.min(congestion);
         let offered = at.window_end.since(at.una).min(self.window.cwnd.saturating_mul(at.mss));
-        if limit >= most.saturating_mul(at.mss) || (!is_last && limit >= len) || limit >= offered / 3 {
+        let is_enough = match at.knobs.losses.units.1 {
+            0 => limit > 3 * at.mss,
+            divisor => limit >= offered / divisor,
+        };
+        if limit >= most.saturating_mul(at.mss) || (!is_last && limit >= len) || is_enough {
             return false;
         }
         let Some((first, srtt)) = self.queue.first().zip(at.srtt) else { return false };

@@ -17,8 +17,9 @@ impl Connection {
             return 0;
         }
         let least = cx.limits.starved.map_or(u32::MAX, |least| least.saturating_sub(self.snd.queued()));
-        let taken = data.len().min(self.snd.free()).min(least);
-        self.starving = taken < data.len() && taken < self.snd.free();
+        let full = self.unsent() >= self.setup.notsent_lowat;
+        let taken = if full { 0 } else { data.len().min(self.snd.free()).min(least) };
+        self.starving = !full && taken < data.len() && taken < self.snd.free();
         self.blocked = taken < data.len() || self.snd.free() == taken;
         if taken == 0 {
             return 0;
@@ -75,6 +76,7 @@ impl Connection {
         }
         let taken = self.rcv.queue.take_into(max, into);
         self.rcv.note_read();
+        self.rcv.moderate(cx.now, self.setup.rcv_buf_most);
         if cx.knobs.acks == AckRule::Linux && taken > 0 && self.ack != Ack::None {
             // tcp_cleanup_rbuf()
             let is_empty = self.rcv.window.as_ref().map_or(self.rcv.queue.is_empty(), |window| window.is_empty());
@@ -154,6 +156,11 @@ impl Connection {
         self.setup.user_timeout = timeout;
     }
 
+    /// `TCP_NOTSENT_LOWAT` in bytes.
+    pub fn set_notsent_lowat(&mut self, _cx: &mut Context<'_>, bytes: u32) {
+        self.setup.notsent_lowat = bytes;
+    }
+
     /// `TCP_SYNCNT`.
     pub fn set_syn_count(&mut self, _cx: &mut Context<'_>, count: u8) {
         self.setup.syn_count = Some(count);
@@ -174,12 +181,12 @@ impl Connection {
 
     /// `SO_SNDBUF` in bytes.
     pub fn set_send_buffer(&mut self, _cx: &mut Context<'_>, bytes: u32) {
-        (self.snd.buf, self.setup.snd_buf) = (bytes, bytes);
+        (self.snd.buf, self.setup.snd_buf, self.setup.snd_buf_most) = (bytes, bytes, bytes);
     }
 
     /// `SO_RCVBUF` in bytes; a smaller one never takes back a window that was offered.
     pub fn set_receive_buffer(&mut self, _cx: &mut Context<'_>, bytes: u32) {
-        (self.rcv.buf, self.setup.rcv_buf) = (bytes, bytes);
+        (self.rcv.buf, self.setup.rcv_buf, self.setup.rcv_buf_most) = (bytes, bytes, bytes);
         if self.state != State::SynSent {
             self.offer_window();
         }

@@ -266,7 +266,8 @@ impl Sender {
         let bytes = (at.rate(&self.window, self.queue.len()) >> 10).saturating_add(near).min(most);
         u32::try_from(bytes / u64::from(at.mss.max(1)))
             .unwrap_or(u32::MAX)
-            .clamp(at.knobs.losses.min_unit, super::writes::GSO_SEGMENTS)
+            .max(at.knobs.losses.units.0)
+            .clamp(1, super::writes::GSO_SEGMENTS)
     }
 
     /// `tcp_cwnd_test()`: segments that one more unit may have.
