@@ -30,10 +30,8 @@ impl Host {
                 Ok(())
             }
             Order::Route { prefix, prefix_len, metrics } => self.change_route(*prefix, *prefix_len, metrics),
-            Order::Offload { on } => {
-                self.offload = *on;
-                Ok(())
-            }
+            // sk_setup_caps(): TCP has software do it where the interface does not, so what leaves is the same.
+            Order::Offload { .. } => Ok(()),
             Order::Qdisc(Qdisc::Fq) => Err(Refusal::Unknown),
         }
     }

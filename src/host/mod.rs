@@ -103,8 +103,6 @@ pub struct Host {
     fast_open: FastOpen,
     /// What the administrator says of ways to others.
     routes: Routes,
-    /// Whether interfaces take units of several segments.
-    offload: bool,
     limits: Limits,
     /// Connections that nobody owns and that are not closing ones yet.
     orphans: u32,
@@ -153,7 +151,6 @@ impl Host {
             syncache: Syncache::default(),
             time_waits: TimeWaits::default(),
             routes: Routes::default(),
-            offload: true,
             fast_open: FastOpen::new(seed, &config.name),
             isn,
             limits: Limits::default(),

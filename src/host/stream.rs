@@ -131,7 +131,6 @@ impl Host {
         let metrics = self.routes.to(tuple.remote.ip());
         let mtu = metrics.and_then(|metrics| metrics.mtu).map_or(path.mtu, |mtu| mtu.min(path.mtu));
         let mut setup = options.setup(mtu, tuple.local.is_ipv6(), &self.settings, offset);
-        setup.route.offload = self.offload;
         if let Some(metrics) = metrics {
             follow_route(&mut setup, metrics);
         }

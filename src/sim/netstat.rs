@@ -216,7 +216,7 @@ impl Sim {
     /// let conn = sim.connect(client, server, 80);
     /// sim.run_for(secs(1));
     /// let info = sim.tcp_info(conn).unwrap();
-    /// assert_eq!((info.rtt, info.rttvar, info.rto), (Some(ms(40)), Some(ms(20)), secs(1)));
+    /// assert_eq!((info.rtt, info.rttvar, info.rto), (Some(ms(40)), Some(ms(20)), ms(240)));
     /// ```
     pub fn tcp_info(&mut self, stream: super::Stream) -> Option<TcpInfo> {
         let entry = self.ledger.get(stream.0);

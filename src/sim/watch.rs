@@ -192,12 +192,12 @@ impl Sim {
     /// let mut sim = Sim::new(1);
     /// let [client, server] = sim.hosts(["client", "server"]);
     /// sim.link(client, server, Link::new().delay(ms(20)));
-    /// let watch = sim.watch(client, secs(100));
+    /// let watch = sim.watch(client, secs(25));
     /// sim.listen(server, 80);
     /// let conn = sim.connect(client, server, 80);
     /// sim.close(conn);
     /// sim.run();
-    /// // TIME-WAIT lasts four minutes: two looks, and the end.
+    /// // TIME-WAIT lasts a minute: two looks, and the end.
     /// let seen: Vec<u32> = sim.watched(watch).rows().iter().map(|row| row.count(State::TimeWait)).collect();
     /// assert_eq!(seen, [1, 1, 0]);
     /// print!("{}", sim.watched(watch));

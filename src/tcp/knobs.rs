@@ -378,7 +378,7 @@ pub struct Setup {
 }
 
 /// What the socket and the routing table say of one connection; what they do not say is as the knobs have it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Route {
     /// `TCP_CONGESTION`, or the route's `congctl`.
     pub congestion: Option<Congestion>,
@@ -390,8 +390,6 @@ pub struct Route {
     pub rto_min: Option<Span>,
     /// `features ecn`: ECN is asked for.
     pub asks_ecn: bool,
-    /// Whether the interface takes units of several segments (`ethtool -K … tso`, `gso`).
-    pub offload: bool,
 }
 
 impl Knobs {
@@ -525,20 +523,6 @@ impl Default for Setup {
             linger2: Linger2::System,
             syn_count: None,
             route: Route::default(),
-        }
-    }
-}
-
-impl Default for Route {
-    /// Nothing is said.
-    fn default() -> Route {
-        Route {
-            congestion: None,
-            initial_window: None,
-            initial_offer: None,
-            rto_min: None,
-            asks_ecn: false,
-            offload: true,
         }
     }
 }

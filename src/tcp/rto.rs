@@ -203,7 +203,11 @@ impl Rto {
 
     /// Its variation, likewise.
     pub(super) fn rttvar(&self) -> Option<Span> {
-        self.estimate.map(|e| ns(e.rttvar))
+        self.estimate.map(|e| match e.mdev {
+            0 => ns(e.rttvar),
+            // tcp_get_info()
+            mdev => us(mdev / 4),
+        })
     }
 }
 

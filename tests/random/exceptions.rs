@@ -15,7 +15,8 @@ pub(crate) const EXCEPTIONS: &[(&str, &str, &str)] = &[
     (TRANSITIONS, "TIME-WAIT -> LISTEN", "the old incarnation ends in CLOSED, the new one begins in LISTEN"),
     (TRANSITIONS, "TIME-WAIT -> SYN-RECEIVED", "the old incarnation ends in CLOSED, the new one begins in LISTEN"),
     (DROPS, "deferred", "no application here sets TCP_DEFER_ACCEPT"),
-    (TIMERS, "reorder", "no profile has RACK"),
+    (ERRNOS, "EPERM", "no call of Sockets gives it; scripts may name it"),
+    (ERRNOS, "ENOENT", "only epoll gives it, which scripts of packetdrill call"),
     (ERRNOS, "ENOMEM", "memory is not limited"),
     (ERRNOS, "ENOBUFS", "memory is not limited"),
     (ERRNOS, "EPROTONOSUPPORT", "the socket calls have no argument for a protocol"),
@@ -26,4 +27,5 @@ pub(crate) const EXCEPTIONS: &[(&str, &str, &str)] = &[
 pub(crate) const LACKS: &[(&[Profile], &str, &str, &str)] = &[
     (&[Profile::Rfc9293, Profile::Windows], DROPS, "bad cookie", "it has no SYN cookies"),
     (&[Profile::Rfc9293, Profile::FreeBsd, Profile::Windows], TIMERS, "tlp", "it has no tail loss probe"),
+    (&[Profile::Rfc9293, Profile::FreeBsd], TIMERS, "reorder", "it has no RACK"),
 ];

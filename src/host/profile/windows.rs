@@ -103,9 +103,9 @@ pub(super) const SYSCTLS: &[Sysctl] = &[
 ];
 
 pub(super) const BEHAVIOURS: &[Behaviour] = &[
-    does("loss recovery", "by segments with RACK, tail loss probe, PRR; CUBIC with HyStart", MEMORY, |s| {
+    does("loss recovery", "by segments with RACK and PRR; CUBIC with HyStart; no tail loss probe", MEMORY, |s| {
         (s.knobs.losses.rule, s.knobs.losses.congestion) = (RecoveryRule::Segments, Congestion::Cubic);
-        (s.knobs.losses.rack, s.knobs.loss_probe) = (true, true);
+        s.knobs.losses.rack = true;
     }),
     does("TIME-WAIT", "TcpTimedWaitDelay", ("Windows registry reference", Documented), |_| {}),
     does("TIME-WAIT limit", "beyond MaxFreeTWTcbs the oldest gives way", ("said of 2000 and 2003", Unverified), |s| {

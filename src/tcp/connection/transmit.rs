@@ -71,8 +71,7 @@ impl Connection {
     pub(super) fn size_goal(&self) -> (u32, u32) {
         const GSO: u32 = 65_535 - 320;
         let (mss, half) = (self.send_mss_now(), self.snd.max_wnd / 2);
-        let unit = if self.setup.route.offload { GSO } else { mss };
-        let most = if self.snd.max_wnd > 536 { unit.min(half) } else { unit.min(self.snd.max_wnd.max(1)) };
+        let most = if self.snd.max_wnd > 536 { GSO.min(half) } else { GSO.min(self.snd.max_wnd.max(1)) };
         ((most / mss).max(1) * mss, half)
     }
 

@@ -30,8 +30,6 @@ pub(in crate::tcp) struct Window {
     pub(super) congestion: Congestion,
     pub(super) cubic: Cubic,
     initial: u32,
-    /// Whether units may have several segments.
-    offload: bool,
 }
 
 /// Whether the window limits the sender at all.
@@ -63,7 +61,6 @@ impl Window {
             congestion: route.congestion.unwrap_or(knobs.losses.congestion),
             cubic: Cubic::default(),
             initial,
-            offload: route.offload,
         }
     }
 
@@ -258,9 +255,6 @@ impl Sender {
 
     /// `tcp_tso_segs()`: segments in one unit, by what goes in a millisecond and how near the peer is.
     pub(in crate::tcp) fn unit_segments(&self, at: &Moment<'_>) -> u32 {
-        if !self.window.offload {
-            return 1;
-        }
         let most = u64::from(super::writes::GSO_BYTES);
         let near = self.min_rtt().map_or(0, |rtt| most.checked_shr(u32::try_from(rtt >> 9).unwrap_or(64)).unwrap_or(0));
         let bytes = (at.rate(&self.window, self.queue.len()) >> 10).saturating_add(near).min(most);
