@@ -34,7 +34,8 @@ impl FastOpenCookie {
 
     /// A cookie of 4 to 16 bytes, an even number.
     pub fn new(kind: FastOpenKind, cookie: &[u8]) -> Option<FastOpenCookie> {
-        let fits = (FastOpenCookie::MIN..=FastOpenCookie::MAX).contains(&cookie.len()) && cookie.len() % 2 == 0;
+        let fits =
+            (FastOpenCookie::MIN..=FastOpenCookie::MAX).contains(&cookie.len()) && cookie.len().is_multiple_of(2);
         let len = u8::try_from(cookie.len()).ok().filter(|_| fits)?;
         let mut bytes = [0; FastOpenCookie::MAX];
         bytes[..cookie.len()].copy_from_slice(cookie);
@@ -53,7 +54,7 @@ impl FastOpenCookie {
             };
             if cookie.is_empty() {
                 found = Some(FastOpenCookie::request(kind));
-            } else if cookie.len() % 2 == 0 {
+            } else if cookie.len().is_multiple_of(2) {
                 found = FastOpenCookie::new(kind, cookie);
             }
         }
@@ -84,7 +85,7 @@ impl FastOpenCookie {
             FastOpenKind::Experimental => TcpOption::FastOpenExperimental(self.bytes()),
         };
         let mut written = all.push(option);
-        while written.is_ok() && all.as_bytes().len() % 4 != 0 {
+        while written.is_ok() && !all.as_bytes().len().is_multiple_of(4) {
             written = all.push(TcpOption::Nop);
         }
         if written.is_ok() {
