@@ -86,8 +86,8 @@ fn outbound(line: &str, time: &str, flags: &str, rest: &[&str], changes: &mut Ve
     for word in ["mss ", "wscale ", "sack "] {
         changes.extend(number_behind(line, word).map(|changed| (Kind::Option, changed)));
     }
-    if let Some(later) = later(time) {
-        changes.push((Kind::Time, line.replacen(time, &later, 1)));
+    for other in [later(time), earlier(time)].into_iter().flatten() {
+        changes.push((Kind::Time, line.replacen(time, &other, 1)));
     }
 }
 
@@ -108,8 +108,10 @@ fn result(line: &str, time: &str, call: &str, changes: &mut Vec<(Kind, String)>)
         _ => {}
     }
     if let (Some((began, end)), true) = (time.split_once("..."), time.starts_with('+')) {
-        let later = later(&format!("+{end}")).expect("the end is a number");
-        changes.push((Kind::Time, line.replacen(time, &format!("{began}...{}", &later[1..]), 1)));
+        let end = format!("+{end}");
+        for other in [later(&end), earlier(&end)].into_iter().flatten() {
+            changes.push((Kind::Time, line.replacen(time, &format!("{began}...{}", &other[1..]), 1)));
+        }
     }
     if call.starts_with("getsockopt(") {
         let (head, tail) = line.split_once('[').expect("it has a value");
@@ -154,16 +156,24 @@ fn numbers(range: &str) -> Option<(u64, u64, u64)> {
     Some((start.parse().ok()?, end.parse().ok()?, len.parse().ok()?))
 }
 
-/// A relative time that lies beyond the tolerance of a packet that comes at `time`: more than an eighth, and than 4 ms.
+/// A relative time whose tolerance, an eighth of it or 4 ms, no longer reaches `time`, on the late side.
 fn later(time: &str) -> Option<String> {
-    let shift = |time: &str| {
-        let micros = micros(time.strip_prefix('+')?)?;
-        let later = micros + micros / 4 + 20_000;
-        Some(format!("+{}.{:06}", later / 1_000_000, later % 1_000_000))
+    shifted(time, |micros| Some(micros + micros / 4 + 8_000))
+}
+
+/// The same on the early side, where there is room for it.
+fn earlier(time: &str) -> Option<String> {
+    shifted(time, |micros| (micros >= 10_000).then(|| (micros * 3 / 4).min(micros - 8_000)))
+}
+
+fn shifted(time: &str, shift: impl Fn(u64) -> Option<u64>) -> Option<String> {
+    let one = |time: &str| {
+        let micros = shift(micros(time.strip_prefix('+')?)?)?;
+        Some(format!("+{}.{:06}", micros / 1_000_000, micros % 1_000_000))
     };
     match time.split_once('~') {
-        Some((from, to)) => Some(format!("{}~{}", shift(from)?, shift(to)?)),
-        None => shift(time),
+        Some((from, to)) => Some(format!("{}~{}", one(from)?, one(to)?)),
+        None => one(time),
     }
 }
 
