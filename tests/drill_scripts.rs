@@ -58,6 +58,7 @@ scripts! {
         cookies_without_timestamps
         cork
         cork_forgotten
+        data_behind_the_fin_of_the_peer
         data_below_the_window
         data_for_an_orphan
         data_for_an_orphan_in_fin_wait_1
@@ -145,6 +146,8 @@ scripts! {
         synack_retransmitted
         synack_with_data
         syncnt
+        third_ack_lost
+        third_ack_lost_and_nothing_said
         three_segment_close
         time_wait_assassination
         time_wait_bare_ack
@@ -164,6 +167,8 @@ scripts! {
         time_wait_syn_without_timestamp
         tw_reuse_off
         tw_reuse_on
+        unknown_peers_let_in
+        unknown_peers_refused
         urgent_inline
         urgent_out_of_band
         urgent_sent
