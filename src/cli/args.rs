@@ -224,7 +224,7 @@ pub(super) struct DrillArgs {
     /// Scripts, or folders of them
     #[arg(value_name = "PATH", required = true)]
     pub(super) paths: Vec<PathBuf>,
-    /// Whose behaviour the host has
+    /// Whose behaviour the host has, where a script does not name a profile itself
     #[arg(long, value_name = "P", default_value = "linux")]
     pub(super) profile: String,
     /// What a word of the scripts stands for

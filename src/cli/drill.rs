@@ -20,30 +20,40 @@ struct Job {
 struct Found {
     path: PathBuf,
     bytes: Vec<u8>,
+    /// Whose behaviour its host has.
+    profile: Profile,
+}
+
+impl Found {
+    fn platform(&self) -> Platform {
+        Platform::of_profile(self.profile.name())
+    }
 }
 
 /// `wirefate drill`.
 pub(super) fn drill(args: &DrillArgs) -> Result<End, Trouble> {
-    let profile = profile(&args.profile)?;
-    let platform = Platform::of_profile(profile.name());
+    let general = profile(&args.profile)?;
     let mut scripts = Vec::new();
     for path in &args.paths {
-        collect(path, &mut scripts)?;
+        collect(path, general, &mut scripts)?;
     }
     if scripts.is_empty() {
         return Err(Trouble::usage("no script there", "name files that end in .pkt, or folders with such files"));
     }
     let defines: Defines = args.define.iter().cloned().collect();
     let mut jobs = Vec::new();
-    for (script, found) in scripts.iter().enumerate() {
-        jobs.extend(ways(args, found, platform, &defines).into_iter().map(|variant| Job { script, variant }));
+    for (script, found) in scripts.iter_mut().enumerate() {
+        if let Some(own) = read(found, &defines).and_then(|script| script.profile().map(str::to_owned)) {
+            found.profile = profile(&own)?;
+        }
+        jobs.extend(ways(args, found, &defines).into_iter().map(|variant| Job { script, variant }));
     }
     let wanted = Wanted { trace: args.trace, pcap: args.pcap.is_some() };
-    let make = |site: &Site| make_host(profile, site);
     let runs = run_all(&jobs, args.jobs, |job| {
         let found = &scripts[job.script];
         let name = found.path.display().to_string();
-        drill::run_text(&name, &found.bytes, job.variant, platform, &defines, wanted, &make)
+        let make = |site: &Site| make_host(found.profile, site);
+        drill::run_text(&name, &found.bytes, job.variant, found.platform(), &defines, wanted, &make)
     });
     if let Some(folder) = &args.pcap {
         write_captures(folder, &scripts, &jobs, &runs)?;
@@ -67,13 +77,13 @@ fn make_host(profile: Profile, site: &Site) -> Result<Box<dyn Endpoint>, String>
 }
 
 /// Every script under `path`: a file, or all of a folder and of those in it that end in `.pkt`.
-fn collect(path: &Path, scripts: &mut Vec<Found>) -> Result<(), Trouble> {
+fn collect(path: &Path, profile: Profile, scripts: &mut Vec<Found>) -> Result<(), Trouble> {
     if !path.is_dir() {
         // A file that a user names and that cannot be read is a mistake in the command.
         let bytes = fs::read(path).map_err(|error| {
             Trouble::usage(format!("{}: {error}", path.display()), "name scripts, or a folder of them")
         })?;
-        scripts.push(Found { path: path.to_owned(), bytes });
+        scripts.push(Found { path: path.to_owned(), bytes, profile });
         return Ok(());
     }
     let entries = fs::read_dir(path).and_then(Iterator::collect::<io::Result<Vec<_>>>);
@@ -82,26 +92,28 @@ fn collect(path: &Path, scripts: &mut Vec<Found>) -> Result<(), Trouble> {
     paths.sort();
     for inner in paths {
         if inner.is_dir() || inner.extension().is_some_and(|extension| extension == "pkt") {
-            collect(&inner, scripts)?;
+            collect(&inner, profile, scripts)?;
         }
     }
     Ok(())
 }
 
+/// The script as it reads over IPv4; nothing where it cannot be read.
+fn read(found: &Found, given: &Defines) -> Option<Script> {
+    let mut defines = Variant::Ipv4.defines();
+    defines.insert(found.platform().name().to_owned(), "1".to_owned());
+    defines.extend(given.clone());
+    Script::parse("", &found.bytes, &defines).ok()
+}
+
 /// The ways to run a script that were asked for. One that cannot be read is run once, to say so.
-fn ways(args: &DrillArgs, found: &Found, platform: Platform, given: &Defines) -> Vec<Variant> {
+fn ways(args: &DrillArgs, found: &Found, given: &Defines) -> Vec<Variant> {
     match args.ip_version {
         IpVersion::V4 => vec![Variant::Ipv4],
         IpVersion::V6 => vec![Variant::Ipv6],
         IpVersion::Mapped => vec![Variant::Mapped],
         IpVersion::Plain => vec![Variant::Plain],
-        IpVersion::All => {
-            let mut defines = Variant::Ipv4.defines();
-            defines.insert(platform.name().to_owned(), "1".to_owned());
-            defines.extend(given.clone());
-            let script = Script::parse("", &found.bytes, &defines);
-            script.map_or(vec![Variant::Plain], |script| drill::variants(&script))
-        }
+        IpVersion::All => read(found, given).map_or(vec![Variant::Plain], |script| drill::variants(&script)),
     }
 }
 

@@ -244,8 +244,9 @@ impl Given {
                     }
                 }
             }
-            // Read before the rest, where it is a define.
+            // Read before the rest: defines, and whose host is made.
             "define" => {}
+            "profile" if value.is_some() => {}
             name if IDLE.contains(&name) => {}
             name if UNSUPPORTED.contains(&name) => {
                 let mistake = Mistake::Unsupported(format!("the option --{name}"));

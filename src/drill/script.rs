@@ -248,6 +248,12 @@ impl Script {
         &self.source.name
     }
 
+    /// Whose behaviour its option lines ask for: `--profile=rfc9293`. The stock tool, which has no choice of hosts, does
+    /// not know that option.
+    pub fn profile(&self) -> Option<&str> {
+        self.options.iter().rev().find(|option| option.name == "profile")?.value.as_deref()
+    }
+
     /// A line of it, counted from 1.
     pub fn text_of(&self, line: usize) -> &str {
         self.source.text.lines().nth(line.saturating_sub(1)).unwrap_or("").trim()

@@ -51,6 +51,7 @@ impl Host {
     /// What is read from the settings each time follows at once: timeouts and limits. What a socket or connection was
     /// born with stays.
     fn set_sysctl(&mut self, name: &str, value: &str) -> Result<(), Refusal> {
+        let ports = self.settings.ports;
         let set = sysctl::set(self.profile, &mut self.settings, name, value);
         set.map_err(|error| match error {
             SysctlError::Unknown { .. } => Refusal::Unknown,
@@ -61,7 +62,20 @@ impl Host {
         })?;
         // RFC 6298 2.5 allows no maximum below the minimum.
         self.settings.knobs.rto_max = self.settings.knobs.rto_max.max(self.settings.knobs.rto_min);
+        if self.settings.ports != ports {
+            self.set_port_range();
+        }
         Ok(())
+    }
+
+    /// From now on ephemeral ports are chosen from another range; who has one keeps it.
+    fn set_port_range(&mut self) {
+        let conns = self.conns.iter().filter(|(_, conn)| conn.indexed).map(|(_, conn)| conn.key);
+        let left = self.leftovers.iter().map(|(_, left)| left.key());
+        let halves = self.halves.iter().map(|(_, half)| half.key());
+        let used = conns.chain(left).chain(halves).map(|key| (key.destination(), key.local_port));
+        self.tcp_ports.set_range(self.settings.ports, used);
+        self.udp_ports.set_range(self.settings.ports, std::iter::empty());
     }
 
     /// `tcpdrop`: what is left of connections is forgotten, others are aborted.

@@ -155,6 +155,15 @@ impl Ports {
         }
     }
 
+    /// Another range of ephemeral ports; `used` are the ends of all connections there are.
+    pub(super) fn set_range(&mut self, range: (u16, u16), used: impl Iterator<Item = (Destination, u16)>) {
+        self.range = range;
+        self.cursor %= self.size();
+        self.words.clear();
+        self.counts.clear();
+        used.for_each(|(to, port)| self.occupy(to, port));
+    }
+
     fn size(&self) -> u32 {
         u32::from(self.range.1 - self.range.0) + 1
     }

@@ -1,7 +1,7 @@
 //! Timestamps and PAWS (RFC 7323 3 to 5).
 
 use crate::time::HostTime;
-use crate::wire::{Options, Segment, Seq, TcpOption};
+use crate::wire::{Flags, Options, Segment, Seq, TcpOption};
 
 /// Bytes the option takes in every segment, padding included.
 pub(super) const OPTION_LEN: u16 = 12;
@@ -29,6 +29,11 @@ impl Timestamps {
     /// RFC 7323 5.3 R1: whether `seg` is too old, by its timestamp.
     pub(super) fn too_old(self, seg: &Segment) -> bool {
         seg.options.timestamps().is_some_and(|(val, _)| Seq(val).lt(Seq(self.recent)))
+    }
+
+    /// RFC 7323 3.2: where timestamps were agreed upon, a segment other than RST without one is dropped silently.
+    pub(super) fn missing(seg: &Segment) -> bool {
+        !seg.has(Flags::RST) && seg.options.timestamps().is_none()
     }
 
     /// RFC 7323 4.3: remembers the timestamp of an acceptable segment that reaches back to the last ACK sent.

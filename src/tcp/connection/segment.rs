@@ -8,6 +8,7 @@ use crate::tcp::handshake::Agreed;
 use crate::tcp::newreno::Phase;
 use crate::tcp::snd::Syn;
 use crate::tcp::timers::Timer;
+use crate::tcp::timestamps::Timestamps;
 use crate::tcp::window;
 use crate::tcp::{AckRule, CheckRule, Context, Tally, TcpEvent};
 use crate::wire::{Flags, Segment};
@@ -147,6 +148,10 @@ impl Connection {
     /// First: "If an incoming segment is not acceptable, an acknowledgment should be sent in reply (unless the RST
     /// bit is set)".
     fn check_sequence(&mut self, cx: &mut Context<'_>, seg: &Segment) -> Step {
+        if self.ts.is_some() && Timestamps::missing(seg) {
+            cx.dropped(DropReason::Paws);
+            return Step::Done;
+        }
         // RFC 7323 5.3 R1: PAWS comes before everything else and spares RST.
         if !seg.has(Flags::RST) && self.ts.is_some_and(|ts| ts.too_old(seg)) {
             cx.dropped(DropReason::Paws);
