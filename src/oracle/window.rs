@@ -25,6 +25,8 @@ struct Known {
     peer_shift: Shift,
     /// The window in the peer's first SYN, which acknowledges nothing.
     syn_window: Option<u16>,
+    /// An acknowledgment has come: a SYN that comes now is an old one.
+    is_past_syn: bool,
     /// The rightmost edge, and the packet that told it.
     edge: Option<(Seq, (LinkId, u64))>,
     has_exceeded: bool,
@@ -92,8 +94,11 @@ impl Window {
         let Some(known) = self.ends.get_mut(&coming.end) else { return };
         if is_syn {
             known.peer_shift.tell(segment);
-            known.syn_window = known.syn_window.max(Some(segment.window));
+            if !known.is_past_syn {
+                known.syn_window = known.syn_window.max(Some(segment.window));
+            }
         }
+        known.is_past_syn |= segment.has(Flags::ACK);
         if segment.has(Flags::FIN) {
             known.fin = Some(segment.end());
         }

@@ -87,11 +87,11 @@ const OF_FREEBSD: &[Drawn] = &[
     ("net.inet.tcp.rfc1323", 40, 0, 3),
     ("net.inet.tcp.sack.enable", 30, 0, 1),
     ("net.inet.tcp.syncache.bucketlimit", 25, 1, 4),
-    ("net.inet.tcp.syncache.cachelimit", 15, 1, 30),
+    ("net.inet.tcp.syncache.cachelimit", 40, 1, 8),
     ("net.inet.tcp.syncache.hashsize", 25, 1, 4),
     ("net.inet.tcp.syncache.rexmtlimit", 20, 0, 5),
     ("net.inet.tcp.syncache.rst_on_sock_fail", 30, 0, 1),
-    ("net.inet.tcp.syncookies", 30, 0, 1),
+    ("net.inet.tcp.syncookies", 60, 0, 1),
     ("net.inet.tcp.syncookies_only", 15, 0, 1),
 ];
 
