@@ -21,6 +21,12 @@ pub struct TcpInfo {
     pub backoff: u8,
     /// `tcpi_options` & `TCPI_OPT_TIMESTAMPS`: both ends send timestamps.
     pub timestamps: bool,
+    /// `tcpi_options` & `TCPI_OPT_SACK`: both ends permit selective acknowledgments.
+    pub sack: bool,
+    /// `tcpi_options` & `TCPI_OPT_WSCALE`: both ends scale their windows, if only by 0.
+    pub window_scaling: bool,
+    /// `tcpi_options` & `TCPI_OPT_ECN`: both ends know ECN.
+    pub ecn: bool,
     /// `tcpi_options` & `TCPI_OPT_SYN_DATA`: data in a SYN has been taken (RFC 7413).
     pub syn_data: bool,
     /// `tcpi_snd_wscale`: the peer's windows are shifted left by this.
@@ -128,6 +134,9 @@ impl TcpInfo {
         probes: 0,
         backoff: 0,
         timestamps: false,
+        sack: false,
+        window_scaling: false,
+        ecn: false,
         syn_data: false,
         snd_wscale: 0,
         rcv_wscale: 0,

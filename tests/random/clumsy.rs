@@ -88,7 +88,7 @@ impl Clumsy {
         let results =
             [cx.bind(first, local), cx.bind(first, local), cx.listen(first, 1), cx.connect(first, self.remote)];
         results.into_iter().for_each(|result| told(cx, result));
-        let result = cx.send(first, &Payload::from("?"), MsgFlags::empty()).map(|_| ());
+        let result = cx.send(first, &Payload::from("????"), MsgFlags::empty()).map(|_| ());
         told(cx, result);
         if let Some(second) = self.socket(cx, SocketKind::Stream) {
             let result = cx.bind(second, local);

@@ -1,4 +1,5 @@
 use super::draw::Draw;
+use super::load::LEAST_WRITE;
 use super::system::{NAMES, config};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use wirefate::endpoint::IfaceId;
@@ -29,7 +30,7 @@ impl World {
     pub(crate) fn build(sim: &mut Sim, draw: &mut Draw) -> World {
         let count = draw.index(5) + 2;
         let hosts: Vec<NodeId> = NAMES[..count].iter().map(|name| host(sim, draw, name)).collect();
-        let exchange = (draw.scaled(1, 3_000), draw.scaled(1, 20_000));
+        let exchange = (draw.scaled(LEAST_WRITE, 3_000), draw.scaled(LEAST_WRITE, 20_000));
         let mut world = World { hosts, middleboxes: Vec::new(), flooder: None, exchange, apps: Vec::new() };
         match draw.below(10) {
             0..4 => world.mesh(sim, draw),

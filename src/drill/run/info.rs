@@ -22,9 +22,9 @@ pub(super) const SYMBOLS: [(&str, i64); 24] = [
     ("TCP_CA_Recovery", 3),
     ("TCP_CA_Loss", 4),
     ("TCPI_OPT_TIMESTAMPS", TIMESTAMPS),
-    ("TCPI_OPT_SACK", 2),
+    ("TCPI_OPT_SACK", SACK),
     ("TCPI_OPT_WSCALE", WSCALE),
-    ("TCPI_OPT_ECN", 8),
+    ("TCPI_OPT_ECN", ECN),
     ("TCPI_OPT_ECN_SEEN", 16),
     ("TCPI_OPT_SYN_DATA", SYN_DATA),
     ("TCPI_OPT_USEC_TS", 64),
@@ -32,7 +32,9 @@ pub(super) const SYMBOLS: [(&str, i64); 24] = [
 ];
 
 const TIMESTAMPS: i64 = 1;
+const SACK: i64 = 2;
 const WSCALE: i64 = 4;
+const ECN: i64 = 8;
 const SYN_DATA: i64 = 32;
 /// `TCP_INFINITE_SSTHRESH`.
 const INFINITE: i64 = 0x7fff_ffff;
@@ -43,7 +45,9 @@ pub(super) fn fields(info: &TcpInfo) -> Vec<(&'static str, i64)> {
     let micros = |span: Span| number(span.as_nanos() / 1_000);
     let options = if info.timestamps { TIMESTAMPS } else { 0 }
         | if info.syn_data { SYN_DATA } else { 0 }
-        | if info.snd_wscale != 0 || info.rcv_wscale != 0 { WSCALE } else { 0 };
+        | if info.sack { SACK } else { 0 }
+        | if info.window_scaling { WSCALE } else { 0 }
+        | if info.ecn { ECN } else { 0 };
     let mut fields = vec![
         ("tcpi_state", state(info.state)),
         ("tcpi_ca_state", ca_state(info.ca_state)),

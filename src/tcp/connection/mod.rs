@@ -53,6 +53,8 @@ pub struct Connection {
     ts: Option<Timestamps>,
     /// Whether both ends permit selective acknowledgments.
     sack: bool,
+    /// Whether both scale their windows.
+    scales: bool,
     sacks: Sacks,
     /// When a segment, a timeout or the application last made it look at the clock, and whether it has not since.
     read_at: HostTime,

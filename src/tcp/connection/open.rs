@@ -74,6 +74,7 @@ impl Connection {
     pub(super) fn agree(&mut self, agreed: Agreed) {
         self.snd.mss = agreed.effective_mss();
         (self.ts, self.sack) = (agreed.ts, agreed.sack);
+        self.scales = agreed.shifts.is_some();
         (self.rcv.shift, self.snd.shift) = agreed.shifts.unwrap_or((0, 0));
         if let Some(sender) = &mut self.sender {
             sender.ecn.is_agreed = agreed.ecn;
@@ -131,6 +132,7 @@ impl Connection {
             timers: Timers::default(),
             ts: None,
             sack: false,
+            scales: false,
             sacks: Sacks::default(),
             read_at: cx.now,
             is_stale: false,

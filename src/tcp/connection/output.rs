@@ -268,9 +268,7 @@ impl Connection {
                 cx.knobs.window_scale.then_some(self.setup.window_shift.min(14)),
             )
         } else {
-            // Both shifts 0 is what no scaling means.
-            let scaled = self.rcv.shift > 0 || self.snd.shift > 0;
-            (self.ts.map(|ts| (ts.val(cx.now), ts.recent)), scaled.then_some(self.rcv.shift))
+            (self.ts.map(|ts| (ts.val(cx.now), ts.recent)), self.scales.then_some(self.rcv.shift))
         };
         let sack = if offers { cx.knobs.sack } else { self.sack };
         let offer = handshake::Offer { mss: self.setup.mss, ts, shift, sack };
