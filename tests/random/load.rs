@@ -226,8 +226,8 @@ fn option(draw: &mut Draw) -> SockOpt {
         7 => SockOpt::OobInline(draw.chance(50)),
         8 => SockOpt::NoDelay(draw.chance(70)),
         9 => SockOpt::Cork(draw.chance(50)),
-        // No less than the least MSS that a SYN cookie remembers: Linux sends more to a peer that asked for less.
-        10 => SockOpt::MaxSeg(draw.port(536, 1_460)),
+        // No less than the least MSS that a SYN cookie remembers, for IPv6: Linux sends more to a peer that asked for less.
+        10 => SockOpt::MaxSeg(draw.port(1_220, 1_460)),
         11 => SockOpt::SynCount(u8::try_from(draw.between(1, 6)).expect("small")),
         12 | 13 => SockOpt::UserTimeout(draw.span(ms(500), secs(60))),
         14 => SockOpt::Linger2(draw.of(&[None, Some(secs(1)), Some(secs(20))])),
