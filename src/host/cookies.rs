@@ -129,7 +129,7 @@ fn place(table: &[u16], value: u16) -> u32 {
 
 /// The number of the key in use.
 fn period(now: HostTime) -> u32 {
-    u32::try_from(now.as_nanos() / KEY_LIFETIME.as_nanos() & u64::from(u32::MAX >> 8)).unwrap_or(0)
+    u32::try_from((now.as_nanos() / KEY_LIFETIME.as_nanos()) & u64::from(u32::MAX >> 8)).unwrap_or(0)
 }
 
 fn table(tuple: Tuple) -> [u16; 4] {

@@ -30,9 +30,12 @@ fn with_timestamps(profile: Profile) -> Setting {
     }
 }
 
+/// A name, whether timestamps were used, the number and timestamp of the SYN, and whether each profile opens.
+type Case = (&'static str, bool, u32, Option<u32>, [bool; 4]);
+
 /// The cases: a name, whether the old connection used timestamps, the SYN's number and timestamp; and under which
 /// profiles it opens.
-const CASES: [(&str, bool, u32, Option<u32>, [bool; 4]); 13] = [
+const CASES: [Case; 13] = [
     // The old connection used timestamps.
     ("1, a greater timestamp", true, 50, Some(21), [true, true, false, true]),
     ("1, both greater", true, 500, Some(21), [true; 4]),

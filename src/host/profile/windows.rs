@@ -109,7 +109,7 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
     }),
     does("TIME-WAIT", "TcpTimedWaitDelay", ("Windows registry reference", Documented), |_| {}),
     does("TIME-WAIT limit", "beyond MaxFreeTWTcbs the oldest gives way", ("said of 2000 and 2003", Unverified), |s| {
-        s.time_wait_rule = TimeWaitRule::ReuseOldest
+        s.time_wait_rule = TimeWaitRule::ReuseOldest;
     }),
     does("RST in TIME-WAIT", "as RFC 9293 has it: the exact number ends it", MEMORY, |s| {
         s.knobs.closing = ClosingRule::Rfc9293;
@@ -159,7 +159,7 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
         (s.refuses_overflow, s.abort_on_overflow) = (true, true);
     }),
     does("bind beside TIME-WAIT", "TIME-WAIT does not keep anybody out", ("curl issue 8528", Documented), |s| {
-        s.bind_rule = BindRule::Takeover
+        s.bind_rule = BindRule::Takeover;
     }),
     does(
         "bind to a port in use",
