@@ -25,6 +25,31 @@ macro_rules! scripts {
 }
 
 scripts! {
+    freebsd {
+        accept_queue_full_ack_dropped
+        accept_queue_holds_half_as_many_more
+        cookie_after_an_overflow
+        cookie_without_overflow
+        delayed_ack
+        finwait2_as_long_as_keepalive
+        finwait2_recycled_fast
+        insecure_rst
+        insecure_syn
+        keepalive_always
+        pushed_out_and_no_cookies
+        rto_has_a_slop
+        secure_rst
+        secure_syn
+        syn_options
+        syn_options_without_timestamps
+        syn_schedule_and_keepinit
+        synack_again_once
+        time_wait_is_twice_the_msl
+        time_wait_only_a_fin_prolongs_it
+        time_wait_rst_dropped
+        time_wait_syn_higher_number
+        time_wait_syn_newer_timestamp
+    }
     linux {
         accept_queue_full_ack_ignored
         accept_queue_full_ack_reset
@@ -196,6 +221,24 @@ scripts! {
         time_wait_reset_ends_it
         time_wait_syn_higher_number
         zero_window_probe_has_a_byte
+    }
+    windows {
+        bind_beside_time_wait
+        data_five_times_again
+        data_twice_again
+        delayed_ack_as_set
+        delayed_ack_frequency_1
+        dynamic_ports_begin_at_49152
+        initial_window_of_three
+        keepalive_after_two_hours
+        keepalive_time_and_interval
+        no_cookies
+        one_dynamic_port
+        options_as_set
+        syn_schedule_of_300_ms
+        syn_schedule_of_windows_7
+        time_wait_of_30_s
+        time_wait_of_four_minutes
     }
 }
 

@@ -60,6 +60,7 @@ impl Host {
                 Refusal::Invalid(error.to_string())
             }
         })?;
+        self.settings.follow();
         // RFC 6298 2.5 allows no maximum below the minimum.
         self.settings.knobs.rto_max = self.settings.knobs.rto_max.max(self.settings.knobs.rto_min);
         if self.settings.ports != ports {

@@ -116,6 +116,8 @@ impl HostConfig {
         settings.knobs.time_wait = self.teaching.time_wait.unwrap_or(settings.knobs.time_wait);
         settings.isn = self.teaching.isn.unwrap_or(settings.isn);
         settings.syn_queue = self.teaching.syn_queue;
+        let (low, high) = settings.ports;
+        settings.ports = (low.min(high), low.max(high));
         settings.follow();
         // RFC 6298 2.5 allows no maximum below the minimum.
         settings.knobs.rto_max = settings.knobs.rto_max.max(settings.knobs.rto_min);
@@ -125,9 +127,7 @@ impl HostConfig {
 
 impl Settings {
     /// What follows from several sysctls together.
-    fn follow(&mut self) {
-        let (low, high) = self.ports;
-        self.ports = (low.min(high), low.max(high));
+    pub(super) fn follow(&mut self) {
         if let Some((fast, timeout)) = self.fin_wait2 {
             let keep = self.knobs.keepalive;
             self.knobs.fin_wait2 = Some(if fast { timeout } else { keep.interval * u64::from(keep.count) });

@@ -281,8 +281,9 @@ impl Runner<'_> {
             Body::Udp(_) => sock.kind == SocketKind::Datagram && sock.progress == Progress::Connecting,
             Body::Icmp(_) | Body::Raw(_) => false,
         };
-        // What another socket of the script is known to send is its own.
-        let others = self.socks.iter().enumerate().any(|(other, sock)| other != n && sock.sends(packet));
+        // What another socket of the script is known to send is its own, until it is closed: then a SYN is another's.
+        let is_other = |(other, sock): (usize, &Sock)| other != n && !sock.closed && sock.sends(packet);
+        let others = self.socks.iter().enumerate().any(is_other);
         if !to_peer || !first || others {
             return false;
         }

@@ -265,12 +265,14 @@ impl Runner<'_> {
         let result = self.world.attempt(|sockets, cx| sockets.close(cx, live));
         self.epolls.values_mut().for_each(|epoll| epoll.forget(fd));
         let linger = self.socks[sock].linger.filter(|&linger| linger > Span::ZERO);
-        if let (Ok(()), Some(linger)) = (result, linger)
+        if let (Ok(()) | Err(Errno::EAGAIN), Some(linger)) = (result, linger)
             && self.is_sending(sock)
         {
-            // SO_LINGER: close() waits until all is acknowledged, on a non-blocking socket too.
+            // SO_LINGER: close() waits until all is acknowledged, on a non-blocking socket too. An endpoint that says so
+            // itself is asked once more in the end.
             let until = self.world.now().saturating_add(nanos(linger));
-            return Ok(Op::Linger { sock, until });
+            let again = result.is_err().then_some(live);
+            return Ok(Op::Linger { sock, again, until });
         }
         Ok(Op::Done(Returned::of(result.map(|()| 0)), Then::Closed(sock)))
     }

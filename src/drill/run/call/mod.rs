@@ -44,6 +44,8 @@ enum Op {
     /// `close` that waits until all is acknowledged, because of `SO_LINGER`.
     Linger {
         sock: usize,
+        /// The socket, where the endpoint has not let go of it yet.
+        again: Option<SocketId>,
         until: Instant,
     },
     Poll(poll::Poll),
@@ -198,8 +200,12 @@ impl Runner<'_> {
             Op::Connect { sock } => self.try_connect(*sock).map(|returned| (returned, Then::Nothing)),
             Op::Receive(receive) => self.try_receive(receive)?,
             Op::Transmit(transmit) => self.try_transmit(transmit).map(|returned| (returned, Then::Nothing)),
-            Op::Linger { sock, until } => {
+            Op::Linger { sock, again, until } => {
                 let over = self.world.now() >= *until || !self.is_sending(*sock);
+                if let (true, Some(live)) = (over, *again) {
+                    // What it says now changes nothing: the time is over.
+                    _ = self.world.attempt(|sockets, cx| sockets.close(cx, live));
+                }
                 over.then_some((Returned::ZERO, Then::Closed(*sock)))
             }
             Op::Poll(poll) => self.try_poll(poll),
