@@ -1,27 +1,17 @@
 //! Storage that hands out small dense keys and grows in chunks, so that growth moves nothing.
 
-/// Values in each chunk but the first ones, which begin with [`FIRST`] and double: most slabs stay small.
-const CHUNK: usize = 256;
-const FIRST: usize = 8;
+/// Values in each chunk.
+const CHUNK: usize = 8;
 
 /// The chunk of `key`, and its place in it.
 const fn place(key: u32) -> (usize, usize) {
-    let key = key as usize;
-    if key < FIRST {
-        return (0, key);
-    }
-    let doublings = (CHUNK / FIRST).ilog2() as usize;
-    if key < CHUNK {
-        let log = key.ilog2() as usize;
-        return (log - FIRST.ilog2() as usize + 1, key - (1 << log));
-    }
-    (doublings + key / CHUNK, key % CHUNK)
+    (key as usize / CHUNK, key as usize % CHUNK)
 }
 
 /// A slab of `T`: insert returns a key, the key finds the value, freed keys are used again (last freed, first used).
 #[derive(Debug)]
 pub struct Slab<T> {
-    chunks: Vec<Box<[Option<T>]>>,
+    chunks: Vec<Box<[Option<T>; CHUNK]>>,
     free: Vec<u32>,
     len: usize,
 }
@@ -41,12 +31,10 @@ impl<T> Slab<T> {
     /// Stores `value` and returns its key.
     pub fn insert(&mut self, value: T) -> u32 {
         if self.free.is_empty() {
-            // As many again as there are, up to a chunk.
-            let first = self.len;
-            let size = first.clamp(FIRST, CHUNK);
-            self.chunks.push((0..size).map(|_| None).collect());
-            let keys = first..first + size;
-            self.free.extend(keys.rev().map(|key| u32::try_from(key).expect("a slab holds fewer than 2^32 values")));
+            let key = |n: usize| u32::try_from(n).expect("a slab holds fewer than 2^32 values");
+            let keys = key(self.chunks.len() * CHUNK)..key((self.chunks.len() + 1) * CHUNK);
+            self.chunks.push(Box::new([const { None }; CHUNK]));
+            self.free.extend(keys.rev());
         }
         let key = self.free.pop().expect("a new chunk has free keys");
         *self.slot(key).expect("a free key lies in a chunk") = Some(value);

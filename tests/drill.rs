@@ -394,7 +394,7 @@ impl Endpoint for Bare {
         self.0.on_attach(cx, attach);
     }
 
-    fn on_packet(&mut self, cx: &mut Cx<'_>, iface: IfaceId, packet: Packet) {
+    fn on_packet(&mut self, cx: &mut Cx<'_>, iface: IfaceId, packet: &Packet) {
         self.0.on_packet(cx, iface, packet);
     }
 

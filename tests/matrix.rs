@@ -314,7 +314,8 @@ impl Endpoint for Old {
         self.host.on_attach(cx, attach);
     }
 
-    fn on_packet(&mut self, cx: &mut Cx<'_>, iface: IfaceId, mut packet: Packet) {
+    fn on_packet(&mut self, cx: &mut Cx<'_>, iface: IfaceId, packet: &Packet) {
+        let mut packet = packet.clone();
         if let Body::Tcp(segment) = &mut packet.body
             && segment.has(Flags::RST)
         {
@@ -326,7 +327,7 @@ impl Endpoint for Old {
                 }
             });
         }
-        self.host.on_packet(cx, iface, packet);
+        self.host.on_packet(cx, iface, &packet);
     }
 
     fn on_timeout(&mut self, cx: &mut Cx<'_>) {
@@ -393,7 +394,7 @@ fn a_stack_that_shows_no_state_is_known_by_what_it_says() {
 struct Wall;
 
 impl Endpoint for Wall {
-    fn on_packet(&mut self, cx: &mut Cx<'_>, iface: IfaceId, packet: Packet) {
+    fn on_packet(&mut self, cx: &mut Cx<'_>, iface: IfaceId, packet: &Packet) {
         let Some(segment) = packet.segment() else { return };
         let (src_port, dst_port) = (segment.dst_port, segment.src_port);
         let reset = Segment { src_port, dst_port, flags: Flags::RST, seq: segment.ack, ..Segment::default() };

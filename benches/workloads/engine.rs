@@ -30,7 +30,7 @@ struct Ticker {
 }
 
 impl Endpoint for Ticker {
-    fn on_packet(&mut self, _cx: &mut Cx<'_>, _iface: IfaceId, _packet: Packet) {}
+    fn on_packet(&mut self, _cx: &mut Cx<'_>, _iface: IfaceId, _packet: &Packet) {}
 
     fn on_timeout(&mut self, _cx: &mut Cx<'_>) {
         self.left -= 1;
@@ -109,7 +109,7 @@ impl Endpoint for Wire {
         }
     }
 
-    fn on_packet(&mut self, cx: &mut Cx<'_>, _iface: IfaceId, packet: Packet) {
+    fn on_packet(&mut self, cx: &mut Cx<'_>, _iface: IfaceId, packet: &Packet) {
         let Some(segment) = packet.segment() else { return };
         let (from, to) = ((packet.dst, segment.dst_port), (packet.src, segment.src_port));
         let is_syn = segment.has(Flags::SYN);

@@ -36,7 +36,7 @@ pub trait Endpoint: std::any::Any {
     fn on_attach(&mut self, _cx: &mut Cx<'_>, _attach: &Attach) {}
 
     /// `packet` has arrived on `iface`.
-    fn on_packet(&mut self, cx: &mut Cx<'_>, iface: IfaceId, packet: Packet);
+    fn on_packet(&mut self, cx: &mut Cx<'_>, iface: IfaceId, packet: &Packet);
 
     /// The instant of [`Endpoint::next_timeout`] has come.
     fn on_timeout(&mut self, cx: &mut Cx<'_>);

@@ -305,10 +305,10 @@ impl Wire {
 }
 
 impl Endpoint for Wire {
-    fn on_packet(&mut self, cx: &mut Cx<'_>, iface: IfaceId, packet: Packet) {
+    fn on_packet(&mut self, cx: &mut Cx<'_>, iface: IfaceId, packet: &Packet) {
         match iface {
-            CLIENT => self.take(cx.now(), Dir::ToServer, packet),
-            SERVER => self.take(cx.now(), Dir::ToClient, packet),
+            CLIENT => self.take(cx.now(), Dir::ToServer, packet.clone()),
+            SERVER => self.take(cx.now(), Dir::ToClient, packet.clone()),
             // The addresses of neither host: nobody is there.
             _ => {}
         }

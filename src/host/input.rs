@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 
 impl Host {
     /// A packet has arrived.
-    pub(super) fn take_packet(&mut self, cx: &mut Cx<'_>, iface: IfaceId, packet: Packet) {
+    pub(super) fn take_packet(&mut self, cx: &mut Cx<'_>, iface: IfaceId, packet: &Packet) {
         if let Power::Down = self.power {
             return drop_segment(cx, DropReason::HostDown);
         }
@@ -27,8 +27,8 @@ impl Host {
         };
         self.counters.add(Counter::IpInDelivers);
         match &packet.body {
-            Body::Tcp(segment) => self.take_segment(cx, local, &packet, segment),
-            Body::Udp(datagram) => self.take_datagram(cx, local, &packet, datagram),
+            Body::Tcp(segment) => self.take_segment(cx, local, packet, segment),
+            Body::Udp(datagram) => self.take_datagram(cx, local, packet, datagram),
             Body::Icmp(icmp) => self.take_icmp(cx, icmp),
             Body::Raw(_) => {}
         }

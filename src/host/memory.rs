@@ -71,7 +71,8 @@ impl Host {
 
     /// Forgets a connection, and gives back what it took.
     pub(super) fn drop_conn(&mut self, index: u32) {
-        let Some(conn) = self.conns.remove(index) else { return };
+        let Some(conn) = self.conns.get(index) else { return };
         self.memory.change((conn.pages, 0), &self.settings, &mut self.limits, &mut self.counters);
+        self.conns.discard(index);
     }
 }

@@ -175,7 +175,7 @@ impl Endpoint for Host {
         self.addrs.attach(attach);
     }
 
-    fn on_packet(&mut self, cx: &mut Cx<'_>, iface: IfaceId, packet: Packet) {
+    fn on_packet(&mut self, cx: &mut Cx<'_>, iface: IfaceId, packet: &Packet) {
         self.take_packet(cx, iface, packet);
         self.settle_timers();
     }

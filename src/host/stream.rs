@@ -536,11 +536,12 @@ impl Output<'_, '_> {
     }
 
     fn tell_all(&mut self, events: &mut Vec<TcpEvent>) {
-        for event in events.drain(..) {
-            self.counters.note(&event, self.of);
+        for event in &*events {
+            self.counters.note(event, self.of);
             let event: Event = event.at(self.tuple);
             self.cx.note(event);
         }
+        events.clear();
     }
 
     /// Sends a segment; without carrier it is lost where it stands.

@@ -3,7 +3,7 @@ use super::demux::{Place, Slot};
 use crate::endpoint::Cx;
 use crate::time::HostTime;
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, VecDeque};
 
 /// When something wants to be woken. Of equal times the older machine comes first, whatever its place in storage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -14,27 +14,43 @@ pub(super) struct Alarm {
     pub(super) slot: Slot,
 }
 
-/// All timeouts of a host in one heap. A machine whose timeout moves away keeps its alarm, which is set anew only when
+/// All timeouts of a host. A machine whose timeout moves away keeps its alarm, which is set anew only when
 /// it comes to the front; so a timer that is restarted with every packet costs nothing. Between calls the front is
 /// always an alarm whose machine does want to be woken then.
 #[derive(Debug, Default)]
 pub(super) struct Timers {
     heap: BinaryHeap<Reverse<Alarm>>,
+    /// Those of what is left of connections, as long as they come in order: TIME-WAIT lasts equally long for all of them,
+    /// and thousands of them would make the heap deep.
+    leftovers: VecDeque<Alarm>,
     /// The alarm that was last found true at the front, until its machine is touched.
     true_front: Option<Alarm>,
 }
 
 impl Timers {
     pub(super) fn set(&mut self, alarm: Alarm) {
-        self.heap.push(Reverse(alarm));
+        let is_last = |alarm: &Alarm| self.leftovers.back().is_none_or(|last| last < alarm);
+        if matches!(alarm.slot.place(), Place::Closing(_)) && is_last(&alarm) {
+            self.leftovers.push_back(alarm);
+        } else {
+            self.heap.push(Reverse(alarm));
+        }
     }
 
     pub(super) fn first(&self) -> Option<Alarm> {
-        self.heap.peek().map(|Reverse(alarm)| *alarm)
+        match (self.heap.peek(), self.leftovers.front()) {
+            (Some(Reverse(alarm)), Some(leftover)) => Some(*alarm.min(leftover)),
+            (alarm, leftover) => alarm.map(|Reverse(alarm)| alarm).or(leftover).copied(),
+        }
     }
 
+    /// Takes the first out.
     fn pop(&mut self) {
-        self.heap.pop();
+        match (self.heap.peek(), self.leftovers.front()) {
+            (Some(Reverse(alarm)), Some(leftover)) if alarm > leftover => self.leftovers.pop_front(),
+            (None, _) => self.leftovers.pop_front(),
+            _ => self.heap.pop().map(|Reverse(alarm)| alarm),
+        };
     }
 
     /// The machine at `slot` may want to be woken at another time, or not at all.
@@ -46,6 +62,7 @@ impl Timers {
 
     pub(super) fn clear(&mut self) {
         self.heap.clear();
+        self.leftovers.clear();
         self.true_front = None;
     }
 }

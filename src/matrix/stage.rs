@@ -145,7 +145,7 @@ impl Stage {
     pub(super) fn deliver(&mut self, segment: Segment) {
         let (src_port, dst_port) = (self.tuple.remote.port(), self.tuple.local.port());
         let packet = Packet::new(PEER, SUBJECT, Body::Tcp(Segment { src_port, dst_port, ..segment }));
-        self.with(|endpoint, cx| endpoint.on_packet(cx, IfaceId(1), packet));
+        self.with(|endpoint, cx| endpoint.on_packet(cx, IfaceId(1), &packet));
     }
 
     /// The peer sends the next segment of its own: SEG.SEQ goes on from what it sent before.

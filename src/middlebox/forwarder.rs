@@ -56,14 +56,13 @@ impl Forwarder {
 
     /// Takes 1 off the TTL of a packet that came in on `from`. Where nothing is left, its sender is told (RFC 1812
     /// 5.3.1), and there is no packet any more.
-    pub(super) fn age(&self, cx: &mut Cx<'_>, from: IfaceId, mut packet: Packet) -> Option<Packet> {
+    pub(super) fn age(&self, cx: &mut Cx<'_>, from: IfaceId, packet: &Packet) -> Option<Packet> {
         if packet.ttl <= 1 {
-            self.error(cx, from, &packet, IcmpKind::TimeExceeded);
+            self.error(cx, from, packet, IcmpKind::TimeExceeded);
             drop_packet(cx, DropReason::TtlExpired);
             return None;
         }
-        packet.ttl -= 1;
-        Some(packet)
+        Some(Packet { ttl: packet.ttl - 1, ..packet.clone() })
     }
 
     /// The interface on which to send a packet that came in on `from`. Where there is none, its sender is told.

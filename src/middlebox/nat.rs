@@ -102,7 +102,7 @@ impl Endpoint for Nat {
         self.forwarder.on_attach(attach);
     }
 
-    fn on_packet(&mut self, cx: &mut Cx<'_>, iface: IfaceId, packet: Packet) {
+    fn on_packet(&mut self, cx: &mut Cx<'_>, iface: IfaceId, packet: &Packet) {
         let Some(packet) = self.forwarder.age(cx, iface, packet) else { return };
         self.sessions.expire(cx.now());
         let mut passing = packet.clone();

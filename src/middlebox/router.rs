@@ -22,7 +22,7 @@ impl Endpoint for Router {
         self.forwarder.on_attach(attach);
     }
 
-    fn on_packet(&mut self, cx: &mut Cx<'_>, iface: IfaceId, packet: Packet) {
+    fn on_packet(&mut self, cx: &mut Cx<'_>, iface: IfaceId, packet: &Packet) {
         if self.forwarder.is_own(packet.dst) {
             return drop_packet(cx, DropReason::NoSocket);
         }

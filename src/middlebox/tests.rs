@@ -51,7 +51,7 @@ impl<E: Endpoint> Bench<E> {
     }
 
     fn packet(&mut self, from: IfaceId, packet: Packet) -> Out {
-        self.call(|middlebox, cx| middlebox.on_packet(cx, from, packet))
+        self.call(|middlebox, cx| middlebox.on_packet(cx, from, &packet))
     }
 
     /// The one packet that comes out.

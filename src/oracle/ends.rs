@@ -46,16 +46,29 @@ impl<T> Ends<T> {
         self.get(end).is_some()
     }
 
+    /// Mostly it is there already.
+    #[inline]
     pub(super) fn get_or_insert_with(&mut self, end: End, value: impl FnOnce() -> T) -> &mut T {
         let (page, slot) = place(end);
+        let is_there =
+            self.pages.get(page).is_some_and(|page| page.as_ref().is_some_and(|page| page.slots[slot].is_some()));
+        if !is_there {
+            self.put(page, slot, value());
+        }
+        self.pages[page].as_mut().and_then(|page| page.slots[slot].as_mut()).expect("put there")
+    }
+
+    /// Fills an empty slot.
+    #[inline(never)]
+    fn put(&mut self, page: usize, slot: usize, value: T) {
         if self.pages.len() <= page {
             self.pages.resize_with(page + 1, || None);
         }
         let spare = &mut self.spare;
         let fresh = || spare.pop().unwrap_or_else(|| Box::new(Page { used: 0, slots: [const { None }; PAGE] }));
         let page = self.pages[page].get_or_insert_with(fresh);
-        page.used += u32::from(page.slots[slot].is_none());
-        page.slots[slot].get_or_insert_with(value)
+        page.used += 1;
+        page.slots[slot] = Some(value);
     }
 
     pub(super) fn insert(&mut self, end: End, value: T) {

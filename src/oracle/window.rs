@@ -4,6 +4,7 @@ use super::{Hears, Oracle, Seen};
 use crate::time::SimTime;
 use crate::trace::{LinkId, Record};
 use crate::wire::{Flags, Segment, Seq};
+use std::num::NonZeroU64;
 
 pub(super) const NAME: &str = "window";
 
@@ -28,16 +29,38 @@ struct Known {
     /// An acknowledgment has come: a SYN that comes now is an old one.
     is_past_syn: bool,
     /// The rightmost edge, and the packet that told it.
-    edge: Option<(Seq, (LinkId, u64))>,
+    edge: Option<Told>,
     has_exceeded: bool,
     /// The rightmost edge of its own, the packet that told it, and when.
-    offered: Option<(Seq, (LinkId, u64), SimTime)>,
+    offered: Option<Told>,
+    offered_at: SimTime,
     /// The edge that its own SYN-ACK told, and the MSS in it.
     syn_ack: Option<(Seq, u16)>,
     /// The number past the peer's FIN.
     fin: Option<Seq>,
     has_retracted: bool,
 }
+
+/// A right edge, and the packet that told it.
+#[derive(Clone, Copy)]
+struct Told {
+    edge: Seq,
+    link: LinkId,
+    /// Packets of a link are counted from 1.
+    n: NonZeroU64,
+}
+
+impl Told {
+    fn by((link, n): (LinkId, u64), edge: Seq) -> Option<Told> {
+        Some(Told { edge, link, n: NonZeroU64::new(n)? })
+    }
+
+    const fn packet(self) -> (LinkId, u64) {
+        (self.link, self.n.get())
+    }
+}
+
+const _: () = assert!(size_of::<Option<Known>>() <= 80, "there is one for each end in TIME-WAIT");
 
 /// The window scale of an end's SYNs.
 #[derive(Default)]
@@ -105,8 +128,8 @@ impl Window {
         // A SYN that came to another incarnation says nothing of this one's scale.
         if segment.has(Flags::ACK) && known.peer_shift.seen {
             let edge = right_edge(segment, &known.peer_shift, &known.own_shift).0;
-            if known.edge.is_none_or(|(rightmost, _)| edge.gt(rightmost)) {
-                known.edge = Some((edge, coming.packet));
+            if known.edge.is_none_or(|told| edge.gt(told.edge)) {
+                known.edge = Told::by(coming.packet, edge);
             }
         }
     }
@@ -133,29 +156,30 @@ impl Window {
         let segment = sending.segment;
         let Some(known) = self.ends.get_mut(&sending.end) else { return };
         let (edge, unit) = right_edge(segment, &known.own_shift, &known.peer_shift);
-        let fresh = Some((edge, sending.packet, seen.now));
+        let fresh = (Told::by(sending.packet, edge), seen.now);
         if segment.has(Flags::SYN) {
             known.syn_ack = segment.options.mss().map(|mss| (edge, mss));
         }
-        let Some((former, told_in, told)) = known.offered.filter(|(former, ..)| edge.lt(*former)) else {
-            known.offered = fresh;
+        let Some(told) = known.offered.filter(|told| edge.lt(told.edge)) else {
+            (known.offered, known.offered_at) = fresh;
             return;
         };
+        let former = told.edge;
         let by = former.since(edge);
         // A SYN that counts for another incarnation says nothing of this one's scale.
         let is_vague = known.own_shift.is_vague || known.peer_shift.is_vague;
         let is_unsure = is_vague || !known.peer_shift.seen;
         let is_past_fin = known.fin.is_some_and(|fin| segment.ack.ge(fin));
-        if seen.evidence.stirred_since(sending.node, told) {
-            known.offered = fresh;
+        if seen.evidence.stirred_since(sending.node, known.offered_at) {
+            (known.offered, known.offered_at) = fresh;
             return;
         }
         if by < unit || known.has_retracted || is_unsure || is_past_fin {
             return;
         }
         // Where the SYN-ACK was a cookie nobody remembers its window, and Linux rounds to segments anew.
-        if known.syn_ack.is_some_and(|(told, mss)| told == former && by < mss.into()) {
-            known.offered = fresh;
+        if known.syn_ack.is_some_and(|(edge, mss)| edge == former && by < mss.into()) {
+            (known.offered, known.offered_at) = fresh;
             return;
         }
         known.has_retracted = true;
@@ -164,7 +188,7 @@ impl Window {
             "{} moved the right edge of its window from {} ({}) back to {} ({}), by {by} bytes",
             sending.end.describe(seen),
             relative(former),
-            packet_name(seen, told_in),
+            packet_name(seen, told.packet()),
             relative(edge),
             packet_name(seen, sending.packet),
         );
@@ -178,14 +202,14 @@ impl Window {
         let iss = seen.conns.get(sending.end.conn).and_then(|conn| conn.iss(sending.end.side));
         let first = known.syn_window.zip(iss).map(|(window, iss)| iss + 1 + u32::from(window));
         // Once left behind it must not come back when sequence numbers have gone half round.
-        if let (Some((edge, _)), Some(first)) = (known.edge, first)
-            && edge.ge(first)
+        if let (Some(told), Some(first)) = (known.edge, first)
+            && told.edge.ge(first)
         {
             known.syn_window = None;
         }
         let Some(edge) = (match (known.edge, first) {
-            (Some((edge, _)), Some(first)) => Some(edge.max(first)),
-            (Some((edge, _)), None) => Some(edge),
+            (Some(told), Some(first)) => Some(told.edge.max(first)),
+            (Some(told), None) => Some(told.edge),
             // With no acknowledgment yet, the window of a Fast Open SYN is all there is.
             (None, first) => first,
         }) else {
@@ -198,7 +222,7 @@ impl Window {
             return;
         }
         known.has_exceeded = true;
-        let told = known.edge.map_or_else(String::new, |(_, packet)| format!(" by {}", packet_name(seen, packet)));
+        let told = known.edge.map_or_else(String::new, |told| format!(" by {}", packet_name(seen, told.packet())));
         let text = format!(
             "{} sent data up to {} ({}), {} bytes beyond the right edge {} that it had been told{told}",
             sending.end.describe(seen),

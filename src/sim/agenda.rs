@@ -58,7 +58,7 @@ impl Agenda {
     }
 
     /// Sets when `source` is due next, or that it is not. Most of the time that is known already.
-    #[inline]
+    #[inline(always)]
     pub(super) fn set(&mut self, class: Class, source: u32, time: Option<SimTime>) {
         let place = self.places[class as usize].get(source as usize).copied().unwrap_or(ABSENT);
         let entry = match place {
@@ -71,6 +71,7 @@ impl Agenda {
         }
     }
 
+    #[inline(never)]
     fn change(&mut self, class: Class, source: u32, place: u32, time: Option<SimTime>) {
         match (place, time) {
             (FRONT, _) => {

@@ -128,19 +128,20 @@ impl Sim {
 
     /// When the next event happens; nothing at quiescence.
     pub fn next_event_at(&mut self) -> Option<SimTime> {
+        self.next_event().map(|(time, _, _)| time)
+    }
+
+    fn next_event(&mut self) -> Option<(SimTime, Class, u32)> {
         self.settle_topology();
         if self.ended.is_some_and(|ended| ended != Ended::Quiescent) {
             return None;
         }
-        self.agenda.first().map(|(time, _, _)| time)
+        self.agenda.first()
     }
 
     /// Lets the next event happen; false if there is none.
     pub fn step(&mut self) -> bool {
-        if self.next_event_at().is_none() {
-            return false;
-        }
-        let Some((time, class, source)) = self.agenda.first() else { return false };
+        let Some((time, class, source)) = self.next_event() else { return false };
         self.used.ties += u64::from(self.agenda.is_tied());
         debug_assert!(time >= self.now, "the agenda is in order");
         self.look_before(time);

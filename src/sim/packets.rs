@@ -8,7 +8,7 @@ use super::topology::{Hop, Void};
 use super::{Class, Sim};
 use crate::endpoint::{Effect, Event, IfaceId};
 use crate::map::Map;
-use crate::net::{Action, Facts, Fate, Fault, Loss, Selector};
+use crate::net::{self, Action, Facts, Fate, Fault, Loss, Selector};
 use crate::time::{SimTime, Span};
 use crate::trace::{Arrived, Belongs, ConnId, LinkId, NodeId, Sent, Side, What};
 use crate::wire::{self, Body, Icmp, IcmpKind, Packet, Payload};
@@ -173,16 +173,15 @@ impl Sim {
         let Some(arrived) = arrived else { return };
         self.topology.in_flight -= 1;
         self.topology.bytes_in_flight -= u64::from(arrived.packet.len());
-        let held = Held { link: LinkId(link), iface, arrived };
+        let link = LinkId(link);
         match self.nodes[to.0 as usize].presence {
-            Presence::Paused => self.nodes[to.0 as usize].held.push(held),
-            Presence::Up | Presence::Down => self.hand_over(to, held),
+            Presence::Paused => self.nodes[to.0 as usize].held.push(Held { link, iface, arrived }),
+            Presence::Up | Presence::Down => self.hand_over(to, (link, iface), arrived),
         }
     }
 
     /// Gives a packet to its endpoint, and records what that made of it before anything that follows from it.
-    pub(super) fn hand_over(&mut self, node: NodeId, held: Held) {
-        let Held { link, iface, arrived } = held;
+    pub(super) fn hand_over(&mut self, node: NodeId, (link, iface): (LinkId, IfaceId), arrived: net::Arrived) {
         let (n, copy, sent) = (arrived.n, arrived.copy, arrived.sent);
         let (packet, conn) = match (arrived.corrupt_bit, belongs(arrived.label)) {
             (None, conn) => (arrived.packet, conn),
@@ -201,7 +200,7 @@ impl Sim {
         let place = &mut self.nodes[node.0 as usize];
         let now = place.clock.to_host(self.now);
         let mut cx = crate::endpoint::Cx::new(now, &mut effects, &mut place.streams, detail);
-        place.endpoint.on_packet(&mut cx, iface, (*packet).clone());
+        place.endpoint.on_packet(&mut cx, iface, &packet);
         let outcome = effects.iter().find_map(|effect| match effect {
             Effect::Note(Event::Arrival(arrival)) => Some(*arrival),
             _ => None,

@@ -39,38 +39,45 @@ impl Timer {
 /// When each timer fires, if it is armed.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Timers {
-    armed: [Option<Armed>; Timer::ALL.len()],
+    armed: [Armed; Timer::ALL.len()],
 }
 
-/// A timer that runs.
+/// A timer.
 #[derive(Clone, Copy, Debug)]
 struct Armed {
+    /// Never where it does not run.
     at: HostTime,
     /// How long it was set for.
     span: Span,
 }
 
+impl Default for Armed {
+    fn default() -> Armed {
+        Armed { at: HostTime::NEVER, span: Span::ZERO }
+    }
+}
+
 impl Timers {
     pub(super) fn is_armed(&self, timer: Timer) -> bool {
-        self.armed[timer as usize].is_some()
+        self.armed[timer as usize].at < HostTime::NEVER
     }
 
     /// Arms `timer` to fire `span` from now.
     pub(super) fn set(&mut self, cx: &mut Context<'_>, timer: Timer, span: Span) {
         let at = cx.after(span);
-        self.armed[timer as usize] = Some(Armed { at, span });
+        self.armed[timer as usize] = Armed { at, span };
         cx.timer(timer.kind(), TimerChange::Set(at));
     }
 
     /// The same by a clock that is finer than ticks (`hrtimer_start()`).
     pub(super) fn set_exactly(&mut self, cx: &mut Context<'_>, timer: Timer, span: Span) {
         let at = cx.now + span;
-        self.armed[timer as usize] = Some(Armed { at, span });
+        self.armed[timer as usize] = Armed { at, span };
         cx.timer(timer.kind(), TimerChange::Set(at));
     }
 
     pub(super) fn stop(&mut self, timer: Timer) {
-        self.armed[timer as usize] = None;
+        self.armed[timer as usize] = Armed::default();
     }
 
     pub(super) fn stop_all(&mut self) {
@@ -79,12 +86,16 @@ impl Timers {
 
     /// Disarms `timer` if its instant has come; how long it was set for.
     pub(super) fn take_due(&mut self, timer: Timer, now: HostTime) -> Option<Span> {
-        let due = self.armed[timer as usize].filter(|armed| armed.at <= now)?;
+        let due = self.armed[timer as usize];
+        if due.at > now || due.at == HostTime::NEVER {
+            return None;
+        }
         self.stop(timer);
         Some(due.span)
     }
 
     pub(super) fn next(&self) -> Option<HostTime> {
-        self.armed.iter().flatten().map(|armed| armed.at).min()
+        let next = self.armed.iter().fold(HostTime::NEVER, |next, armed| next.min(armed.at));
+        (next < HostTime::NEVER).then_some(next)
     }
 }

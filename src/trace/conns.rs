@@ -131,7 +131,7 @@ struct Current([Option<ConnId>; 2]);
 /// A 4-tuple, the same from both ends, as plain numbers: it is looked up with every packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Pair {
-    addrs: [u128; 2],
+    addrs: [[u64; 2]; 2],
     ports: u64,
 }
 
@@ -147,17 +147,22 @@ impl Pair {
 /// Two words tell nearly all pairs apart: the low halves of the addresses, and the ports.
 impl Hash for Pair {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        let low = |addr: u128| u64::try_from(addr & u128::from(u64::MAX)).unwrap_or(0);
-        state.write_u64(low(self.addrs[0]) ^ low(self.addrs[1]).rotate_left(32));
+        let [[_, low], [_, other]] = self.addrs;
+        state.write_u64(low ^ other.rotate_left(32));
         state.write_u64(self.ports);
     }
 }
 
 /// Address and port; the port tells the family too.
-fn numbers(addr: SocketAddr) -> (u128, u64) {
+fn numbers(addr: SocketAddr) -> ([u64; 2], u64) {
     match addr.ip() {
-        IpAddr::V4(ip) => (u128::from(ip.to_bits()), u64::from(addr.port())),
-        IpAddr::V6(ip) => (ip.to_bits(), 1 << 16 | u64::from(addr.port())),
+        IpAddr::V4(ip) => ([0, u64::from(ip.to_bits())], u64::from(addr.port())),
+        IpAddr::V6(ip) => {
+            let bytes = ip.octets();
+            let half = |half: &[u8]| half.iter().fold(0, |word, &byte| word << 8 | u64::from(byte));
+            let (high, low) = (half(&bytes[..8]), half(&bytes[8..]));
+            ([high, low], 1 << 16 | u64::from(addr.port()))
+        }
     }
 }
 

@@ -4,7 +4,7 @@
 use super::{Arrived, Call, Called, Disturbance, Done, LinkName, Record, Sent, What};
 use crate::endpoint::{Errno, Event};
 use crate::net::Fate;
-use crate::wire::{Body, Packet, Payload};
+use crate::wire::{Body, Options, Packet, Payload, Segment};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
@@ -66,19 +66,27 @@ impl Digester {
     }
 
     #[cold]
+    #[inline(never)]
     fn flush(&mut self) {
         self.hash.update(&self.buffer[..self.end]);
         self.end = 0;
     }
 
-    /// Parts of fixed size, side by side.
-    fn put<const N: usize>(&mut self, bytes: [u8; N]) {
-        if let Some(room) = self.buffer.get_mut(self.end..).and_then(|room| room.first_chunk_mut()) {
-            *room = bytes;
-            self.end += N;
-        } else {
-            self.bytes(&bytes);
+    /// Writes parts whose sizes are known at places that are known, of [`ROOM`] bytes in all at most; `write` gives their
+    /// end.
+    #[inline(always)]
+    fn write(&mut self, write: impl FnOnce(Room<'_>) -> usize) {
+        if self.end > STRETCH - ROOM {
+            self.flush();
         }
+        if let Some(bytes) = self.buffer.get_mut(self.end..).and_then(|room| room.first_chunk_mut()) {
+            self.end += write(Room { bytes, end: 0 });
+        }
+    }
+
+    /// A part of fixed size.
+    fn put<const N: usize>(&mut self, bytes: [u8; N]) {
+        self.write(|room| room.put(bytes).end);
     }
 
     /// A part of any size.
@@ -104,32 +112,41 @@ impl Digester {
             What::Noted { .. } | What::Called(_) | What::Violated { .. } => return,
         };
         let node = record.node.map_or(0, |node| self.nodes[node.0 as usize]);
-        self.put(Parts::<17>::of([tag]).word(record.at.as_nanos()).word(node).done());
+        let head = Head { tag, at: record.at.as_nanos(), node };
         match &record.what {
-            What::Sent(sent) => self.sent(sent),
-            What::Arrived(arrived) => self.arrived(arrived),
+            What::Sent(sent) => self.sent(head, sent),
+            What::Arrived(arrived) => self.arrived(head, arrived),
             What::Noted { event: Event::Transition { tuple, from, to, error, .. }, .. } => {
-                self.socket(tuple.local);
-                self.socket(tuple.remote);
-                self.put([*from as u8, *to as u8, error.map_or(0, |e| e.number().to_le_bytes()[0])]);
+                let last = [*from as u8, *to as u8, error.map_or(0, |e| e.number().to_le_bytes()[0])];
+                self.write(|room| room.head(head).socket(tuple.local).socket(tuple.remote).put(last).end);
             }
-            What::Called(called) => self.called(called),
-            What::Disturbed(disturbance) => self.disturbed(disturbance),
+            What::Called(called) => self.called(head, called),
+            What::Disturbed(disturbance) => {
+                self.write(|room| room.head(head).end);
+                self.disturbed(disturbance);
+            }
             What::Noted { .. } | What::Violated { .. } => {}
         }
     }
 
-    fn sent(&mut self, sent: &Sent<'_>) {
-        let link = self.links[sent.link.0 as usize];
-        self.put(Parts::<16>::default().word(link).word(sent.n).done());
-        self.packet(&sent.packet);
+    fn sent(&mut self, head: Head, sent: &Sent<'_>) {
+        let (link, packet) = (self.links[sent.link.0 as usize], &*sent.packet);
+        // The most frequent kind in one piece; the bytes are the same.
+        if let (Body::Tcp(segment), Fate::Delivered(after)) = (&packet.body, &*sent.fate) {
+            return self.write(|room| {
+                let room = room.head(head).word(link).word(sent.n).headers(packet).header(segment);
+                room.options(&segment.options).payload(&segment.payload).put([0]).word(after.as_nanos()).end
+            });
+        }
+        self.write(|room| room.head(head).word(link).word(sent.n).headers(packet).end);
+        self.body(&packet.body);
         self.fate(&sent.fate);
     }
 
     /// What a packet holds was taken when it was sent; here its name and, if it was changed on the way, its bytes.
-    fn arrived(&mut self, arrived: &Arrived<'_>) {
+    fn arrived(&mut self, head: Head, arrived: &Arrived<'_>) {
         let link = self.links[arrived.link.0 as usize];
-        self.put(Parts::<17>::default().word(link).word(arrived.n).and([arrived.copy]).done());
+        self.write(|room| room.head(head).word(link).word(arrived.n).put([arrived.copy]).end);
         if let Body::Raw(bytes) = &arrived.packet.body {
             self.payload(bytes);
         }
@@ -137,7 +154,7 @@ impl Digester {
 
     fn fate(&mut self, fate: &Fate) {
         match fate {
-            Fate::Delivered(after) => self.put(Parts::<9>::of([0]).word(after.as_nanos()).done()),
+            Fate::Delivered(after) => self.write(|room| room.put([0]).word(after.as_nanos()).end),
             other => {
                 self.put([1]);
                 self.bytes(other.to_string().as_bytes());
@@ -145,7 +162,8 @@ impl Digester {
         }
     }
 
-    fn called(&mut self, called: &Called) {
+    fn called(&mut self, head: Head, called: &Called) {
+        self.write(|room| room.head(head).end);
         match &called.call {
             Call::Bind(addr) => self.call(1, Some(*addr), 0),
             Call::Listen { local, backlog } => self.call(2, Some(*local), u64::from(*backlog)),
@@ -198,6 +216,7 @@ impl Digester {
     }
 
     #[cold]
+    #[inline(never)]
     fn disturbed(&mut self, disturbance: &Disturbance) {
         match disturbance {
             Disturbance::Down(link) | Disturbance::Up(link) | Disturbance::Injected(link) => {
@@ -211,64 +230,30 @@ impl Digester {
         }
     }
 
-    fn packet(&mut self, packet: &Packet) {
-        let flags = [packet.ttl, packet.tos, packet.dont_fragment.into()];
-        match (packet.src, packet.dst) {
-            (IpAddr::V4(src), IpAddr::V4(dst)) => {
-                self.put(Parts::<11>::of(src.octets()).and(dst.octets()).and(flags).done());
-            }
-            (src, dst) => {
-                self.addr(src);
-                self.addr(dst);
-                self.put(flags);
-            }
-        }
-        match &packet.body {
+    fn body(&mut self, body: &Body) {
+        match body {
             Body::Tcp(segment) => {
-                let ports =
-                    Parts::<19>::of([6]).and(segment.src_port.to_le_bytes()).and(segment.dst_port.to_le_bytes());
-                let numbers = ports.and(segment.seq.0.to_le_bytes()).and(segment.ack.0.to_le_bytes());
-                let flags = numbers.and(segment.flags.bits().to_le_bytes());
-                self.put(flags.and(segment.window.to_le_bytes()).and(segment.urgent.to_le_bytes()).done());
-                self.bytes(segment.options.as_bytes());
-                self.payload(&segment.payload);
+                self.write(|room| room.header(segment).options(&segment.options).payload(&segment.payload).end);
             }
-            Body::Udp(datagram) => {
-                self.put([17]);
-                self.put(datagram.src_port.to_le_bytes());
-                self.put(datagram.dst_port.to_le_bytes());
-                self.payload(&datagram.payload);
-            }
+            Body::Udp(datagram) => self.write(|room| {
+                let room = room.put([17]).put(datagram.src_port.to_le_bytes()).put(datagram.dst_port.to_le_bytes());
+                room.payload(&datagram.payload).end
+            }),
             Body::Icmp(icmp) => {
                 self.put([1]);
                 self.bytes(format!("{:?}", icmp.kind).as_bytes());
                 self.payload(&icmp.quote);
             }
-            Body::Raw(bytes) => {
-                self.put([255]);
-                self.payload(bytes);
-            }
+            Body::Raw(bytes) => self.write(|room| room.put([255]).payload(bytes).end),
         }
     }
 
     fn payload(&mut self, payload: &Payload) {
-        let (hash, start, len) = payload.identity();
-        self.put(Parts::<16>::default().word(hash).word(u64::from(start) << 32 | u64::from(len)).done());
+        self.write(|room| room.payload(payload).end);
     }
 
     fn socket(&mut self, addr: SocketAddr) {
-        let port = addr.port().to_le_bytes();
-        match addr.ip() {
-            IpAddr::V4(addr) => self.put(Parts::<6>::of(addr.octets()).and(port).done()),
-            IpAddr::V6(addr) => self.put(Parts::<18>::of(addr.octets()).and(port).done()),
-        }
-    }
-
-    fn addr(&mut self, addr: IpAddr) {
-        match addr {
-            IpAddr::V4(addr) => self.put(addr.octets()),
-            IpAddr::V6(addr) => self.put(addr.octets()),
-        }
+        self.write(|room| room.socket(addr).end);
     }
 
     fn word(&mut self, word: u64) {
@@ -276,37 +261,78 @@ impl Digester {
     }
 }
 
-/// `N` bytes, filled from the front.
-struct Parts<const N: usize> {
-    bytes: [u8; N],
+/// What every record begins with.
+#[derive(Clone, Copy)]
+struct Head {
+    tag: u8,
+    at: u64,
+    node: u64,
+}
+
+/// A place that is filled from the front. All is inlined: places are known when it is compiled, mostly.
+struct Room<'a> {
+    bytes: &'a mut [u8; ROOM],
     end: usize,
 }
 
-impl<const N: usize> Default for Parts<N> {
-    fn default() -> Parts<N> {
-        Parts { bytes: [0; N], end: 0 }
-    }
-}
-
-impl<const N: usize> Parts<N> {
-    fn of<const M: usize>(part: [u8; M]) -> Parts<N> {
-        Parts::default().and(part)
-    }
-
+impl Room<'_> {
     #[inline(always)]
-    fn and<const M: usize>(mut self, part: [u8; M]) -> Parts<N> {
-        self.bytes[self.end..self.end + M].copy_from_slice(&part);
-        self.end += M;
+    fn put<const N: usize>(mut self, part: [u8; N]) -> Self {
+        self.bytes[self.end..self.end + N].copy_from_slice(&part);
+        self.end += N;
         self
     }
 
     #[inline(always)]
-    fn word(self, word: u64) -> Parts<N> {
-        self.and(word.to_le_bytes())
+    fn word(self, word: u64) -> Self {
+        self.put(word.to_le_bytes())
     }
 
-    fn done(self) -> [u8; N] {
-        debug_assert_eq!(self.end, N, "all parts are there");
-        self.bytes
+    #[inline(always)]
+    fn head(self, head: Head) -> Self {
+        self.put([head.tag]).word(head.at).word(head.node)
+    }
+
+    #[inline(always)]
+    fn addr(self, addr: IpAddr) -> Self {
+        match addr {
+            IpAddr::V4(addr) => self.put(addr.octets()),
+            IpAddr::V6(addr) => self.put(addr.octets()),
+        }
+    }
+
+    #[inline(always)]
+    fn socket(self, addr: SocketAddr) -> Self {
+        self.addr(addr.ip()).put(addr.port().to_le_bytes())
+    }
+
+    /// Of the IP header, what counts.
+    #[inline(always)]
+    fn headers(self, packet: &Packet) -> Self {
+        self.addr(packet.src).addr(packet.dst).put([packet.ttl, packet.tos, packet.dont_fragment.into()])
+    }
+
+    /// A TCP header without its options.
+    #[inline(always)]
+    fn header(self, segment: &Segment) -> Self {
+        let places = u64::from(segment.src_port) | u64::from(segment.dst_port) << 16 | u64::from(segment.seq.0) << 32;
+        let flags = u64::from(segment.flags.bits()) << 32 | u64::from(segment.window) << 48;
+        let room = self.put([6]).word(places).word(u64::from(segment.ack.0) | flags);
+        room.put(segment.urgent.to_le_bytes())
+    }
+
+    #[inline(always)]
+    fn options(mut self, options: &Options) -> Self {
+        let bytes = options.as_bytes();
+        self.bytes[self.end..self.end + bytes.len()].copy_from_slice(bytes);
+        self.end += bytes.len();
+        self
+    }
+
+    /// The hash of a payload's buffer, and the place in it.
+    #[inline(always)]
+    fn payload(self, payload: &Payload) -> Self {
+        let (hash, start, len) = payload.identity();
+        self.word(hash).word(u64::from(start) << 32 | u64::from(len))
     }
 }

@@ -237,7 +237,7 @@ impl Stage {
     }
 
     fn arrive(&mut self, which: usize, packet: Packet) {
-        self.with(which, |host, cx| host.on_packet(cx, IfaceId(1), packet));
+        self.with(which, |host, cx| host.on_packet(cx, IfaceId(1), &packet));
     }
 
     fn call<R>(&mut self, which: usize, f: impl FnOnce(&mut dyn Sockets, &mut Cx<'_>) -> R) -> R {

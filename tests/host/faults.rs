@@ -110,7 +110,7 @@ fn packets_that_are_not_taken_have_their_reason() {
         Packet { body: Body::Tcp(wirefate::wire::Segment { flags: Flags::SYN, ..Default::default() }), ..stray };
     let martian = Packet { dst: "127.0.0.1".parse().unwrap(), ..stray.clone() };
     for packet in [raw, stray, martian] {
-        world.with(S, |host, cx| host.on_packet(cx, IfaceId(1), packet));
+        world.with(S, |host, cx| host.on_packet(cx, IfaceId(1), &packet));
     }
     assert_eq!(world.drops(), [(S, DropReason::Checksum), (S, DropReason::NotMine), (S, DropReason::NotMine)]);
     assert_eq!(world.sent(), []);

@@ -125,7 +125,7 @@ impl World {
     /// Delivers until nothing is on the wire.
     pub(crate) fn run(&mut self) {
         while let Some((to, iface, packet)) = self.wire.pop_front() {
-            self.with(to, |host, cx| host.on_packet(cx, iface, packet));
+            self.with(to, |host, cx| host.on_packet(cx, iface, &packet));
         }
     }
 

@@ -98,7 +98,7 @@ impl Endpoint for Meddling {
         self.inside(cx, |host, cx| host.on_attach(cx, attach));
     }
 
-    fn on_packet(&mut self, cx: &mut Cx<'_>, iface: IfaceId, packet: Packet) {
+    fn on_packet(&mut self, cx: &mut Cx<'_>, iface: IfaceId, packet: &Packet) {
         self.inside(cx, |host, cx| host.on_packet(cx, iface, packet));
     }
 

@@ -15,7 +15,7 @@ struct Puppet {
 }
 
 impl Endpoint for Puppet {
-    fn on_packet(&mut self, cx: &mut Cx<'_>, _iface: IfaceId, _packet: Packet) {
+    fn on_packet(&mut self, cx: &mut Cx<'_>, _iface: IfaceId, _packet: &Packet) {
         if let Some((packet, left @ 1..)) = &mut self.answer {
             *left -= 1;
             cx.send(IfaceId(1), packet.clone());

@@ -9,8 +9,8 @@ pub(super) struct Remote {
 }
 
 impl Endpoint for Remote {
-    fn on_packet(&mut self, cx: &mut Cx<'_>, _iface: IfaceId, packet: Packet) {
-        self.seen.push((cx.now(), packet));
+    fn on_packet(&mut self, cx: &mut Cx<'_>, _iface: IfaceId, packet: &Packet) {
+        self.seen.push((cx.now(), packet.clone()));
     }
 
     fn on_timeout(&mut self, _cx: &mut Cx<'_>) {}

@@ -85,7 +85,7 @@ impl Endpoint for Raw {
         }
     }
 
-    fn on_packet(&mut self, _cx: &mut Cx<'_>, _iface: IfaceId, _packet: Packet) {
+    fn on_packet(&mut self, _cx: &mut Cx<'_>, _iface: IfaceId, _packet: &Packet) {
         self.received += 1;
     }
 

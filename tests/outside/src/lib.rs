@@ -86,7 +86,7 @@ impl Endpoint for Toy {
         }
     }
 
-    fn on_packet(&mut self, cx: &mut Cx<'_>, _iface: IfaceId, packet: Packet) {
+    fn on_packet(&mut self, cx: &mut Cx<'_>, _iface: IfaceId, packet: &Packet) {
         let Some(segment) = packet.segment() else { return };
         self.peer_window = usize::from(segment.window);
         self.peer = Some(SocketAddr::new(packet.src, segment.src_port));
