@@ -18,7 +18,8 @@ use std::net::SocketAddr;
 /// A whole connection.
 #[derive(Debug)]
 pub(super) struct Conn {
-    pub(super) tcp: Connection,
+    /// In a box: it is large, and made elsewhere.
+    pub(super) tcp: Box<Connection>,
     pub(super) tuple: Tuple,
     pub(super) key: Key,
     pub(super) path: Path,
@@ -178,7 +179,7 @@ impl Host {
     }
 
     /// Stores a connection just made and lets it speak.
-    pub(super) fn add_conn(&mut self, cx: &mut Cx<'_>, tcp: Connection, new: NewConn) -> u32 {
+    pub(super) fn add_conn(&mut self, cx: &mut Cx<'_>, tcp: Box<Connection>, new: NewConn) -> u32 {
         let NewConn { tuple, key, path, owner, hold, reuse } = new;
         let view = tcp.snd_view();
         let (birth, sent) = (self.birth(), if tcp.is_early() { view.iss } else { view.nxt });

@@ -1,5 +1,5 @@
 use super::ends::Ends;
-use super::evidence::{Coming, End, Sending, Sight, ended, packet_name};
+use super::evidence::{Coming, End, Sending, Sight, done, packet_name};
 use super::{Hears, Oracle, Seen};
 use crate::time::{SimTime, Span, ms};
 use crate::trace::{Disturbance, LinkId, NodeId, Record, What};
@@ -52,7 +52,7 @@ impl Oracle for AckRequired {
     }
 
     fn hears(&self) -> Hears {
-        Hears::SENT | Hears::ARRIVED | Hears::ENDED | Hears::DISTURBED
+        Hears::SENT | Hears::ARRIVED | Hears::DONE | Hears::DISTURBED
     }
 
     fn on_record(&mut self, record: &Record<'_>, seen: &mut Seen<'_>) {
@@ -66,7 +66,7 @@ impl Oracle for AckRequired {
             Some(Sight::Sent(sending)) => self.sent(sending),
             Some(Sight::Came(coming)) => self.came(coming, record.at),
             None => {
-                if let Some(end) = ended(record) {
+                if let Some(end) = done(record) {
                     self.receivers.remove(&end);
                 }
             }

@@ -1,5 +1,5 @@
 use super::ends::Ends;
-use super::evidence::{Coming, Sending, Sight, ended, packet_name};
+use super::evidence::{Coming, Sending, Sight, done, packet_name};
 use super::{Hears, Oracle, Seen};
 use crate::trace::{LinkId, Record};
 use crate::wire::{Flags, Payload, Seq};
@@ -57,7 +57,7 @@ impl Oracle for ConsistentRetransmission {
     }
 
     fn hears(&self) -> Hears {
-        Hears::COMINGS | Hears::TELLING | Hears::ENDED
+        Hears::COMINGS | Hears::TELLING | Hears::DONE
     }
 
     fn on_record(&mut self, record: &Record<'_>, seen: &mut Seen<'_>) {
@@ -65,7 +65,7 @@ impl Oracle for ConsistentRetransmission {
             Some(Sight::Sent(sending)) => self.sent(sending, seen),
             Some(Sight::Came(coming)) => self.came(coming),
             None => {
-                if let Some(end) = ended(record) {
+                if let Some(end) = done(record) {
                     self.senders.remove(&end);
                 }
             }

@@ -291,6 +291,16 @@ pub(super) fn ended(record: &Record<'_>) -> Option<End> {
     }
 }
 
+/// The end that has nothing left to send but acknowledgments with `record`, where its host tells so.
+pub(super) fn done(record: &Record<'_>) -> Option<End> {
+    match &record.what {
+        What::Noted { conn: Some(belongs), event: Event::Transition { to: State::TimeWait, .. } } => {
+            Some(End::from(*belongs))
+        }
+        _ => ended(record),
+    }
+}
+
 /// `client > server #3`.
 #[cold]
 pub(super) fn packet_name(seen: &Seen<'_>, (link, n): (LinkId, u64)) -> String {

@@ -102,6 +102,9 @@ bitflags::bitflags! {
         const OPTIONS = 2048;
         /// Something happened to the world.
         const DISTURBED = 4096;
+        /// Of what endpoints tell, that a connection has nothing left to send but acknowledgments: it is in TIME-WAIT, or
+        /// has ceased to exist.
+        const DONE = 8192;
 
         /// Segments that prove something.
         const SEGMENTS = Self::SENDINGS.bits() | Self::COMINGS.bits();

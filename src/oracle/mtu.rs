@@ -1,5 +1,5 @@
 use super::ends::Ends;
-use super::evidence::{Coming, Sending, Sight, ended, packet_name};
+use super::evidence::{Coming, Sending, Sight, done, packet_name};
 use super::{Hears, Oracle, Seen};
 use crate::trace::{Record, Side};
 use crate::wire::Flags;
@@ -35,7 +35,7 @@ impl Oracle for Mtu {
     }
 
     fn hears(&self) -> Hears {
-        Hears::TELLING | Hears::ENDED
+        Hears::TELLING | Hears::DONE
     }
 
     fn on_record(&mut self, record: &Record<'_>, seen: &mut Seen<'_>) {
@@ -43,7 +43,7 @@ impl Oracle for Mtu {
             Some(Sight::Sent(sending)) => self.sent(sending, seen),
             Some(Sight::Came(coming)) => self.came(coming, seen),
             None => {
-                if let Some(end) = ended(record) {
+                if let Some(end) = done(record) {
                     self.senders.remove(&end);
                 }
             }

@@ -83,6 +83,7 @@ pub(super) enum Kind {
     CameMore,
     Garbled,
     Noted,
+    Waiting,
     Ended,
     Endless,
     Queue,
@@ -92,7 +93,7 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    const ALL: [Kind; 14] = [
+    const ALL: [Kind; 15] = [
         Kind::Sent,
         Kind::SentAck,
         Kind::SentMore,
@@ -101,6 +102,7 @@ impl Kind {
         Kind::CameMore,
         Kind::Garbled,
         Kind::Noted,
+        Kind::Waiting,
         Kind::Ended,
         Kind::Endless,
         Kind::Queue,
@@ -121,6 +123,7 @@ impl Kind {
             (What::Noted { event: Event::Transition { to, lasts, .. }, .. }, _) => match (to, lasts) {
                 (State::Closed | State::Listen, _) => Kind::Ended,
                 (_, Some(Span::MAX)) => Kind::Endless,
+                (State::TimeWait, _) => Kind::Waiting,
                 _ => Kind::Noted,
             },
             (What::Noted { event: Event::Queue { .. }, .. }, _) => Kind::Queue,
@@ -142,7 +145,8 @@ impl Kind {
             Kind::CameMore => Hears::ARRIVED.union(Hears::COMINGS).union(Hears::TELLING),
             Kind::Garbled => Hears::ARRIVED.union(Hears::GARBLED),
             Kind::Noted => Hears::NOTED,
-            Kind::Ended => Hears::NOTED.union(Hears::ENDED),
+            Kind::Waiting => Hears::NOTED.union(Hears::DONE),
+            Kind::Ended => Hears::NOTED.union(Hears::ENDED).union(Hears::DONE),
             Kind::Endless => Hears::NOTED.union(Hears::ENDLESS),
             Kind::Queue => Hears::NOTED.union(Hears::QUEUES),
             Kind::Called => Hears::CALLED,

@@ -1,5 +1,5 @@
 use super::ends::Ends;
-use super::evidence::{Sending, Sight, ended, packet_name};
+use super::evidence::{Sending, Sight, done, packet_name};
 use super::{Hears, Oracle, Seen};
 use crate::endpoint::Backoff;
 use crate::time::{SimTime, Span, ms};
@@ -44,7 +44,7 @@ impl Oracle for RtoGrowth {
     }
 
     fn hears(&self) -> Hears {
-        Hears::COMINGS | Hears::TELLING | Hears::ENDED
+        Hears::COMINGS | Hears::TELLING | Hears::DONE
     }
 
     fn on_record(&mut self, record: &Record<'_>, seen: &mut Seen<'_>) {
@@ -54,7 +54,7 @@ impl Oracle for RtoGrowth {
                 self.senders.remove(&coming.end);
             }
             None => {
-                if let Some(end) = ended(record) {
+                if let Some(end) = done(record) {
                     self.senders.remove(&end);
                 }
             }

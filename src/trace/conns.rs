@@ -321,6 +321,8 @@ impl Conns {
                 current.0[end] = Some(conn);
                 Some(self.belongs(conn, end))
             }
+            // TIME-WAIT ends long after anybody spoke, and nothing follows from it.
+            (State::TimeWait, State::Closed) => self.of(tuple.local, tuple.remote),
             _ => {
                 let (slot, end) = self.look(tuple.local, tuple.remote)?;
                 self.of_end(slot, end)
@@ -362,6 +364,7 @@ impl Conns {
             current.push(Current::default());
             number(current.len() - 1)
         });
+        self.recent.remember(Looked { local, remote, slot, end });
         (slot, end)
     }
 
