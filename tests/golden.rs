@@ -9,11 +9,17 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 use wirefate::golden::{
-    Comparison, Machine, Manifest, Recording, Repeat, Timing, Totals, Verdict, compare, judge, replay, replay_on,
-    to_json,
+    Clock, Comparison, Machine, Manifest, Recording, Repeat, Timing, Totals, Verdict, compare, judge, replay,
+    replay_on, to_json,
 };
 use wirefate::host::Profile;
 use wirefate::tcp::TimerRule;
+use wirefate::time::ms;
+
+/// The clock of the machine that made them.
+fn clock() -> Clock {
+    Clock::parse("clock.json", include_bytes!("golden/clock.json")).unwrap()
+}
 
 /// Every recording in the folder, with how its second run went.
 fn recordings() -> Vec<(Recording, Repeat)> {
@@ -62,7 +68,7 @@ fn every_recording_plays_or_names_what_is_missing() {
     let missing_here = ["setsockopt SO_REUSEPORT=1", "command ip route del default"];
     let missing_here = [&missing_here[..], &["command ip route add"]].concat();
     for (recording, repeat) in recordings() {
-        let verdict = judge(&recording, &repeat, Profile::Rfc9293);
+        let verdict = judge(&recording, &repeat, Profile::Rfc9293, None);
         let Err(missing) = verdict.result else { continue };
         for what in missing.0 {
             let known = what.starts_with("sysctl") || missing_here.iter().any(|known| what.starts_with(known));
@@ -82,12 +88,35 @@ fn seen(verdict: &Verdict) -> String {
     }
 }
 
+/// Each recording, once, on the machine that made it as `clock` has it.
+fn on_their_machine(recordings: &[(Recording, Repeat)], clock: &Clock) -> Vec<Verdict> {
+    let play = |(recording, repeat): &(Recording, Repeat)| {
+        judge(recording, repeat, Profile::Linux, clock.machine(&recording.name))
+    };
+    recordings.iter().map(play).collect()
+}
+
+/// One number is found by trying, for all recordings together: on a machine that had been up for longer or less by a few
+/// ticks of 4 ms, or by half a turn of its wheel, many more recordings differ.
+#[test]
+fn no_other_uptime_explains_the_recordings() {
+    let (recordings, clock) = (recordings(), clock());
+    let began = recordings.iter().filter(|(recording, _)| clock.machine(&recording.name).is_some()).count();
+    assert_eq!(began, 169, "three have no capture");
+    let differed = |uptime| Totals::of(&on_their_machine(&recordings, &clock.with_uptime(uptime))).differed;
+    let here = differed(clock.uptime());
+    assert!(here <= 5, "{here} differ");
+    for by in [12, 40, 256, 1_024] {
+        let elsewhere = differed(clock.uptime() + ms(by));
+        assert!(elsewhere > 2 * here + 5, "{by} ms later {elsewhere} differ");
+    }
+}
+
 /// The profile that is to be what was recorded: all but the exceptions match. `name | what differs | why`: one that comes
 /// to match, or to differ in another way, changes the list.
 #[test]
 fn the_profile_linux_does_what_was_recorded() {
-    let verdicts: Vec<Verdict> =
-        recordings().iter().map(|(recording, repeat)| judge(recording, repeat, Profile::Linux)).collect();
+    let verdicts = on_their_machine(&recordings(), &clock());
     let totals = Totals::of(&verdicts);
     let open: Vec<String> = verdicts
         .iter()
@@ -121,7 +150,7 @@ fn the_phase_of_a_timer_wheel_is_found() {
     for machine in Machine::wheels().step_by(97).take(5) {
         assert_eq!(machine.timers, TimerRule::Wheel);
         let text = to_json(&replay_on(recording, Profile::Linux, machine).unwrap());
-        let verdict = judge(&parsed(&text), repeat, Profile::Linux);
+        let verdict = judge(&parsed(&text), repeat, Profile::Linux, None);
         assert_eq!(
             verdict.word(&Totals::of(std::slice::from_ref(&verdict))),
             "matched",
@@ -132,7 +161,7 @@ fn the_phase_of_a_timer_wheel_is_found() {
         let mut late = text.clone();
         let last = late["segments"].as_array().unwrap().len() - 1;
         shift(&mut late["segments"][last]["t"], 700);
-        let verdict = judge(&parsed(&late), repeat, Profile::Linux);
+        let verdict = judge(&parsed(&late), repeat, Profile::Linux, None);
         assert_eq!(verdict.word(&Totals::of(std::slice::from_ref(&verdict))), "differed", "{machine:?}");
     }
 }
@@ -207,7 +236,7 @@ fn a_name_decides_nothing() {
     for (recording, repeat) in recordings() {
         let mut renamed = recording.clone();
         renamed.name = "another".to_owned();
-        let results = [&recording, &renamed].map(|r| judge(r, &repeat, Profile::Rfc9293).result.map(|(_, c)| c));
+        let results = [&recording, &renamed].map(|r| judge(r, &repeat, Profile::Rfc9293, None).result.map(|(_, c)| c));
         assert_eq!(results[0], results[1], "{}", recording.name);
     }
 }

@@ -193,6 +193,10 @@ Examples:
   wirefate golden tests/golden                         every recording
   wirefate golden tests/golden --filter keepalive      those with this in their names
   wirefate golden tests/golden/cases/NAME.json -v      one, both sides of it line by line
+  wirefate golden tests/golden --find-uptime           where the machine's timer wheel stood: the best of 2,048 places
+
+A folder's clock.json says when each recording began and how long its machine had been up: those are played once, on that
+machine. Others are played on exact timers, and if need be on a timer wheel in the first phase that fits, which is named.
 
 The last line counts; exit code 0 where every recording matched, 1 where one did not.")]
 pub(super) struct GoldenArgs {
@@ -205,6 +209,9 @@ pub(super) struct GoldenArgs {
     /// Only recordings whose name contains this
     #[arg(long, value_name = "TEXT")]
     pub(super) filter: Option<String>,
+    /// Try the uptimes at which a timer wheel differs, in steps of 1 ms, and print with which fewest recordings differ
+    #[arg(long, conflicts_with = "verbose")]
+    pub(super) find_uptime: bool,
     /// Show every difference, and both sides of each case line by line
     #[arg(short, long)]
     pub(super) verbose: bool,

@@ -10,12 +10,15 @@
 //! at its recorded instant. (`accept` returns on the socket that it gives, too.)
 //!
 //! Times are compared by [`Rule`]: a real timer fires late, never early. Lateness adds up, and where a limit counts from
-//! the first of several timeouts (a user's timeout, the end of all retransmissions) it decides how many there are. So a
-//! recording that exact timers do not reproduce is played on the kernel's timer wheel as well, in each of the phases that
-//! the wheel may have had when the recording began ([`Machine::wheels`]): what happened is then one of the things that
-//! the kernel does, with every time within 8 ms. In a run over many recordings a few gaps, one for a thousand segments
-//! and five at most, may fit the wider rule only ([`Fit::OnlyWider`]); each is printed.
+//! the first of several timeouts (a user's timeout, the end of all retransmissions) it decides how many there are. How late
+//! they are is no accident: the kernel's timer wheel rounds up to buckets that lie where the machine's uptime puts them.
+//! Where the [`Clock`] of the machine is known, a recording is played once, on that machine, and every time has to be
+//! within 8 ms. Where it is not known, exact timers come first, with the lateness that a wheel may have; and what they do
+//! not reproduce is played on a wheel in each of its phases ([`Machine::wheels`]): what happened is then one of the things
+//! that the kernel does. In a run over many recordings a few gaps, one for five hundred segments and five at most, may fit
+//! the wider rule only ([`Fit::OnlyWider`]); each is printed.
 
+mod clock;
 mod compare;
 mod field;
 mod flow;
@@ -34,6 +37,7 @@ mod verb;
 mod verdict;
 mod wire;
 
+pub use clock::Clock;
 pub use compare::{Comparison, compare};
 pub use field::{Act, Dir, Opt, Seconds, Side};
 pub use flow::Flow;

@@ -25,8 +25,8 @@ pub struct Difference {
 pub struct Verdict {
     /// Its name.
     pub name: String,
-    /// On which machines it was played in the end: on exact timers, or where those of a wheel come nearer, on the first
-    /// that come nearest.
+    /// On which machines it was played in the end: on those that are known; else on exact timers, or where those of a wheel
+    /// come nearer, on the first that come nearest.
     pub machine: Machine,
     /// What was seen and how it compares; or why it could not be played.
     pub result: Result<(Recording, Comparison), Unsupported>,
@@ -43,17 +43,27 @@ pub struct Totals {
     pub unsupported: usize,
     /// Whether more windows differ than may: 2 % of all segments.
     pub too_many_windows: bool,
-    /// Whether more gaps need the wider rule than may: one for a thousand segments, and five.
+    /// Whether more gaps need the wider rule than may: one for five hundred segments, and five.
     pub too_many_wide: bool,
 }
 
 /// Gaps of a whole run that may need the wider rule.
 const WIDE: usize = 5;
 
-/// Plays a recording on `profile` and compares; where exact timers do not come to the same, and the system has a timer
-/// wheel, with that, in each of its phases until one does.
-pub fn judge(recording: &Recording, repeat: &Repeat, profile: Profile) -> Verdict {
+/// And one of them for so many segments, so that a single recording may need it for none.
+const PER_WIDE: usize = 500;
+
+/// Plays a recording on `profile` and compares: on `machine` where that is known and the system has a timer wheel; else on
+/// exact timers, and where those do not come to the same, on a wheel in each of its phases until one does.
+pub fn judge(recording: &Recording, repeat: &Repeat, profile: Profile, machine: Option<Machine>) -> Verdict {
     let name = recording.name.clone();
+    if let Some(machine) = machine.filter(|_| profile.has_timer_wheel()) {
+        let result = replay_on(recording, profile, machine).map(|ours| {
+            let comparison = compare(recording, &ours, repeat, Timing::Wheel);
+            (ours, comparison)
+        });
+        return Verdict { name, machine, result };
+    }
     let exact = replay(recording, profile).map(|ours| {
         let comparison = compare(recording, &ours, repeat, Timing::Exact);
         (ours, comparison)
@@ -85,7 +95,7 @@ impl Totals {
         let segments = sum(|comparison| comparison.segments);
         let mut totals = Totals {
             too_many_windows: sum(|comparison| comparison.windows.len()) * 50 > segments,
-            too_many_wide: sum(|comparison| comparison.wide.len()) > (segments / 1_000).min(WIDE),
+            too_many_wide: sum(|comparison| comparison.wide.len()) > (segments / PER_WIDE).min(WIDE),
             ..Totals::default()
         };
         for verdict in verdicts {
