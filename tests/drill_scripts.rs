@@ -36,6 +36,8 @@ scripts! {
         insecure_rst
         insecure_syn
         keepalive_always
+        missing_timestamp_dropped
+        missing_timestamp_taken
         pushed_out_and_no_cookies
         rto_has_a_slop
         secure_rst
@@ -47,6 +49,7 @@ scripts! {
         time_wait_is_twice_the_msl
         time_wait_only_a_fin_prolongs_it
         time_wait_rst_dropped
+        time_wait_syn_ack
         time_wait_syn_higher_number
         time_wait_syn_newer_timestamp
     }

@@ -84,6 +84,9 @@ pub struct Knobs {
     pub window_scale: bool,
     /// Whether timestamps are offered and accepted (RFC 7323 3).
     pub timestamps: bool,
+    /// Whether a segment without a timestamp is taken where timestamps were agreed on, though RFC 7323 3.2 says that it
+    /// should be dropped.
+    pub missing_timestamps: bool,
     /// Whether closing with unread data, and data after that, is answered by RST (RFC 9293 3.6.1).
     pub reset_unread: bool,
     /// Whether selective acknowledgments are offered and accepted (RFC 2018).
@@ -455,6 +458,7 @@ impl Default for Knobs {
             restart_after_idle: true,
             window_scale: false,
             timestamps: false,
+            missing_timestamps: false,
             reset_unread: true,
             sack: false,
             dsack: true,

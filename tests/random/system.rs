@@ -93,6 +93,7 @@ const OF_FREEBSD: &[Drawn] = &[
     ("net.inet.tcp.syncache.rst_on_sock_fail", 30, 0, 1),
     ("net.inet.tcp.syncookies", 60, 0, 1),
     ("net.inet.tcp.syncookies_only", 15, 0, 1),
+    ("net.inet.tcp.tolerate_missing_ts", 15, 0, 1),
 ];
 
 const OF_WINDOWS: &[Drawn] = &[

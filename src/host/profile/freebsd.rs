@@ -1,5 +1,5 @@
-//! FreeBSD 14: `sys/netinet/tcp*.c` of a 14-CURRENT, its manual pages, and reports. What is marked as unverified stands
-//! in neither.
+//! FreeBSD 14: `sys/netinet/tcp*.c` of stable/14 (`__FreeBSD_version` 1400507), its manual pages, and reports. What is
+//! marked as unverified stands in neither.
 
 use super::Confidence::{Chosen, Documented, Specified, Unverified};
 use super::table::{does, int, lacks, one, port, small};
@@ -16,6 +16,8 @@ use crate::time::{ms, secs};
 const TIMER: (&str, Confidence) = ("tcp_timer.h, tcp_timer.c", Specified);
 const SYNCACHE: (&str, Confidence) = ("tcp_syncache.c", Specified);
 const INPUT: (&str, Confidence) = ("tcp_input.c", Specified);
+const SUBR: (&str, Confidence) = ("tcp_subr.c", Specified);
+const TWCHECK: (&str, Confidence) = ("tcp_twcheck() in tcp_timewait.c", Specified);
 const RANGE: (&str, Confidence) = ("in.h, in_pcb.c", Specified);
 const MEMORY: (&str, Confidence) = ("from memory", Unverified);
 /// The largest number of milliseconds that is taken.
@@ -151,6 +153,10 @@ pub(super) const SYSCTLS: &[Sysctl] = &[
             (_, as_it_is) => as_it_is,
         };
     }),
+    // "Therefore tolerating violations for now..."
+    one("net.inet.tcp.tolerate_missing_ts", Unit::Switch, 1, (0, 1), SUBR, |s, [n, ..]| {
+        s.knobs.missing_timestamps = n == 1;
+    }),
 ];
 
 pub(super) const BEHAVIOURS: &[Behaviour] = &[
@@ -176,26 +182,29 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
     does(
         "RST in TIME-WAIT",
         "is dropped, whatever its number: no assassination",
-        ("tcp_twcheck(), which cites RFC 1337", Specified),
+        ("tcp_twcheck() in tcp_timewait.c, which cites RFC 1337", Specified),
         |s| s.knobs.closing = ClosingRule::Bsd,
     ),
     does(
         "SYN in TIME-WAIT",
-        "opens where its number is beyond RCV.NXT; timestamps have no say",
-        ("tcp_twcheck()", Specified),
+        "opens where its number is beyond RCV.NXT and it has no ACK; timestamps have no say",
+        TWCHECK,
         |s| s.knobs.closing = ClosingRule::Bsd,
     ),
-    does(
-        "FIN, FIN-ACK in TIME-WAIT",
-        "only the FIN that comes again starts it anew",
-        ("tcp_twcheck()", Specified),
-        |s| s.knobs.closing = ClosingRule::Bsd,
-    ),
+    does("FIN, FIN-ACK in TIME-WAIT", "only the FIN that comes again starts it anew", TWCHECK, |s| {
+        s.knobs.closing = ClosingRule::Bsd
+    }),
     does(
         "SYN, ACK, FIN, FIN-ACK, data, URG in TIME-WAIT",
         "without ACK dropped, but for a SYN that opens; the acknowledgment of our FIN again is not answered, all else is",
-        ("tcp_twcheck(), from memory", Unverified),
+        TWCHECK,
         |s| s.knobs.closing = ClosingRule::Bsd,
+    ),
+    does(
+        "segments without a timestamp",
+        "are taken where timestamps were agreed on, or dropped in silence by tolerate_missing_ts; RSTs are taken always",
+        ("tcp_do_segment(), tcp_twcheck(), syncache_expand()", Specified),
+        |_| {},
     ),
     does("connect in TIME-WAIT", "never, on no port", MEMORY, |_| {}),
     does(

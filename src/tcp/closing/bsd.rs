@@ -1,4 +1,4 @@
-use super::{Closing, ClosingStep, Due};
+use super::{Closing, ClosingStep, Due, Timestamps};
 use crate::endpoint::{Arrival, DropReason, State};
 use crate::tcp::{Context, TcpEvent};
 use crate::wire::{Flags, Segment};
@@ -21,6 +21,11 @@ impl Closing {
         }
         if !seg.has(Flags::ACK) {
             cx.dropped(DropReason::NoAck);
+            return ClosingStep::Stay;
+        }
+        // tcp_tolerate_missing_ts
+        if self.ts.is_some_and(|ts| ts.recent != 0) && !cx.knobs.missing_timestamps && Timestamps::missing(seg) {
+            cx.dropped(DropReason::Paws);
             return ClosingStep::Stay;
         }
         let again = seg.has(Flags::FIN) && seg.end() == self.rcv_nxt;
