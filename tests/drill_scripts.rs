@@ -35,12 +35,14 @@ scripts! {
         finwait2_recycled_fast
         insecure_rst
         insecure_syn
+        insecure_syn_counts_from_the_last_ack
         keepalive_always
         missing_timestamp_dropped
         missing_timestamp_taken
         pushed_out_and_no_cookies
         rto_has_a_slop
         secure_rst
+        secure_rst_counts_from_the_last_ack
         secure_syn
         syn_options
         syn_options_without_timestamps

@@ -168,6 +168,9 @@ pub enum CheckRule {
     /// `tcp_validate_incoming()`: a timestamp may be one tick old, a RST may stand at the end of what came out of order,
     /// and [`Knobs::empty_answers`] also limits the challenge ACKs of each connection.
     Linux,
+    /// `tcp_do_segment()` of BSD: RST and SYN come first, and the window that they are held against begins at the last
+    /// acknowledgment that was sent, not at RCV.NXT. Of what has an old timestamp, only data is answered.
+    Bsd,
 }
 
 /// How losses are found and repaired; all but the rule concerns [`RecoveryRule::Segments`].

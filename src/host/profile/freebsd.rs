@@ -10,7 +10,7 @@ use crate::host::listener::QueueRule;
 use crate::host::ports::{BindRule, PortRule};
 use crate::host::sysctl::{Sysctl, Unit};
 use crate::host::time_wait::TimeWaitRule;
-use crate::tcp::{ClosingRule, EcnRule, GiveUp, RecoveryRule, SynLayout};
+use crate::tcp::{CheckRule, ClosingRule, EcnRule, GiveUp, RecoveryRule, SynLayout};
 use crate::time::{ms, secs};
 
 const TIMER: (&str, Confidence) = ("tcp_timer.h, tcp_timer.c", Specified);
@@ -18,6 +18,7 @@ const SYNCACHE: (&str, Confidence) = ("tcp_syncache.c", Specified);
 const INPUT: (&str, Confidence) = ("tcp_input.c", Specified);
 const SUBR: (&str, Confidence) = ("tcp_subr.c", Specified);
 const TWCHECK: (&str, Confidence) = ("tcp_twcheck() in tcp_timewait.c", Specified);
+const DO_SEGMENT: (&str, Confidence) = ("tcp_do_segment() in tcp_input.c", Specified);
 const RANGE: (&str, Confidence) = ("in.h, in_pcb.c", Specified);
 const MEMORY: (&str, Confidence) = ("from memory", Unverified);
 /// The largest number of milliseconds that is taken.
@@ -244,16 +245,20 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
     does("initial window", "initcwnd_segments", INPUT, |_| {}),
     does(
         "RST in SYN-RECEIVED, ESTABLISHED, FIN-WAIT-1, FIN-WAIT-2, CLOSE-WAIT, CLOSING, LAST-ACK",
-        "resets with the exact number; in the window it is challenged",
-        ("insecure_rst in tcp_input.c", Specified),
-        |_| {},
+        "is held against the window from the last acknowledgment sent, not from RCV.NXT: its first number resets, another \
+                is challenged, or resets by insecure_rst",
+        DO_SEGMENT,
+        |s| s.knobs.checks = CheckRule::Bsd,
     ),
     does(
         "SYN in ESTABLISHED, FIN-WAIT-1, FIN-WAIT-2, CLOSE-WAIT, CLOSING, LAST-ACK",
-        "is challenged",
-        ("insecure_syn in tcp_input.c", Specified),
-        |_| {},
+        "is challenged; by insecure_syn one in the window from the last acknowledgment sent ends the connection",
+        DO_SEGMENT,
+        |s| s.knobs.checks = CheckRule::Bsd,
     ),
+    does("segments with an old timestamp", "are dropped, and answered where they have data", DO_SEGMENT, |s| {
+        s.knobs.checks = CheckRule::Bsd
+    }),
     does("challenge ACKs", "the whole host has no limit", MEMORY, |s| s.knobs.challenge_acks = None),
     does(
         "answers to empty segments outside the window",

@@ -2,6 +2,7 @@
 
 mod ack;
 mod acked;
+mod bsd;
 mod close;
 mod early;
 mod fast_open;
