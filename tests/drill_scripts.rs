@@ -40,6 +40,7 @@ scripts! {
         missing_timestamp_dropped
         missing_timestamp_taken
         pushed_out_and_no_cookies
+        retries_gives_up_with_a_reset
         rto_has_a_slop
         secure_rst
         secure_rst_counts_from_the_last_ack

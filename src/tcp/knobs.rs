@@ -117,6 +117,8 @@ pub struct Knobs {
     pub full_resets: bool,
     /// Whether the end of keepalive resets the peer too (RFC 9293 3.8.4 leaves it open).
     pub keepalive_resets: bool,
+    /// Whether a connection that is given up resets the peer, once the peer's SYN has come (`tcp_drop()` of BSD).
+    pub give_up_resets: bool,
     /// Whether an ICMP error about a retransmission takes its doubling of the RTO back (RFC 6069).
     pub unreachable_undoes_backoff: bool,
     /// Whether the SYN-ACK of a simultaneous open has all that the SYN had, and the one that comes is acknowledged as a
@@ -476,6 +478,7 @@ impl Default for Knobs {
             nagle: NagleRule::All,
             full_resets: false,
             keepalive_resets: false,
+            give_up_resets: false,
             window_probe: WindowProbe::Byte,
             loss_probe: false,
             syn_received: SynReceivedRule::Rfc9293,

@@ -203,30 +203,32 @@ fn fin_wait_2_is_recycled_fast_where_asked() {
     }
 }
 
-/// 12 retransmissions with max(rexmit_min, ...) doubled nine times at most, and 200 ms each time.
+/// 12 retransmissions with max(rexmit_min, ...) doubled nine times at most, and 200 ms each time; then tcp_drop() resets
+/// the peer.
 #[test]
-fn data_is_sent_twelve_times_again() {
+fn data_is_sent_twelve_times_again_and_then_a_reset() {
     let mut world = with_server(&[]);
     let (client, ..) = world.connected(80);
     world.lose = Some(Box::new(|packet| packet.dst == super::wire::v4(S)));
     let begun = world.now;
     assert_eq!(world.send(C, client, "hello"), Ok(5));
-    let mut sent: Vec<Span> = Vec::new();
+    let mut sent: Vec<(Span, Flags)> = Vec::new();
     for _ in 0..200_000 {
         world.advance(ms(1));
-        sent.extend(world.sent().iter().filter(|(from, ..)| *from == C).map(|_| world.now.since(begun)));
+        let now = world.now.since(begun);
+        sent.extend(world.sent().iter().filter(|(from, ..)| *from == C).map(|(_, flags, _)| (now, *flags)));
         if world.states(C).is_empty() {
             break;
         }
     }
-    let waits = (0..12).map(|n: u32| ms(30 * (1u64 << n.min(9)) + 200));
-    let times: Vec<Span> = waits
-        .scan(Span::ZERO, |at, wait| {
+    let waits = (0..13).map(|n: u32| (n, ms(30 * (1u64 << n.min(9)) + 200)));
+    let times: Vec<(Span, Flags)> = waits
+        .scan(Span::ZERO, |at, (n, wait)| {
             *at = *at + wait;
-            Some(*at)
+            Some((*at, if n < 12 { Flags::PSH | Flags::ACK } else { Flags::RST | Flags::ACK }))
         })
         .collect();
-    assert_eq!(sent[1..], times, "12 retransmissions");
+    assert_eq!(sent[1..], times, "12 retransmissions and a reset");
     assert!(world.states(C).is_empty());
 }
 

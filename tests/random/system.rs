@@ -81,6 +81,7 @@ const OF_FREEBSD: &[Drawn] = &[
     ("net.inet.tcp.keepintvl", 30, 1_000, 75_000),
     ("net.inet.tcp.maxtcptw", 20, 1, 4),
     ("net.inet.tcp.msl", 30, 100, 60_000),
+    ("net.inet.tcp.retries", 20, 1, 12),
     ("net.inet.tcp.rexmit_initial", 15, 200, 3_000),
     ("net.inet.tcp.rexmit_min", 15, 1, 1_000),
     ("net.inet.tcp.rexmit_slop", 15, 0, 500),

@@ -108,6 +108,8 @@ pub(super) const SYSCTLS: &[Sysctl] = &[
     one("net.inet.tcp.recvspace", Unit::Bytes, 65_536, (256, 1 << 30), MEMORY, |s, [n, ..]| {
         (s.receive_buffer[0], s.receive_buffer[1]) = (256, int(n));
     }),
+    // TCP_MAXRXTSHIFT
+    one("net.inet.tcp.retries", Unit::Number, 12, (1, 12), TIMER, |s, [n, ..]| s.knobs.r2 = GiveUp::Retries(small(n))),
     one("net.inet.tcp.rexmit_initial", Unit::Milliseconds, 1_000, (1, 60_000), TIMER, |s, [n, ..]| {
         s.knobs.rto_init = ms(n);
     }),
@@ -230,12 +232,14 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
     ),
     does(
         "giving up",
-        "at the timeout after 12 retransmissions; an orphan as any other",
-        ("TCP_MAXRXTSHIFT in tcp_timer.h", Specified),
-        |s| (s.knobs.r2, s.knobs.orphan_give_up) = (GiveUp::Retries(12), None),
+        "at the timeout after `retries` retransmissions, and the peer is reset; an orphan as any other",
+        ("tcp_timer_rexmt() in tcp_timer.c, tcp_drop() in tcp_subr.c", Specified),
+        |s| (s.knobs.give_up_resets, s.knobs.orphan_give_up) = (true, None),
     ),
     does("SYN-ACK again", "after 1 s, doubled each time, without slop", MEMORY, |_| {}),
-    does("keepalive", "its end resets the peer", MEMORY, |s| s.knobs.keepalive_resets = true),
+    does("keepalive", "its end resets the peer", ("tcp_timer_keep() in tcp_timer.c", Specified), |s| {
+        s.knobs.keepalive_resets = true;
+    }),
     does(
         "delayed ACK",
         "delacktime, and at least every second full-sized segment",
