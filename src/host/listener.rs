@@ -363,6 +363,9 @@ impl Host {
                 self.counters.add(Counter::EmbryonicRsts);
                 self.refuse(cx, tuple, segment);
                 self.forget_half(cx, index);
+            } else if self.settings.queues == QueueRule::Syncache {
+                // syncache_expand(): it has left the cache before there is room for it.
+                self.forget_half(cx, index);
             } else if let Some(half) = self.halves.get_mut(index) {
                 half.tcp.found_no_room();
             }

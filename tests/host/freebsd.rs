@@ -75,6 +75,7 @@ fn without_rst_on_sock_fail_the_third_segment_is_dropped() {
     }
     assert!(world.sent().iter().all(|(_, flags, _)| !flags.contains(Flags::RST)));
     assert!(world.drops().contains(&(S, DropReason::AcceptQueueFull)));
+    assert_eq!(world.queues(S), (0, 1), "syncache_expand() has taken it out of the cache before");
 }
 
 /// A row of the cache holds bucketlimit; one more pushes the oldest out, and its third segment opens by its cookie.

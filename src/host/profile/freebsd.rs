@@ -139,7 +139,7 @@ pub(super) const SYSCTLS: &[Sysctl] = &[
         Unit::Switch,
         1,
         (0, 1),
-        ("syncache(4), a report on freebsd-net of 2009", Documented),
+        SYNCACHE,
         |s, [n, ..]| s.abort_on_overflow = n == 1,
     ),
     one("net.inet.tcp.syncookies", Unit::Switch, 1, (0, 1), SYNCACHE, |s, [n, ..]| {
@@ -296,8 +296,9 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
     ),
     does(
         "accept queue full",
-        "keeps no SYN out; the third segment is answered by RST, or dropped by rst_on_sock_fail",
-        ("syncache_expand(), a report on freebsd-net of 2009", Documented),
+        "keeps no SYN out; the third segment is answered by RST, or dropped by rst_on_sock_fail, and the half-open \
+                connection is forgotten either way",
+        ("syncache_expand() in tcp_syncache.c, tcp_input() in tcp_input.c", Specified),
         |_| {},
     ),
     does("close of a listener", "half-open connections end with what next happens to them", MEMORY, |_| {}),
