@@ -427,7 +427,8 @@ impl HalfOpen {
     /// The wait that the timeouts so far have backed off to.
     fn last_wait(&self, cx: &Context<'_>) -> Span {
         let factor = 1u64.checked_shl(u32::from(self.timeouts)).unwrap_or(u64::MAX);
-        (cx.knobs.rto_init * factor).min(cx.knobs.rto_max)
+        let slop = if self.timeouts == 0 { Span::ZERO } else { cx.knobs.rto_slop };
+        (cx.knobs.rto_init * factor + slop).min(cx.knobs.rto_max)
     }
 
     fn agreed(&self) -> Agreed {

@@ -236,7 +236,12 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
         ("tcp_timer_rexmt() in tcp_timer.c, tcp_drop() in tcp_subr.c", Specified),
         |s| (s.knobs.give_up_resets, s.knobs.orphan_give_up) = (true, None),
     ),
-    does("SYN-ACK again", "after 1 s, doubled each time, without slop", MEMORY, |_| {}),
+    does(
+        "SYN-ACK again",
+        "after rexmit_initial, then doubled plus rexmit_slop: 1 s, 2.2 s, 4.2 s, and 8.2 s later it is forgotten",
+        ("syncache_timeout() in tcp_syncache.c", Specified),
+        |_| {},
+    ),
     does("keepalive", "its end resets the peer", ("tcp_timer_keep() in tcp_timer.c", Specified), |s| {
         s.knobs.keepalive_resets = true;
     }),
