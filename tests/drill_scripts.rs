@@ -47,6 +47,8 @@ scripts! {
         secure_syn
         syn_options
         syn_options_without_timestamps
+        syn_received_ack_of_another_number
+        syn_received_syn_again
         syn_schedule_and_keepinit
         synack_again_once
         synack_schedule_has_a_slop

@@ -298,14 +298,14 @@ impl Host {
             return;
         }
         let Some(half) = self.halves.get(index) else { return };
-        let (id, young) = (half.listener, half.tcp.timeouts() == 0);
+        let (id, young) = (half.listener, half.tcp.is_young());
         let demands = Demands { retries: self.synack_retries(id), ..self.demands(id) };
         // The alarm that rang is gone: whatever it wants next needs a new one.
         let step = self.touch_half(cx, index, None, |tcp, context| tcp.on_timeout(context, demands));
         if let (Some(HalfOpenStep::Stay), Some(half)) = (step, self.halves.get(index)) {
-            let (wants, birth, timeouts) = (half.tcp.poll_timeout(), half.birth, half.tcp.timeouts());
+            let (wants, birth, aged) = (half.tcp.poll_timeout(), half.birth, young && !half.tcp.is_young());
             self.rearm(Place::Half(index).slot(), birth, None, wants);
-            if let Some(listener) = self.sockets.listener(id).filter(|_| young && timeouts > 0) {
+            if let Some(listener) = self.sockets.listener(id).filter(|_| aged) {
                 listener.young -= 1;
             }
         }
@@ -496,7 +496,7 @@ impl Host {
         self.timers.doubt(Place::Half(index).slot());
         if let Some(listener) = self.sockets.listener(half.listener) {
             listener.syn -= 1;
-            listener.young -= u32::from(half.tcp.timeouts() == 0);
+            listener.young -= u32::from(half.tcp.is_young());
         }
         Some(half)
     }

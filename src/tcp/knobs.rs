@@ -282,6 +282,9 @@ pub enum SynReceivedRule {
     /// `tcp_check_req()`: a SYN in the window is answered by RST and ends it, what acknowledges something else goes to
     /// the listener, and answers to what lies outside the window are limited.
     Linux,
+    /// The syncache of BSD: any SYN is the first one again, a SYN-ACK ends it, and so does an acknowledgment outside the
+    /// window or of something else (`syncache_add()`, `syncache_badack()`, `syncache_expand()`).
+    Bsd,
 }
 
 /// Whether ECN (RFC 3168) is agreed on in SYNs; data then leaves as ECN-capable, marks are echoed and obeyed.

@@ -10,7 +10,7 @@ use crate::host::listener::QueueRule;
 use crate::host::ports::{BindRule, PortRule};
 use crate::host::sysctl::{Sysctl, Unit};
 use crate::host::time_wait::TimeWaitRule;
-use crate::tcp::{CheckRule, ClosingRule, EcnRule, GiveUp, RecoveryRule, SynLayout};
+use crate::tcp::{CheckRule, ClosingRule, EcnRule, GiveUp, RecoveryRule, SynLayout, SynReceivedRule};
 use crate::time::{ms, secs};
 
 const TIMER: (&str, Confidence) = ("tcp_timer.h, tcp_timer.c", Specified);
@@ -134,14 +134,9 @@ pub(super) const SYSCTLS: &[Sysctl] = &[
     one("net.inet.tcp.syncache.rexmtlimit", Unit::Number, 3, (0, 12), SYNCACHE, |s, [n, ..]| {
         s.knobs.synack_give_up = GiveUp::Retries(small(n));
     }),
-    one(
-        "net.inet.tcp.syncache.rst_on_sock_fail",
-        Unit::Switch,
-        1,
-        (0, 1),
-        SYNCACHE,
-        |s, [n, ..]| s.abort_on_overflow = n == 1,
-    ),
+    one("net.inet.tcp.syncache.rst_on_sock_fail", Unit::Switch, 1, (0, 1), SYNCACHE, |s, [n, ..]| {
+        s.abort_on_overflow = n == 1
+    }),
     one("net.inet.tcp.syncookies", Unit::Switch, 1, (0, 1), SYNCACHE, |s, [n, ..]| {
         s.cookies = match (n, s.cookies) {
             (0, _) => CookieUse::Never,
@@ -265,6 +260,27 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
         DO_SEGMENT,
         |s| s.knobs.checks = CheckRule::Bsd,
     ),
+    does(
+        "SYN in SYN-RECEIVED",
+        "is taken for the first one again, whatever its number: it is answered by the SYN-ACK, and the timeouts count anew",
+        ("syncache_add() in tcp_syncache.c", Specified),
+        |s| s.knobs.syn_received = SynReceivedRule::Bsd,
+    ),
+    does(
+        "SYN-ACK in SYN-RECEIVED",
+        "ends what a listener has half open, and is answered by RST",
+        ("syncache_badack() in tcp_syncache.c", Specified),
+        |s| s.knobs.syn_received = SynReceivedRule::Bsd,
+    ),
+    does(
+        "ACK, FIN-ACK, data, URG in SYN-RECEIVED",
+        "opens the connection, or ends it and is answered by RST: outside the window, or for another number",
+        ("syncache_expand() in tcp_syncache.c", Specified),
+        |s| s.knobs.syn_received = SynReceivedRule::Bsd,
+    ),
+    does("FIN in SYN-RECEIVED", "without ACK is dropped", ("tcp_input() in tcp_input.c", Specified), |s| {
+        s.knobs.syn_received = SynReceivedRule::Bsd
+    }),
     does("segments with an old timestamp", "are dropped, and answered where they have data", DO_SEGMENT, |s| {
         s.knobs.checks = CheckRule::Bsd
     }),
