@@ -131,6 +131,7 @@ impl Settings {
         if let Some((fast, timeout)) = self.fin_wait2 {
             let keep = self.knobs.keepalive;
             self.knobs.fin_wait2 = Some(if fast { timeout } else { keep.interval * u64::from(keep.count) });
+            self.knobs.fin_wait2_again = (!fast).then_some(keep.interval);
         }
         if let Some((delays, span)) = self.delayed_ack {
             self.knobs.delayed_ack = if delays { span } else { Span::ZERO };

@@ -45,6 +45,9 @@ pub struct Knobs {
     pub time_wait_ignores_rst: bool,
     /// Length of FIN-WAIT-2 once nobody owns the connection; `None`: it ends with the connection only.
     pub fin_wait2: Option<Span>,
+    /// By how much FIN-WAIT-2 that nobody owns is prolonged when its time is over and the peer was heard in it, at its first
+    /// instant too (`tcp_timer_2msl()` of BSD); none: by nothing.
+    pub fin_wait2_again: Option<Span>,
     /// What TIME-WAIT and a FIN-WAIT-2 that nobody owns answer.
     pub closing: ClosingRule,
     /// What a segment has to pass before its acknowledgment counts.
@@ -448,6 +451,7 @@ impl Default for Knobs {
             time_wait: secs(240),
             time_wait_ignores_rst: false,
             fin_wait2: None,
+            fin_wait2_again: None,
             closing: ClosingRule::Rfc9293,
             checks: CheckRule::Rfc9293,
             reset_after_fin: Errno::ECONNRESET,

@@ -2,7 +2,7 @@
 
 use super::wire::{C, S, World, any, at};
 use std::net::SocketAddr;
-use wirefate::endpoint::{DropReason, Errno, SockOpt, State};
+use wirefate::endpoint::{DropReason, Errno, Shutdown, SockOpt, State};
 use wirefate::host::{HostConfig, Profile};
 use wirefate::time::{Span, ms, secs};
 use wirefate::wire::{Flags, Segment, Seq, TcpOption};
@@ -188,10 +188,11 @@ fn time_wait_is_twice_the_msl_and_msl_is_a_sysctl() {
     }
 }
 
-/// FIN-WAIT-2 without an owner lasts as long as keepalive would try, or finwait2_timeout where that is chosen.
+/// FIN-WAIT-2 without an owner lasts as long as keepalive would try, or finwait2_timeout where that is chosen. The
+/// acknowledgment that leads there counts as heard within that time: "<=" in tcp_timer_2msl().
 #[test]
 fn fin_wait_2_is_recycled_fast_where_asked() {
-    for (fast, lasts) in [(0, secs(600)), (1, secs(60))] {
+    for (fast, lasts) in [(0, secs(600 + 75)), (1, secs(60))] {
         let client = freebsd("client").sysctl("net.inet.tcp.fast_finwait2_recycle", fast);
         let mut world = World::pair(client, freebsd("server"));
         let (client, ..) = world.connected(80);
@@ -231,6 +232,23 @@ fn data_is_sent_twelve_times_again_and_then_a_reset() {
         .collect();
     assert_eq!(sent[1..], times, "12 retransmissions and a reset");
     assert!(world.states(C).is_empty());
+}
+
+/// Where the peer was last heard before the socket was closed, nothing prolongs it.
+#[test]
+fn fin_wait_2_of_a_silent_peer_ends_in_time() {
+    for (silent, lasts) in [(ms(0), secs(675)), (ms(1), secs(600))] {
+        let mut world = with_server(&[]);
+        let (client, ..) = world.connected(80);
+        world.call(C, |s, cx| s.shutdown(cx, client, Shutdown::Write)).unwrap();
+        world.run();
+        world.advance(silent);
+        world.close(C, client);
+        world.advance(lasts.saturating_sub(ms(1)));
+        assert_eq!(world.states(C), [State::FinWait2]);
+        world.advance(ms(1));
+        assert!(world.states(C).is_empty(), "{silent}");
+    }
 }
 
 #[test]

@@ -207,7 +207,8 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
     does("connect in TIME-WAIT", "never, on no port", MEMORY, |_| {}),
     does(
         "FIN-WAIT-2 without owner",
-        "keepcnt * keepintvl, or finwait2_timeout where fast_finwait2_recycle is on; it stays a whole connection",
+        "keepcnt * keepintvl, and another keepintvl as long as the peer was heard within that, at its first instant too; or \
+                finwait2_timeout where fast_finwait2_recycle is on",
         ("tcp_timer_2msl() in tcp_timer.c", Specified),
         |_| {},
     ),

@@ -8,6 +8,10 @@ impl Closing {
     /// TIME-WAIT as BSD has it; an orphan in FIN-WAIT-2 is a connection like others there.
     pub(super) fn on_segment_bsd(&mut self, cx: &mut Context<'_>, seg: &Segment) -> ClosingStep {
         if self.state != State::TimeWait {
+            // tcp_do_segment() resets t_rcvtime before it looks at anything.
+            if self.listens {
+                self.entered = cx.now;
+            }
             return self.on_segment_rfc9293(cx, seg);
         }
         // "see Stevens, vol. 2, p. 964 and RFC 1337": whatever its number.

@@ -116,7 +116,7 @@ impl Closing {
             self.rcv_nxt += 1;
             self.rcv_wnd = self.rcv_wnd.saturating_sub(1);
             cx.transition(&mut self.state, State::TimeWait, Some(cx.knobs.time_wait), None);
-            self.entered = cx.now;
+            (self.entered, self.listens) = (cx.now, false);
             self.fires = cx.after(cx.knobs.time_wait);
             cx.timer(TimerKind::TimeWait, TimerChange::Set(self.fires));
         }

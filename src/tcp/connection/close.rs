@@ -148,6 +148,8 @@ impl Connection {
     }
 
     fn hand_over(&mut self, cx: &mut Context<'_>, lasts: Span) {
+        let listens = self.state == State::FinWait2 && self.setup.linger2 == Linger2::System;
+        let heard = (listens && cx.knobs.fin_wait2_again.is_some()).then_some(self.keep.heard);
         let remains = Remains {
             ports: self.ports,
             snd_nxt: self.snd.nxt,
@@ -157,6 +159,7 @@ impl Connection {
             state: self.state,
             ts: self.ts,
             throttle: self.throttle,
+            heard,
         };
         self.closing = Some(Closing::new(cx, remains, lasts));
         self.stop_sending();
