@@ -52,6 +52,7 @@ scripts! {
         syn_schedule_and_keepinit
         synack_again_once
         synack_schedule_has_a_slop
+        time_wait_answers_each
         time_wait_is_twice_the_msl
         time_wait_only_a_fin_prolongs_it
         time_wait_rst_dropped

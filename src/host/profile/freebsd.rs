@@ -53,10 +53,10 @@ pub(super) const SYSCTLS: &[Sysctl] = &[
         |s, [n, ..]| s.unprivileged = if n == 0 { 0 } else { port(n + 1) },
     ),
     one("net.inet.ip.ttl", Unit::Hops, 64, (1, 255), MEMORY, |s, [n, ..]| s.ttl = small(n)),
-    one("net.inet.tcp.ack_war_cnt", Unit::Number, 5, (1, 1_000), MEMORY, |s, [n, ..]| {
+    one("net.inet.tcp.ack_war_cnt", Unit::Number, 5, (1, 1_000), SUBR, |s, [n, ..]| {
         s.ack_war.get_or_insert_default().0 = int(n);
     }),
-    one("net.inet.tcp.ack_war_timewindow", Unit::Milliseconds, 1_000, (0, LONG), MEMORY, |s, [n, ..]| {
+    one("net.inet.tcp.ack_war_timewindow", Unit::Milliseconds, 1_000, (0, LONG), SUBR, |s, [n, ..]| {
         s.ack_war.get_or_insert_default().1 = ms(n);
     }),
     one("net.inet.tcp.always_keepalive", Unit::Switch, 1, (0, 1), TIMER, |s, [n, ..]| {
@@ -194,7 +194,8 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
     }),
     does(
         "SYN, ACK, FIN, FIN-ACK, data, URG in TIME-WAIT",
-        "without ACK dropped, but for a SYN that opens; the acknowledgment of our FIN again is not answered, all else is",
+        "without ACK dropped, but for a SYN that opens; the acknowledgment of our FIN again is not answered, all else is, \
+                however often it comes",
         TWCHECK,
         |s| s.knobs.closing = ClosingRule::Bsd,
     ),
@@ -288,8 +289,9 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
     does("challenge ACKs", "the whole host has no limit", MEMORY, |s| s.knobs.challenge_acks = None),
     does(
         "answers to empty segments outside the window",
-        "ack_war_cnt in ack_war_timewindow for each connection, spaced evenly here",
-        MEMORY,
+        "ack_war_cnt in ack_war_timewindow for each connection, spaced evenly here; each in TIME-WAIT. Only FreeBSD's RACK \
+                and BBR stacks count them, its default one has no limit",
+        ("ctf_ack_war_checks() in rack_bbr_common.c; our choice, so that answers end", Chosen),
         |_| {},
     ),
     does(

@@ -42,14 +42,9 @@ impl Closing {
         if bare && seg.seq == self.rcv_nxt && seg.ack == self.snd_nxt {
             return ClosingStep::Stay;
         }
-        if again {
-            return self.answer(Due::Ack);
+        if !again {
+            cx.dropped(DropReason::OutOfWindow);
         }
-        if seg.seq_len() == 0 && !self.throttle.allows(cx) {
-            cx.dropped(DropReason::OutOfWindowUnanswered);
-            return ClosingStep::Stay;
-        }
-        cx.dropped(DropReason::OutOfWindow);
         self.answer(Due::Ack)
     }
 }
