@@ -59,6 +59,7 @@ scripts! {
         time_wait_syn_ack
         time_wait_syn_higher_number
         time_wait_syn_newer_timestamp
+        window_scale_of_the_largest_buffer
     }
     linux {
         accept_queue_full_ack_ignored

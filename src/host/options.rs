@@ -115,7 +115,10 @@ impl Options {
             WindowRule::Linux if self.is_receive_buffer_set => self.receive_buffer / 2,
             WindowRule::Linux => settings.receive_buffer[2].max(settings.buffer_most[0]),
         };
-        let shift = largest.checked_ilog2().unwrap_or(0).saturating_sub(15).min(14);
+        let shift = match settings.scales_for_most {
+            true => scale_for(settings.receive_buffer[2]),
+            false => u8::try_from(largest.checked_ilog2().unwrap_or(0).saturating_sub(15).min(14)).unwrap_or(0),
+        };
         Setup {
             mss: self.max_seg.unwrap_or(fits).min(fits),
             default_mss: if v6 { 1_220 } else { 536 },
@@ -131,7 +134,7 @@ impl Options {
                 _ => self.send_buffer,
             },
             notsent_lowat: self.lowat(settings),
-            window_shift: if settings.knobs.window_scale { u8::try_from(shift).unwrap_or(0) } else { 0 },
+            window_shift: if settings.knobs.window_scale { shift } else { 0 },
             ts_offset,
             ts_echo: None,
             nodelay: self.nodelay,
@@ -267,6 +270,11 @@ impl Options {
             | SockOpt::ReceiveLowat(_) => return Err(Errno::ENOPROTOOPT),
         })
     }
+}
+
+/// The least scale by which a window of `bytes` can be told (`tcp_connect()` of BSD).
+fn scale_for(bytes: u32) -> u8 {
+    (0..14).find(|scale| u32::from(u16::MAX) << scale >= bytes).unwrap_or(14)
 }
 
 impl Host {

@@ -25,9 +25,16 @@ const MEMORY: (&str, Confidence) = ("from memory", Unverified);
 const LONG: u64 = 1 << 32;
 
 pub(super) const SYSCTLS: &[Sysctl] = &[
-    one("kern.ipc.maxsockbuf", Unit::Bytes, 2 << 20, (4_096, 1 << 30), MEMORY, |s, [n, ..]| {
-        (s.receive_buffer[2], s.send_buffer[2]) = (int(n), int(n));
-    }),
+    one(
+        "kern.ipc.maxsockbuf",
+        Unit::Bytes,
+        2 << 20,
+        (4_096, 1 << 30),
+        ("SB_MAX in sockbuf.h", Specified),
+        |s, [n, ..]| {
+            (s.receive_buffer[2], s.send_buffer[2]) = (int(n), int(n));
+        },
+    ),
     one("kern.ipc.soacceptqueue", Unit::Connections, 128, (1, 65_535), ("listen(2)", Documented), |s, [n, ..]| {
         s.somaxconn = int(n);
     }),
@@ -342,8 +349,8 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
     ),
     does(
         "window",
-        "the free part of the receive buffer, scaled by what its size asks for",
-        ("not as FreeBSD's, which scales for its largest buffer", Unverified),
-        |_| {},
+        "the free part of the receive buffer, scaled for kern.ipc.maxsockbuf: by 6 where that is 2 MB",
+        ("tcp_connect() in tcp_usrreq.c, syncache_add() in tcp_syncache.c", Specified),
+        |s| s.scales_for_most = true,
     ),
 ];
