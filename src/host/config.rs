@@ -1,3 +1,4 @@
+use super::bandlim::Limit;
 use super::cookies::CookieUse;
 use super::fast_open::Uses;
 use super::isn::IsnPolicy;
@@ -202,6 +203,8 @@ pub(super) struct Settings {
     /// Whether there is `TCP_DEFER_ACCEPT`.
     pub(super) defer_accept: bool,
     pub(super) ttl: u8,
+    /// The most answers in a second to what is for nobody.
+    pub(super) answers: Limit,
     /// Whether the end of the stream hides an error behind it from `recv`.
     pub(super) end_first: bool,
     /// How ports are chosen and shared.

@@ -1,5 +1,6 @@
 use super::Host;
 use super::admission::Admission;
+use super::bandlim::Answer;
 use super::cookies::CookieUse;
 use super::counters::{Counter, Machine};
 use super::demux::{Key, Place, Slot};
@@ -174,7 +175,7 @@ impl Host {
                 return;
             }
             drop_segment(cx, DropReason::NoMeaning);
-            return self.refuse(cx, tuple, segment);
+            return self.refuse(cx, tuple, segment, Answer::OpenPort);
         }
         if !segment.has(Flags::SYN) || segment.has(Flags::FIN) && self.settings.queues == QueueRule::Linux {
             return drop_segment(cx, DropReason::NoMeaning);
@@ -186,7 +187,7 @@ impl Host {
                 self.counters.add(Counter::ListenDrops);
                 drop_segment(cx, reason);
                 if self.settings.refuses_overflow && reason == DropReason::AcceptQueueFull {
-                    self.refuse(cx, tuple, segment);
+                    self.refuse(cx, tuple, segment, Answer::Connection);
                 }
             }
         }
@@ -347,10 +348,10 @@ impl Host {
                 self.counters.add(Counter::AttemptFails);
                 self.counters.add(Counter::EmbryonicRsts);
                 return if step == HalfOpenStep::GoneRefused {
-                    self.refuse(cx, tuple, segment);
+                    self.refuse(cx, tuple, segment, Answer::OpenPort);
                 };
             }
-            Some(HalfOpenStep::Refuse) => return self.refuse(cx, tuple, segment),
+            Some(HalfOpenStep::Refuse) => return self.refuse(cx, tuple, segment, Answer::OpenPort),
             Some(HalfOpenStep::Stay) | None => return,
         }
         let Some(listener) = self.sockets.listener(id) else { return };
@@ -361,7 +362,7 @@ impl Host {
             drop_segment(cx, DropReason::AcceptQueueFull);
             if self.settings.abort_on_overflow {
                 self.counters.add(Counter::EmbryonicRsts);
-                self.refuse(cx, tuple, segment);
+                self.refuse(cx, tuple, segment, Answer::Connection);
                 self.forget_half(cx, index);
             } else if self.settings.queues == QueueRule::Syncache {
                 // syncache_expand(): it has left the cache before there is room for it.
@@ -501,9 +502,10 @@ impl Host {
         Some(half)
     }
 
-    /// The answer of CLOSED.
-    pub(super) fn refuse(&mut self, cx: &mut Cx<'_>, tuple: Tuple, segment: &Segment) {
-        if let Some(reset) = tcp::reset_for(segment) {
+    /// The answer of CLOSED, unless there were too many of its kind.
+    pub(super) fn refuse(&mut self, cx: &mut Cx<'_>, tuple: Tuple, segment: &Segment, answer: Answer) {
+        let Some(reset) = tcp::reset_for(segment) else { return };
+        if self.bandlim.allows(cx.now(), answer, self.settings.answers) {
             self.send_bare(cx, tuple, reset);
         }
     }

@@ -2,10 +2,10 @@
 
 use super::wire::{C, S, World, any, at};
 use std::net::SocketAddr;
-use wirefate::endpoint::{DropReason, Errno, Shutdown, SockOpt, State};
+use wirefate::endpoint::{DropReason, Errno, Family, MsgFlags, Shutdown, SockOpt, SocketKind, State};
 use wirefate::host::{HostConfig, Profile};
 use wirefate::time::{Span, ms, secs};
-use wirefate::wire::{Flags, Segment, Seq, TcpOption};
+use wirefate::wire::{Flags, Payload, Segment, Seq, TcpOption};
 
 fn freebsd(name: &str) -> HostConfig {
     HostConfig { profile: Profile::FreeBsd, ..HostConfig::named(name) }
@@ -326,5 +326,47 @@ fn options_of_a_syn_stand_as_freebsd_writes_them() {
             place += if bytes[place] < 2 { 1 } else { usize::from(bytes[place + 1]) };
         }
         assert_eq!((found, bytes.len() % 4), (kinds, 0), "rfc1323 = {rfc1323}, sack.enable = {sack}");
+    }
+}
+
+/// Resets from closed ports, resets from open ones and ICMP errors are counted apart, by the second.
+#[test]
+fn answers_to_what_is_for_nobody_are_so_many_a_second() {
+    for (limit, answers) in [(200, 200), (3, 3), (0, 250)] {
+        let mut world = with_server(&[("net.inet.icmp.icmplim", limit)]);
+        world.listen(S, any(80), 8);
+        let mut resets = |port: u16, flags: Flags| {
+            for n in 0..250 {
+                world.inject(client(1_000 + n), at(S, port), Segment { seq: Seq(1), flags, ..Segment::default() });
+            }
+            let from_server = |(from, flags, _): &(usize, Flags, u32)| *from == S && flags.contains(Flags::RST);
+            world.sent().iter().filter(|sent| from_server(sent)).count()
+        };
+        assert_eq!(resets(81, Flags::SYN), answers, "a closed port, icmplim = {limit}");
+        assert_eq!(resets(80, Flags::ACK), answers, "an open one, icmplim = {limit}");
+        world.advance(ms(999));
+        let mut again = |after| {
+            world.advance(after);
+            let segment = Segment { seq: Seq(1), flags: Flags::SYN, ..Segment::default() };
+            world.inject(client(1_000), at(S, 81), segment);
+            world.sent().len()
+        };
+        assert_eq!(again(ms(0)), usize::from(limit == 0), "in the same second, icmplim = {limit}");
+        assert_eq!(again(ms(1)), 1, "in the next");
+    }
+}
+
+#[test]
+fn unreachable_ports_are_told_so_often_a_second() {
+    for v6 in [false, true] {
+        let mut world = with_server(&[("net.inet.icmp.icmplim", 5), ("net.inet6.icmp6.errppslimit", 3)]);
+        let family = if v6 { Family::V6 } else { Family::V4 };
+        let to = if v6 { SocketAddr::new(super::wire::v6(S), 9) } else { at(S, 9) };
+        let id = world.call(C, |s, cx| s.socket(cx, family, SocketKind::Datagram)).unwrap();
+        for _ in 0..10 {
+            world.call(C, |s, cx| s.send_to(cx, id, &Payload::from("?"), to, MsgFlags::empty())).unwrap();
+            world.run();
+        }
+        assert_eq!(world.counter(S, "Icmp.OutDestUnreachs"), if v6 { 3 } else { 5 });
     }
 }

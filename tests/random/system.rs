@@ -63,6 +63,7 @@ const OF_FREEBSD: &[Drawn] = &[
     ("kern.ipc.soacceptqueue", 15, 1, 16),
     ("kern.maxfiles", 4, 1, 6),
     ("kern.maxfilesperproc", 6, 1, 6),
+    ("net.inet.icmp.icmplim", 30, 0, 4),
     ("net.inet.ip.portrange.randomized", 20, 0, 1),
     ("net.inet.ip.portrange.reservedhigh", 5, 81, 1_023),
     ("net.inet.ip.ttl", 4, 1, 2),

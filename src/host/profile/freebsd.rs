@@ -19,6 +19,7 @@ const INPUT: (&str, Confidence) = ("tcp_input.c", Specified);
 const SUBR: (&str, Confidence) = ("tcp_subr.c", Specified);
 const TWCHECK: (&str, Confidence) = ("tcp_twcheck() in tcp_timewait.c", Specified);
 const DO_SEGMENT: (&str, Confidence) = ("tcp_do_segment() in tcp_input.c", Specified);
+const ICMP: (&str, Confidence) = ("badport_bandlim() in ip_icmp.c", Specified);
 const RANGE: (&str, Confidence) = ("in.h, in_pcb.c", Specified);
 const MEMORY: (&str, Confidence) = ("from memory", Unverified);
 /// The largest number of milliseconds that is taken.
@@ -45,6 +46,11 @@ pub(super) const SYSCTLS: &[Sysctl] = &[
     one("kern.maxfilesperproc", Unit::Number, 1 << 20, (1, 1 << 26), ("no limit", Chosen), |s, [n, ..]| {
         s.descriptors = int(n);
     }),
+    one("net.inet.icmp.icmplim", Unit::Number, 200, (0, 1 << 20), ICMP, |s, [n, ..]| {
+        s.answers.all = (n > 0).then_some(int(n));
+    }),
+    // 16 there: each second that goes over the limit draws the next one anew, up to so much above or below.
+    lacks("net.inet.icmp.icmplim_jitter", "limit that changes at random", ICMP),
     one("net.inet.ip.portrange.first", Unit::Port, 10_000, (1, 65_535), RANGE, |s, [n, ..]| s.ports.0 = port(n)),
     one("net.inet.ip.portrange.last", Unit::Port, 65_535, (1, 65_535), RANGE, |s, [n, ..]| s.ports.1 = port(n)),
     one("net.inet.ip.portrange.randomized", Unit::Switch, 1, (0, 1), RANGE, |s, [n, ..]| {
@@ -142,7 +148,7 @@ pub(super) const SYSCTLS: &[Sysctl] = &[
         s.knobs.synack_give_up = GiveUp::Retries(small(n));
     }),
     one("net.inet.tcp.syncache.rst_on_sock_fail", Unit::Switch, 1, (0, 1), SYNCACHE, |s, [n, ..]| {
-        s.abort_on_overflow = n == 1
+        s.abort_on_overflow = n == 1;
     }),
     one("net.inet.tcp.syncookies", Unit::Switch, 1, (0, 1), SYNCACHE, |s, [n, ..]| {
         s.cookies = match (n, s.cookies) {
@@ -162,6 +168,16 @@ pub(super) const SYSCTLS: &[Sysctl] = &[
     one("net.inet.tcp.tolerate_missing_ts", Unit::Switch, 1, (0, 1), SUBR, |s, [n, ..]| {
         s.knobs.missing_timestamps = n == 1;
     }),
+    one(
+        "net.inet6.icmp6.errppslimit",
+        Unit::Number,
+        100,
+        (1, 1 << 20),
+        ("in6_proto.c, icmp6.c", Specified),
+        |s, [n, ..]| {
+            s.answers.icmp6 = Some(int(n));
+        },
+    ),
 ];
 
 pub(super) const BEHAVIOURS: &[Behaviour] = &[
@@ -197,7 +213,7 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
         |s| s.knobs.closing = ClosingRule::Bsd,
     ),
     does("FIN, FIN-ACK in TIME-WAIT", "only the FIN that comes again starts it anew", TWCHECK, |s| {
-        s.knobs.closing = ClosingRule::Bsd
+        s.knobs.closing = ClosingRule::Bsd;
     }),
     does(
         "SYN, ACK, FIN, FIN-ACK, data, URG in TIME-WAIT",
@@ -288,10 +304,10 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
         |s| s.knobs.syn_received = SynReceivedRule::Bsd,
     ),
     does("FIN in SYN-RECEIVED", "without ACK is dropped", ("tcp_input() in tcp_input.c", Specified), |s| {
-        s.knobs.syn_received = SynReceivedRule::Bsd
+        s.knobs.syn_received = SynReceivedRule::Bsd;
     }),
     does("segments with an old timestamp", "are dropped, and answered where they have data", DO_SEGMENT, |s| {
-        s.knobs.checks = CheckRule::Bsd
+        s.knobs.checks = CheckRule::Bsd;
     }),
     does("challenge ACKs", "the whole host has no limit", MEMORY, |s| s.knobs.challenge_acks = None),
     does(
@@ -330,6 +346,13 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
         "keeps no SYN out; the third segment is answered by RST, or dropped by rst_on_sock_fail, and the half-open \
                 connection is forgotten either way",
         ("syncache_expand() in tcp_syncache.c, tcp_input() in tcp_input.c", Specified),
+        |_| {},
+    ),
+    does(
+        "resets and ICMP errors for what nobody takes",
+        "icmplim in a second each of resets from closed ports, of resets from ports that someone listens on, and of ICMP \
+                errors; errppslimit ICMPv6 errors",
+        ("badport_bandlim() in ip_icmp.c, tcp_dropwithreset() in tcp_input.c, icmp6_ratelimit() in icmp6.c", Specified),
         |_| {},
     ),
     does("close of a listener", "half-open connections end with what next happens to them", MEMORY, |_| {}),
