@@ -1,7 +1,7 @@
 use super::Host;
 use super::config::{BufferRule, Settings};
 use super::fast_open::Uses;
-use super::ports::Sharing;
+use super::ports::{BindRule, Sharing};
 use super::sockets::{Role, Socket};
 use super::stream::IpHeader;
 use crate::endpoint::{Congestion, Cx, Errno, Family, FastOpenKey, PathMtu, SockOpt, SocketId};
@@ -157,6 +157,10 @@ impl Options {
     /// Takes an option that concerns nobody else.
     fn set(&mut self, settings: &Settings, option: SockOpt) -> Result<(), Errno> {
         match option {
+            // The second of the two is refused, as is reported of Windows.
+            SockOpt::ReuseAddr(true) if self.reuse.exclusive => return Err(Errno::EINVAL),
+            SockOpt::ExclusiveAddrUse(true) if self.reuse.addr => return Err(Errno::EINVAL),
+            SockOpt::ExclusiveAddrUse(on) if settings.bind_rule == BindRule::Windows => self.reuse.exclusive = on,
             SockOpt::ReuseAddr(on) => self.reuse.addr = on,
             SockOpt::ReusePort(on) => self.reuse.port = on,
             SockOpt::KeepAlive(on) => self.keepalive = on,
@@ -203,6 +207,7 @@ impl Options {
             SockOpt::FastOpenNoCookie(on) if settings.has_fast_open => self.fast_open_no_cookie = on,
             SockOpt::FastOpenKey(key) if settings.has_fast_open => self.fast_open_key = Some(key),
             SockOpt::Error(_)
+            | SockOpt::ExclusiveAddrUse(_)
             | SockOpt::DeferAccept(_)
             | SockOpt::FastOpen(_)
             | SockOpt::FastOpenNoCookie(_)
@@ -221,6 +226,9 @@ impl Options {
         Ok(match option {
             SockOpt::ReuseAddr(_) => SockOpt::ReuseAddr(self.reuse.addr),
             SockOpt::ReusePort(_) => SockOpt::ReusePort(self.reuse.port),
+            SockOpt::ExclusiveAddrUse(_) if settings.bind_rule == BindRule::Windows => {
+                SockOpt::ExclusiveAddrUse(self.reuse.exclusive)
+            }
             SockOpt::KeepAlive(_) => SockOpt::KeepAlive(self.keepalive),
             SockOpt::Linger(_) => SockOpt::Linger(self.linger),
             SockOpt::SendBuffer(_) => SockOpt::SendBuffer(self.send_buffer),
@@ -262,6 +270,7 @@ impl Options {
                 SockOpt::FastOpenKey(self.fast_open_key.or(settings.fast_open_key).unwrap_or_default())
             }
             SockOpt::Error(_)
+            | SockOpt::ExclusiveAddrUse(_)
             | SockOpt::DeferAccept(_)
             | SockOpt::FastOpen(_)
             | SockOpt::FastOpenConnect(_)
@@ -295,7 +304,9 @@ impl Host {
             return Err(Errno::EINVAL);
         }
         socket.options.set(&self.settings, option)?;
-        if matches!(option, SockOpt::ReuseAddr(_) | SockOpt::ReusePort(_)) {
+        // Winsock: "setting or resetting the option after the bind has no effect on this or any other socket".
+        let binds_once = self.settings.bind_rule == BindRule::Windows;
+        if matches!(option, SockOpt::ReuseAddr(_) | SockOpt::ReusePort(_)) && !binds_once {
             self.share_anew(id)?;
         }
         let socket = self.sockets.get(id)?;
@@ -349,6 +360,7 @@ fn applies(socket: &Socket, option: SockOpt) -> Result<(), Errno> {
     let has = match option {
         SockOpt::ReuseAddr(_)
         | SockOpt::ReusePort(_)
+        | SockOpt::ExclusiveAddrUse(_)
         | SockOpt::SendBuffer(_)
         | SockOpt::ReceiveBuffer(_)
         | SockOpt::MaxPacingRate(_)
