@@ -25,7 +25,7 @@ const OF_BOTH: &[Drawn] = &[
     ("net.ipv4.tcp_keepalive_time", 25, 1, 120),
     ("net.ipv4.tcp_keepalive_intvl", 25, 1, 75),
     ("net.ipv4.tcp_keepalive_probes", 15, 1, 9),
-    ("net.ipv4.tcp_max_syn_backlog", 15, 1, 64),
+    ("net.ipv4.tcp_max_syn_backlog", 15, 1, 8),
     ("net.core.somaxconn", 15, 1, 16),
     ("net.ipv4.tcp_max_tw_buckets", 15, 0, 5),
     ("net.ipv4.tcp_orphan_retries", 25, 1, 8),
