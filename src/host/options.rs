@@ -110,7 +110,7 @@ impl Options {
         // RFC 9293 3.7.1, RFC 6691: the MSS counts neither IP nor TCP options.
         let fits = u16::try_from(mtu.saturating_sub(overhead.into())).unwrap_or(u16::MAX).max(1);
         let largest = match settings.knobs.window {
-            WindowRule::Buffer => self.receive_buffer,
+            WindowRule::Buffer | WindowRule::Bsd => self.receive_buffer,
             // tcp_select_initial_window(): for what autotuning may make of the buffer, unless the application has set it.
             WindowRule::Linux if self.is_receive_buffer_set => self.receive_buffer / 2,
             WindowRule::Linux => settings.receive_buffer[2].max(settings.buffer_most[0]),
@@ -346,10 +346,15 @@ impl Host {
             return Ok(SockOpt::Error(error));
         }
         applies(socket, option)?;
-        if let (SockOpt::MaxSeg(_), Role::Stream(stream)) = (option, &socket.role)
+        if let Role::Stream(stream) = &socket.role
             && let Some(conn) = self.conns.get(stream.conn)
         {
-            return Ok(SockOpt::MaxSeg(conn.tcp.send_mss()));
+            let follows = self.settings.knobs.whole_buffers.is_some();
+            match option {
+                SockOpt::MaxSeg(_) => return Ok(SockOpt::MaxSeg(conn.tcp.send_mss())),
+                SockOpt::ReceiveBuffer(_) if follows => return Ok(SockOpt::ReceiveBuffer(conn.tcp.receive_buffer())),
+                _ => {}
+            }
         }
         socket.options.get(&self.settings, option)
     }

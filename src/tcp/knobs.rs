@@ -114,6 +114,9 @@ pub struct Knobs {
     pub acks: AckRule,
     /// How large the offered window is.
     pub window: WindowRule,
+    /// The most bytes that a buffer is enlarged to, to hold a whole number of segments, when the peer's MSS is known
+    /// (`tcp_mss()` of BSD); none: it stays as it is.
+    pub whole_buffers: Option<u32>,
     /// What a partial segment waits for.
     pub nagle: NagleRule,
     /// Whether a reset that ends a connection carries window and options as any acknowledgment does.
@@ -255,6 +258,9 @@ pub enum AckRule {
 pub enum WindowRule {
     /// The free part of the receive buffer.
     Buffer,
+    /// The same, and every acknowledgment tells all of it, after the peer's FIN too, but not less than a segment where that is
+    /// less than a quarter of the buffer (`tcp_output()` of BSD).
+    Bsd,
     /// Half of the buffer at most, and no more than what has arrived justifies (`tcp_grow_window()`).
     Linux,
 }
@@ -482,6 +488,7 @@ impl Default for Knobs {
             rtt: RttRule::Rfc6298,
             acks: AckRule::Delay,
             window: WindowRule::Buffer,
+            whole_buffers: None,
             nagle: NagleRule::All,
             full_resets: false,
             keepalive_resets: false,

@@ -10,7 +10,7 @@ use crate::host::listener::QueueRule;
 use crate::host::ports::{BindRule, PortRule};
 use crate::host::sysctl::{Sysctl, Unit};
 use crate::host::time_wait::TimeWaitRule;
-use crate::tcp::{CheckRule, ClosingRule, EcnRule, GiveUp, RecoveryRule, SynLayout, SynReceivedRule};
+use crate::tcp::{CheckRule, ClosingRule, EcnRule, GiveUp, RecoveryRule, SynLayout, SynReceivedRule, WindowRule};
 use crate::time::{ms, secs};
 
 const TIMER: (&str, Confidence) = ("tcp_timer.h, tcp_timer.c", Specified);
@@ -34,6 +34,7 @@ pub(super) const SYSCTLS: &[Sysctl] = &[
         ("SB_MAX in sockbuf.h", Specified),
         |s, [n, ..]| {
             (s.receive_buffer[2], s.send_buffer[2]) = (int(n), int(n));
+            s.knobs.whole_buffers = Some(int(n));
         },
     ),
     one("kern.ipc.soacceptqueue", Unit::Connections, 128, (1, 65_535), ("listen(2)", Documented), |s, [n, ..]| {
@@ -371,9 +372,17 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
         |s| s.knobs.syn_layout = SynLayout::Bsd,
     ),
     does(
+        "buffers",
+        "hold a whole number of segments: each grows to the next multiple of the MSS once that is known, up to \
+                kern.ipc.maxsockbuf",
+        ("tcp_mss() in tcp_input.c", Specified),
+        |_| {},
+    ),
+    does(
         "window",
-        "the free part of the receive buffer, scaled for kern.ipc.maxsockbuf: by 6 where that is 2 MB",
-        ("tcp_connect() in tcp_usrreq.c, syncache_add() in tcp_syncache.c", Specified),
-        |s| s.scales_for_most = true,
+        "all that is free of the receive buffer, told by every acknowledgment, after the peer's FIN too; scaled for \
+                kern.ipc.maxsockbuf: by 6 where that is 2 MB",
+        ("tcp_output() in tcp_output.c, tcp_connect() in tcp_usrreq.c, syncache_add() in tcp_syncache.c", Specified),
+        |s| (s.scales_for_most, s.knobs.window) = (true, WindowRule::Bsd),
     ),
 ];

@@ -267,6 +267,11 @@ impl Connection {
         self.ect
     }
 
+    /// The size of the receive buffer, in bytes.
+    pub fn receive_buffer(&self) -> u32 {
+        self.rcv.buf
+    }
+
     /// Smoothed round-trip time, once measured.
     pub fn srtt(&self) -> Option<Span> {
         self.rto.srtt()

@@ -119,7 +119,7 @@ impl Connection {
         }
         let agreed = Agreed::from_syn(seg, &self.setup, cx.knobs);
         self.rcv.synchronize(seg.seq);
-        self.agree(agreed);
+        self.agree(cx, agreed);
         self.open_window(cx, window::initial(&self.setup, cx.knobs, false));
         self.snd.set_window(u32::from(seg.window), seg.seq, if acked { seg.ack } else { self.snd.una });
         (self.keep.heard, self.keep.probes) = (cx.now, 0);
