@@ -44,6 +44,7 @@ scripts! {
         retries_gives_up_with_a_reset
         rto_has_a_slop
         secure_rst
+        secure_rst_as_far_as_the_buffer
         secure_rst_counts_from_the_last_ack
         secure_syn
         syn_options

@@ -275,7 +275,8 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
     does("initial window", "initcwnd_segments", INPUT, |_| {}),
     does(
         "RST in SYN-RECEIVED, ESTABLISHED, FIN-WAIT-1, FIN-WAIT-2, CLOSE-WAIT, CLOSING, LAST-ACK",
-        "is held against the window from the last acknowledgment sent, not from RCV.NXT: its first number resets, another \
+        "is held against the free part of the buffer from the last acknowledgment sent, not from RCV.NXT: its first number \
+                resets, another \
                 is challenged, or resets by insecure_rst",
         DO_SEGMENT,
         |s| s.knobs.checks = CheckRule::Bsd,

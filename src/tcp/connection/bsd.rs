@@ -15,7 +15,8 @@ impl Connection {
             return Step::Done;
         }
         // "Note: to take into account delayed ACKs, we should test against last_ack_sent instead of rcv_nxt."
-        let (first, wnd) = (self.rcv.last_ack, self.rcv.wnd());
+        // "Receive window is amount of space in rcv queue, but not less than advertised window", told or not.
+        let (first, wnd) = (self.rcv.last_ack, self.rcv.space().max(self.rcv.wnd()));
         if seg.has(Flags::RST) {
             // "Note 2: we handle special case of closed window, not covered by the RFC."
             let inside = seg.seq.within(first, wnd) || (wnd == 0 && seg.seq == first);
