@@ -108,12 +108,13 @@ pub(super) const SYSCTLS: &[Sysctl] = &[
     one("net.inet.tcp.keepintvl", Unit::Milliseconds, 75_000, (1, LONG), TIMER, |s, [n, ..]| {
         s.knobs.keepalive.interval = ms(n);
     }),
+    // Until 13, where it is half of the default port range (tcptw_auto_size()).
     one(
         "net.inet.tcp.maxtcptw",
         Unit::Connections,
-        27_767,
+        1 << 26,
         (1, 1 << 26),
-        ("half of the default port range, tcptw_auto_size()", Specified),
+        ("no limit: tcp_twstart() in tcp_timewait.c", Specified),
         |s, [n, ..]| s.time_waits = int(n),
     ),
     one("net.inet.tcp.msl", Unit::Milliseconds, 30_000, (1, LONG), TIMER, |s, [n, ..]| s.knobs.time_wait = ms(2 * n)),
@@ -197,8 +198,9 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
     does("TIME-WAIT", "twice net.inet.tcp.msl: 60 s", ("TCPTV_MSL in tcp_timer.h", Specified), |_| {}),
     does(
         "TIME-WAIT limit",
-        "one connection more than maxtcptw takes the place of the one that would end first",
-        ("tcp_tw_2msl_scan() in tcp_timewait.c", Specified),
+        "none; where maxtcptw sets one, as until FreeBSD 13, one connection more takes the place of the one that would end \
+                first",
+        ("tcp_twstart() in tcp_timewait.c; tcp_tw_2msl_scan() of 13", Specified),
         |s| s.time_wait_rule = TimeWaitRule::ReuseOldest,
     ),
     does(
@@ -276,8 +278,7 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
     does(
         "RST in SYN-RECEIVED, ESTABLISHED, FIN-WAIT-1, FIN-WAIT-2, CLOSE-WAIT, CLOSING, LAST-ACK",
         "is held against the free part of the buffer from the last acknowledgment sent, not from RCV.NXT: its first number \
-                resets, another \
-                is challenged, or resets by insecure_rst",
+                resets, another is challenged, or resets by insecure_rst",
         DO_SEGMENT,
         |s| s.knobs.checks = CheckRule::Bsd,
     ),
