@@ -121,10 +121,8 @@ pub struct Knobs {
     pub nagle: NagleRule,
     /// Whether a reset that ends a connection carries window and options as any acknowledgment does.
     pub full_resets: bool,
-    /// Whether the end of keepalive resets the peer too (RFC 9293 3.8.4 leaves it open).
-    pub keepalive_resets: bool,
-    /// Whether a connection that is given up resets the peer, once the peer's SYN has come (`tcp_drop()` of BSD).
-    pub give_up_resets: bool,
+    /// Whether a connection that is given up resets the peer too.
+    pub give_up_resets: GiveUpReset,
     /// Whether an ICMP error about a retransmission takes its doubling of the RTO back (RFC 6069).
     pub unreachable_undoes_backoff: bool,
     /// Whether the SYN-ACK of a simultaneous open has all that the SYN had, and the one that comes is acknowledged as a
@@ -305,6 +303,17 @@ pub enum EcnRule {
     Accept,
     /// Asked for too, in the first SYN of an active open and in no repeated one (RFC 3168 6.1.1.1).
     Ask,
+}
+
+/// When giving a connection up resets the peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GiveUpReset {
+    /// Never.
+    Never,
+    /// At the end of keepalive (RFC 9293 3.8.4 leaves it open).
+    Keepalive,
+    /// Always, once the peer's SYN has come (`tcp_drop()` of BSD).
+    Always,
 }
 
 /// When to stop trying.
@@ -491,8 +500,7 @@ impl Default for Knobs {
             whole_buffers: None,
             nagle: NagleRule::All,
             full_resets: false,
-            keepalive_resets: false,
-            give_up_resets: false,
+            give_up_resets: GiveUpReset::Never,
             window_probe: WindowProbe::Byte,
             loss_probe: false,
             syn_received: SynReceivedRule::Rfc9293,

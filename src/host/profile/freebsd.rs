@@ -10,7 +10,9 @@ use crate::host::listener::QueueRule;
 use crate::host::ports::{BindRule, PortRule};
 use crate::host::sysctl::{Sysctl, Unit};
 use crate::host::time_wait::TimeWaitRule;
-use crate::tcp::{CheckRule, ClosingRule, EcnRule, GiveUp, RecoveryRule, SynLayout, SynReceivedRule, WindowRule};
+use crate::tcp::{
+    CheckRule, ClosingRule, EcnRule, GiveUp, GiveUpReset, RecoveryRule, SynLayout, SynReceivedRule, WindowRule,
+};
 use crate::time::{ms, secs};
 
 const TIMER: (&str, Confidence) = ("tcp_timer.h, tcp_timer.c", Specified);
@@ -257,7 +259,7 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
         "giving up",
         "at the timeout after `retries` retransmissions, and the peer is reset; an orphan as any other",
         ("tcp_timer_rexmt() in tcp_timer.c, tcp_drop() in tcp_subr.c", Specified),
-        |s| (s.knobs.give_up_resets, s.knobs.orphan_give_up) = (true, None),
+        |s| (s.knobs.give_up_resets, s.knobs.orphan_give_up) = (GiveUpReset::Always, None),
     ),
     does(
         "SYN-ACK again",
@@ -266,7 +268,7 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
         |_| {},
     ),
     does("keepalive", "its end resets the peer", ("tcp_timer_keep() in tcp_timer.c", Specified), |s| {
-        s.knobs.keepalive_resets = true;
+        s.knobs.give_up_resets = GiveUpReset::Always;
     }),
     does(
         "delayed ACK",

@@ -9,7 +9,7 @@ use crate::endpoint::Congestion;
 use crate::host::ports::{BindRule, PortRule};
 use crate::host::sysctl::{Sysctl, Unit};
 use crate::host::time_wait::TimeWaitRule;
-use crate::tcp::{ClosingRule, EcnRule, GiveUp, RecoveryRule, SynLayout};
+use crate::tcp::{ClosingRule, EcnRule, GiveUp, GiveUpReset, RecoveryRule, SynLayout};
 use crate::time::{ms, secs};
 
 const MEMORY: (&str, Confidence) = ("from memory", Unverified);
@@ -127,7 +127,7 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
     ),
     does("RTO", "SRTT + 4 RTTVAR, MinRtoMs at least, 60 s at most", MEMORY, |s| s.knobs.rto_max = secs(60)),
     does("keepalive", "10 probes, opt-in; its end resets the peer", MEMORY, |s| {
-        (s.knobs.keepalive.count, s.knobs.keepalive_resets) = (10, true);
+        (s.knobs.keepalive.count, s.knobs.give_up_resets) = (10, GiveUpReset::Keepalive);
     }),
     does(
         "delayed ACK",
