@@ -28,6 +28,7 @@ scripts! {
     freebsd {
         accept_queue_full_ack_dropped
         accept_queue_holds_half_as_many_more
+        buffers_of_whole_segments
         cookie_after_an_overflow
         cookie_without_overflow
         delayed_ack
@@ -35,20 +36,32 @@ scripts! {
         finwait2_recycled_fast
         insecure_rst
         insecure_syn
+        insecure_syn_counts_from_the_last_ack
         keepalive_always
+        missing_timestamp_dropped
+        missing_timestamp_taken
         pushed_out_and_no_cookies
+        retries_gives_up_with_a_reset
         rto_has_a_slop
         secure_rst
+        secure_rst_as_far_as_the_buffer
+        secure_rst_counts_from_the_last_ack
         secure_syn
         syn_options
         syn_options_without_timestamps
+        syn_received_ack_of_another_number
+        syn_received_syn_again
         syn_schedule_and_keepinit
         synack_again_once
+        synack_schedule_has_a_slop
+        time_wait_answers_each
         time_wait_is_twice_the_msl
         time_wait_only_a_fin_prolongs_it
         time_wait_rst_dropped
+        time_wait_syn_ack
         time_wait_syn_higher_number
         time_wait_syn_newer_timestamp
+        window_scale_of_the_largest_buffer
     }
     linux {
         accept_queue_full_ack_ignored

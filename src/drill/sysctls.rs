@@ -98,7 +98,7 @@ const LINUX: [(&str, &str); 22] = [
 ];
 
 /// Defaults of FreeBSD 14 (tcp(4)).
-const FREEBSD: [(&str, &str); 30] = [
+const FREEBSD: [(&str, &str); 29] = [
     ("kern.ipc.maxsockbuf", "2097152"),
     ("net.inet.tcp.rfc1323", "1"),
     ("net.inet.tcp.blackhole", "0"),
@@ -127,7 +127,6 @@ const FREEBSD: [(&str, &str); 30] = [
     ("net.inet.tcp.pmtud_blackhole_detection", "0"),
     ("net.inet.tcp.mssdflt", "536"),
     ("net.inet.tcp.v6mssdflt", "1220"),
-    ("net.inet.tcp.tolerate_missing_ts", "0"),
     ("net.inet.tcp.udp_tunneling_port", "0"),
 ];
 

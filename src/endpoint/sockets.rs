@@ -92,6 +92,8 @@ pub enum SockOpt {
     ReuseAddr(bool),
     /// `SO_REUSEPORT`: several sockets listen on one port, and each new connection goes to one of them.
     ReusePort(bool),
+    /// `SO_EXCLUSIVEADDRUSE`, of Windows: nobody else may bind the address and port, whatever options it has.
+    ExclusiveAddrUse(bool),
     /// `SO_KEEPALIVE`.
     KeepAlive(bool),
     /// `SO_LINGER`: `None` is off.
@@ -218,6 +220,7 @@ impl SockOpt {
         match self {
             SockOpt::ReuseAddr(_) => "SO_REUSEADDR",
             SockOpt::ReusePort(_) => "SO_REUSEPORT",
+            SockOpt::ExclusiveAddrUse(_) => "SO_EXCLUSIVEADDRUSE",
             SockOpt::KeepAlive(_) => "SO_KEEPALIVE",
             SockOpt::Linger(_) => "SO_LINGER",
             SockOpt::SendBuffer(_) => "SO_SNDBUF",

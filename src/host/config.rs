@@ -1,3 +1,4 @@
+use super::bandlim::Limit;
 use super::cookies::CookieUse;
 use super::fast_open::Uses;
 use super::isn::IsnPolicy;
@@ -131,6 +132,7 @@ impl Settings {
         if let Some((fast, timeout)) = self.fin_wait2 {
             let keep = self.knobs.keepalive;
             self.knobs.fin_wait2 = Some(if fast { timeout } else { keep.interval * u64::from(keep.count) });
+            self.knobs.fin_wait2_again = (!fast).then_some(keep.interval);
         }
         if let Some((delays, span)) = self.delayed_ack {
             self.knobs.delayed_ack = if delays { span } else { Span::ZERO };
@@ -201,6 +203,8 @@ pub(super) struct Settings {
     /// Whether there is `TCP_DEFER_ACCEPT`.
     pub(super) defer_accept: bool,
     pub(super) ttl: u8,
+    /// The most answers in a second to what is for nobody.
+    pub(super) answers: Limit,
     /// Whether the end of the stream hides an error behind it from `recv`.
     pub(super) end_first: bool,
     /// How ports are chosen and shared.
@@ -228,6 +232,8 @@ pub(super) struct Settings {
     pub(super) buffers: BufferRule,
     /// The most that an application may ask for, to receive and to send.
     pub(super) buffer_most: [u32; 2],
+    /// Whether windows are scaled for the greatest receive buffer, whatever size it has (`tcp_connect()` of BSD).
+    pub(super) scales_for_most: bool,
     /// Least, default, greatest.
     pub(super) receive_buffer: [u32; 3],
     /// Least, default, greatest.

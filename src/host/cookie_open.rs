@@ -1,6 +1,7 @@
 //! Passive opens by SYN cookies.
 
 use super::Host;
+use super::bandlim::Answer;
 use super::cookies::{self, CookieUse};
 use super::counters::{Counter, Machine};
 use super::demux::Key;
@@ -77,7 +78,7 @@ impl Host {
         self.counters.add(if is_ours { Counter::SyncookiesRecv } else { Counter::SyncookiesFailed });
         let Ok(kept) = kept else {
             drop_segment(cx, DropReason::CookieInvalid);
-            self.refuse(cx, tuple, segment);
+            self.refuse(cx, tuple, segment, Answer::OpenPort);
             return true;
         };
         if full {
@@ -85,7 +86,7 @@ impl Host {
             self.counters.add(Counter::ListenDrops);
             drop_segment(cx, DropReason::AcceptQueueFull);
             if self.settings.queues == QueueRule::Syncache && self.settings.abort_on_overflow {
-                self.refuse(cx, tuple, segment);
+                self.refuse(cx, tuple, segment, Answer::Connection);
             }
             return true;
         }

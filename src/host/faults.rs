@@ -1,4 +1,5 @@
 use super::Host;
+use super::bandlim::Bandlim;
 use super::demux::{Demux, Place};
 use super::known::KnownPeers;
 use super::memory::Memory;
@@ -60,6 +61,7 @@ impl Host {
         self.addrs.forget_peers();
         self.timers.clear();
         self.limits.forget();
+        self.bandlim = Bandlim::default();
         self.known = KnownPeers::default();
         (self.syncache, self.time_waits) = (Syncache::default(), TimeWaits::default());
         self.orphans = 0;

@@ -1,4 +1,5 @@
 use super::Host;
+use super::bandlim::Answer;
 use super::counters::Counter;
 use super::demux::{Key, Place};
 use super::listener::{QueueRule, drop_segment};
@@ -69,6 +70,9 @@ impl Host {
     /// Tells the sender of `packet` that nobody has its port.
     pub(super) fn port_unreachable(&mut self, cx: &mut Cx<'_>, packet: &Packet) {
         let Some(path) = self.addrs.path(packet.src) else { return };
+        if !self.bandlim.allows(cx.now(), Answer::unreachable(packet.src), self.settings.answers) {
+            return;
+        }
         let quote = wire::quote_of(packet);
         let body = Body::Icmp(Icmp { kind: IcmpKind::PortUnreachable, quote });
         let answer = Packet { ttl: self.settings.ttl, ..Packet::new(packet.dst, packet.src, body) };

@@ -1,4 +1,5 @@
 use super::Host;
+use super::bandlim::Answer;
 use super::counters::Counter;
 use super::demux::{Key, Place};
 use super::faults::Power;
@@ -120,7 +121,7 @@ impl Host {
             None => {
                 // RFC 9293 3.10.7.1.
                 drop_segment(cx, DropReason::NoSocket);
-                self.refuse(cx, tuple, segment);
+                self.refuse(cx, tuple, segment, Answer::ClosedPort);
             }
         }
     }

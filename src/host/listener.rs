@@ -1,5 +1,6 @@
 use super::Host;
 use super::admission::Admission;
+use super::bandlim::Answer;
 use super::cookies::CookieUse;
 use super::counters::{Counter, Machine};
 use super::demux::{Key, Place, Slot};
@@ -174,7 +175,7 @@ impl Host {
                 return;
             }
             drop_segment(cx, DropReason::NoMeaning);
-            return self.refuse(cx, tuple, segment);
+            return self.refuse(cx, tuple, segment, Answer::OpenPort);
         }
         if !segment.has(Flags::SYN) || segment.has(Flags::FIN) && self.settings.queues == QueueRule::Linux {
             return drop_segment(cx, DropReason::NoMeaning);
@@ -186,7 +187,7 @@ impl Host {
                 self.counters.add(Counter::ListenDrops);
                 drop_segment(cx, reason);
                 if self.settings.refuses_overflow && reason == DropReason::AcceptQueueFull {
-                    self.refuse(cx, tuple, segment);
+                    self.refuse(cx, tuple, segment, Answer::Connection);
                 }
             }
         }
@@ -298,14 +299,14 @@ impl Host {
             return;
         }
         let Some(half) = self.halves.get(index) else { return };
-        let (id, young) = (half.listener, half.tcp.timeouts() == 0);
+        let (id, young) = (half.listener, half.tcp.is_young());
         let demands = Demands { retries: self.synack_retries(id), ..self.demands(id) };
         // The alarm that rang is gone: whatever it wants next needs a new one.
         let step = self.touch_half(cx, index, None, |tcp, context| tcp.on_timeout(context, demands));
         if let (Some(HalfOpenStep::Stay), Some(half)) = (step, self.halves.get(index)) {
-            let (wants, birth, timeouts) = (half.tcp.poll_timeout(), half.birth, half.tcp.timeouts());
+            let (wants, birth, aged) = (half.tcp.poll_timeout(), half.birth, young && !half.tcp.is_young());
             self.rearm(Place::Half(index).slot(), birth, None, wants);
-            if let Some(listener) = self.sockets.listener(id).filter(|_| young && timeouts > 0) {
+            if let Some(listener) = self.sockets.listener(id).filter(|_| aged) {
                 listener.young -= 1;
             }
         }
@@ -347,10 +348,10 @@ impl Host {
                 self.counters.add(Counter::AttemptFails);
                 self.counters.add(Counter::EmbryonicRsts);
                 return if step == HalfOpenStep::GoneRefused {
-                    self.refuse(cx, tuple, segment);
+                    self.refuse(cx, tuple, segment, Answer::OpenPort);
                 };
             }
-            Some(HalfOpenStep::Refuse) => return self.refuse(cx, tuple, segment),
+            Some(HalfOpenStep::Refuse) => return self.refuse(cx, tuple, segment, Answer::OpenPort),
             Some(HalfOpenStep::Stay) | None => return,
         }
         let Some(listener) = self.sockets.listener(id) else { return };
@@ -361,7 +362,10 @@ impl Host {
             drop_segment(cx, DropReason::AcceptQueueFull);
             if self.settings.abort_on_overflow {
                 self.counters.add(Counter::EmbryonicRsts);
-                self.refuse(cx, tuple, segment);
+                self.refuse(cx, tuple, segment, Answer::Connection);
+                self.forget_half(cx, index);
+            } else if self.settings.queues == QueueRule::Syncache {
+                // syncache_expand(): it has left the cache before there is room for it.
                 self.forget_half(cx, index);
             } else if let Some(half) = self.halves.get_mut(index) {
                 half.tcp.found_no_room();
@@ -493,14 +497,15 @@ impl Host {
         self.timers.doubt(Place::Half(index).slot());
         if let Some(listener) = self.sockets.listener(half.listener) {
             listener.syn -= 1;
-            listener.young -= u32::from(half.tcp.timeouts() == 0);
+            listener.young -= u32::from(half.tcp.is_young());
         }
         Some(half)
     }
 
-    /// The answer of CLOSED.
-    pub(super) fn refuse(&mut self, cx: &mut Cx<'_>, tuple: Tuple, segment: &Segment) {
-        if let Some(reset) = tcp::reset_for(segment) {
+    /// The answer of CLOSED, unless there were too many of its kind.
+    pub(super) fn refuse(&mut self, cx: &mut Cx<'_>, tuple: Tuple, segment: &Segment, answer: Answer) {
+        let Some(reset) = tcp::reset_for(segment) else { return };
+        if self.bandlim.allows(cx.now(), answer, self.settings.answers) {
             self.send_bare(cx, tuple, reset);
         }
     }

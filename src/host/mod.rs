@@ -12,6 +12,7 @@
 mod addrs;
 mod administer;
 mod admission;
+mod bandlim;
 mod config;
 mod cookie_open;
 mod cookies;
@@ -57,6 +58,7 @@ use crate::tcp::{Limits, TcpEvent};
 use crate::time::HostTime;
 use crate::wire::Packet;
 use addrs::Addrs;
+use bandlim::Bandlim;
 use config::Settings;
 use cookies::Cookies;
 use counters::Counters;
@@ -104,6 +106,7 @@ pub struct Host {
     /// What the administrator says of ways to others.
     routes: Routes,
     limits: Limits,
+    bandlim: Bandlim,
     /// Connections that nobody owns and that are not closing ones yet.
     orphans: u32,
     memory: Memory,
@@ -154,6 +157,7 @@ impl Host {
             fast_open: FastOpen::new(seed, &config.name),
             isn,
             limits: Limits::default(),
+            bandlim: Bandlim::default(),
             orphans: 0,
             memory: Memory::default(),
             lingering: Vec::new(),

@@ -1,7 +1,7 @@
 use super::Host;
 use super::config::{BufferRule, Settings};
 use super::fast_open::Uses;
-use super::ports::Sharing;
+use super::ports::{BindRule, Sharing};
 use super::sockets::{Role, Socket};
 use super::stream::IpHeader;
 use crate::endpoint::{Congestion, Cx, Errno, Family, FastOpenKey, PathMtu, SockOpt, SocketId};
@@ -110,12 +110,15 @@ impl Options {
         // RFC 9293 3.7.1, RFC 6691: the MSS counts neither IP nor TCP options.
         let fits = u16::try_from(mtu.saturating_sub(overhead.into())).unwrap_or(u16::MAX).max(1);
         let largest = match settings.knobs.window {
-            WindowRule::Buffer => self.receive_buffer,
+            WindowRule::Buffer | WindowRule::Bsd => self.receive_buffer,
             // tcp_select_initial_window(): for what autotuning may make of the buffer, unless the application has set it.
             WindowRule::Linux if self.is_receive_buffer_set => self.receive_buffer / 2,
             WindowRule::Linux => settings.receive_buffer[2].max(settings.buffer_most[0]),
         };
-        let shift = largest.checked_ilog2().unwrap_or(0).saturating_sub(15).min(14);
+        let shift = match settings.scales_for_most {
+            true => scale_for(settings.receive_buffer[2]),
+            false => u8::try_from(largest.checked_ilog2().unwrap_or(0).saturating_sub(15).min(14)).unwrap_or(0),
+        };
         Setup {
             mss: self.max_seg.unwrap_or(fits).min(fits),
             default_mss: if v6 { 1_220 } else { 536 },
@@ -131,7 +134,7 @@ impl Options {
                 _ => self.send_buffer,
             },
             notsent_lowat: self.lowat(settings),
-            window_shift: if settings.knobs.window_scale { u8::try_from(shift).unwrap_or(0) } else { 0 },
+            window_shift: if settings.knobs.window_scale { shift } else { 0 },
             ts_offset,
             ts_echo: None,
             nodelay: self.nodelay,
@@ -154,6 +157,10 @@ impl Options {
     /// Takes an option that concerns nobody else.
     fn set(&mut self, settings: &Settings, option: SockOpt) -> Result<(), Errno> {
         match option {
+            // The second of the two is refused, as is reported of Windows.
+            SockOpt::ReuseAddr(true) if self.reuse.exclusive => return Err(Errno::EINVAL),
+            SockOpt::ExclusiveAddrUse(true) if self.reuse.addr => return Err(Errno::EINVAL),
+            SockOpt::ExclusiveAddrUse(on) if settings.bind_rule == BindRule::Windows => self.reuse.exclusive = on,
             SockOpt::ReuseAddr(on) => self.reuse.addr = on,
             SockOpt::ReusePort(on) => self.reuse.port = on,
             SockOpt::KeepAlive(on) => self.keepalive = on,
@@ -200,6 +207,7 @@ impl Options {
             SockOpt::FastOpenNoCookie(on) if settings.has_fast_open => self.fast_open_no_cookie = on,
             SockOpt::FastOpenKey(key) if settings.has_fast_open => self.fast_open_key = Some(key),
             SockOpt::Error(_)
+            | SockOpt::ExclusiveAddrUse(_)
             | SockOpt::DeferAccept(_)
             | SockOpt::FastOpen(_)
             | SockOpt::FastOpenNoCookie(_)
@@ -218,6 +226,9 @@ impl Options {
         Ok(match option {
             SockOpt::ReuseAddr(_) => SockOpt::ReuseAddr(self.reuse.addr),
             SockOpt::ReusePort(_) => SockOpt::ReusePort(self.reuse.port),
+            SockOpt::ExclusiveAddrUse(_) if settings.bind_rule == BindRule::Windows => {
+                SockOpt::ExclusiveAddrUse(self.reuse.exclusive)
+            }
             SockOpt::KeepAlive(_) => SockOpt::KeepAlive(self.keepalive),
             SockOpt::Linger(_) => SockOpt::Linger(self.linger),
             SockOpt::SendBuffer(_) => SockOpt::SendBuffer(self.send_buffer),
@@ -259,6 +270,7 @@ impl Options {
                 SockOpt::FastOpenKey(self.fast_open_key.or(settings.fast_open_key).unwrap_or_default())
             }
             SockOpt::Error(_)
+            | SockOpt::ExclusiveAddrUse(_)
             | SockOpt::DeferAccept(_)
             | SockOpt::FastOpen(_)
             | SockOpt::FastOpenConnect(_)
@@ -267,6 +279,11 @@ impl Options {
             | SockOpt::ReceiveLowat(_) => return Err(Errno::ENOPROTOOPT),
         })
     }
+}
+
+/// The least scale by which a window of `bytes` can be told (`tcp_connect()` of BSD).
+fn scale_for(bytes: u32) -> u8 {
+    (0..14).find(|scale| u32::from(u16::MAX) << scale >= bytes).unwrap_or(14)
 }
 
 impl Host {
@@ -287,7 +304,9 @@ impl Host {
             return Err(Errno::EINVAL);
         }
         socket.options.set(&self.settings, option)?;
-        if matches!(option, SockOpt::ReuseAddr(_) | SockOpt::ReusePort(_)) {
+        // Winsock: "setting or resetting the option after the bind has no effect on this or any other socket".
+        let binds_once = self.settings.bind_rule == BindRule::Windows;
+        if matches!(option, SockOpt::ReuseAddr(_) | SockOpt::ReusePort(_)) && !binds_once {
             self.share_anew(id)?;
         }
         let socket = self.sockets.get(id)?;
@@ -327,10 +346,15 @@ impl Host {
             return Ok(SockOpt::Error(error));
         }
         applies(socket, option)?;
-        if let (SockOpt::MaxSeg(_), Role::Stream(stream)) = (option, &socket.role)
+        if let Role::Stream(stream) = &socket.role
             && let Some(conn) = self.conns.get(stream.conn)
         {
-            return Ok(SockOpt::MaxSeg(conn.tcp.send_mss()));
+            let follows = self.settings.knobs.whole_buffers.is_some();
+            match option {
+                SockOpt::MaxSeg(_) => return Ok(SockOpt::MaxSeg(conn.tcp.send_mss())),
+                SockOpt::ReceiveBuffer(_) if follows => return Ok(SockOpt::ReceiveBuffer(conn.tcp.receive_buffer())),
+                _ => {}
+            }
         }
         socket.options.get(&self.settings, option)
     }
@@ -341,6 +365,7 @@ fn applies(socket: &Socket, option: SockOpt) -> Result<(), Errno> {
     let has = match option {
         SockOpt::ReuseAddr(_)
         | SockOpt::ReusePort(_)
+        | SockOpt::ExclusiveAddrUse(_)
         | SockOpt::SendBuffer(_)
         | SockOpt::ReceiveBuffer(_)
         | SockOpt::MaxPacingRate(_)

@@ -1,3 +1,4 @@
+use crate::endpoint::Errno;
 use crate::map::Map;
 use crate::rng::{Stream, below};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
@@ -27,6 +28,10 @@ impl Scope {
             (Scope::One { local: a, .. }, Scope::One { local: b, .. }) => a == b,
             _ => (self.has_v4() && other.has_v4()) || (self.has_v6() && other.has_v6()),
         }
+    }
+
+    fn is_one(self) -> bool {
+        matches!(self, Scope::One { .. })
     }
 
     fn has_v4(self) -> bool {
@@ -99,8 +104,9 @@ pub(super) enum BindRule {
     LeftYields,
     /// The same, but what is left of a connection is a socket like others (`inet_bind_conflict()`).
     LeftStays,
-    /// What is left of a connection keeps nobody out, and `SO_REUSEADDR` takes a port from whoever has it.
-    Takeover,
+    /// What is left of a connection keeps nobody out, and the rest follows Microsoft's table for one user account
+    /// ("Using SO_REUSEADDR and SO_EXCLUSIVEADDRUSE"): see [`Sharing::meets_as_windows`].
+    Windows,
 }
 
 /// How a socket wants to share a port.
@@ -110,6 +116,22 @@ pub(super) struct Sharing {
     pub(super) addr: bool,
     /// `SO_REUSEPORT`.
     pub(super) port: bool,
+    /// `SO_EXCLUSIVEADDRUSE`.
+    pub(super) exclusive: bool,
+}
+
+impl Sharing {
+    /// Why the second of two sockets may not have the port of the first, where their scopes overlap: on the same address, or
+    /// on the wildcard one, it takes `SO_REUSEADDR` on both. One address goes beside the wildcard one, the more special
+    /// first or second, unless who has the wildcard address wants it alone.
+    fn meets_as_windows(first: (Scope, Sharing), second: (Scope, Sharing)) -> Option<Errno> {
+        match (first.0.is_one(), second.0.is_one()) {
+            (false, true) => first.1.exclusive.then_some(Errno::EACCES),
+            (true, false) => second.1.exclusive.then_some(Errno::EADDRINUSE),
+            _ if second.1.addr => (!first.1.addr).then_some(Errno::EACCES),
+            _ => Some(Errno::EADDRINUSE),
+        }
+    }
 }
 
 /// Who holds which port of one protocol, and which ephemeral port comes next.
@@ -168,26 +190,40 @@ impl Ports {
         u32::from(self.range.1 - self.range.0) + 1
     }
 
-    /// Whether a new holder would meet one that it cannot share with: sharing takes `SO_REUSEADDR` on both sides and
-    /// nobody that listens, or `SO_REUSEPORT` on both, or less where the rule says so.
-    pub(super) fn conflicts(&self, port: u16, scope: Scope, sharing: Sharing) -> bool {
-        let shares = |other: &Holders| {
+    /// Why a new holder may not have a port, if it meets one that it cannot share with: sharing takes `SO_REUSEADDR` on both
+    /// sides and nobody that listens, or `SO_REUSEPORT` on both, or what else the rule says.
+    pub(super) fn conflict(&self, port: u16, scope: Scope, sharing: Sharing) -> Option<Errno> {
+        let meets = |other: &Holders| {
             let by_addr = match (self.binding, other.hold) {
-                (BindRule::Takeover, Hold::Left) => true,
-                (BindRule::Takeover, _) | (BindRule::LeftYields, Hold::Left) => sharing.addr,
+                _ if !other.scope.overlaps(scope) => return None,
+                (BindRule::Windows, Hold::Left) => true,
+                (BindRule::Windows, _) => {
+                    return Sharing::meets_as_windows((other.scope, other.sharing), (scope, sharing));
+                }
+                (BindRule::LeftYields, Hold::Left) => sharing.addr,
                 (_, Hold::Listening) => false,
                 (_, Hold::Chosen | Hold::Bound | Hold::Left) => sharing.addr && other.sharing.addr,
             };
-            by_addr || (sharing.port && other.sharing.port)
+            (!(by_addr || sharing.port && other.sharing.port)).then_some(Errno::EADDRINUSE)
         };
-        let meets = |other: &Holders| other.scope.overlaps(scope) && !shares(other);
-        self.buckets.get(&port).is_some_and(|bucket| bucket.iter().any(meets))
+        self.buckets.get(&port)?.iter().find_map(meets)
+    }
+
+    /// Whether anybody has a port that a socket without options would be given.
+    fn is_held(&self, port: u16, scope: Scope) -> bool {
+        let holds = |other: &Holders| other.hold != Hold::Left && other.scope.overlaps(scope);
+        match self.binding {
+            // What one may ask for by its number need not be what one is given.
+            BindRule::Windows => self.buckets.get(&port).is_some_and(|bucket| bucket.iter().any(holds)),
+            BindRule::LeftYields | BindRule::LeftStays => self.conflict(port, scope, Sharing::default()).is_some(),
+        }
     }
 
     /// Whether somebody listens on an address of `scope` who does not share it.
     pub(super) fn listened(&self, port: u16, scope: Scope, sharing: Sharing) -> bool {
         let listens = |other: &Holders| {
-            let shares = sharing.port && other.sharing.port || sharing.addr && self.binding == BindRule::Takeover;
+            // Where bind() decides, listen() does not.
+            let shares = sharing.port && other.sharing.port || self.binding == BindRule::Windows;
             other.hold == Hold::Listening && other.scope.overlaps(scope) && !shares
         };
         self.buckets.get(&port).is_some_and(|bucket| bucket.iter().any(listens))
@@ -231,14 +267,14 @@ impl Ports {
             let places = self.places(1);
             let place = places.into_iter().find(|&place| {
                 let port = self.at(place);
-                !self.conflicts(port, scope, Sharing::default())
+                !self.is_held(port, scope)
             })?;
             self.cursor = (place + 2) % self.size();
             return Some(self.at(place));
         }
         for step in 0..self.size() {
             let port = self.at(self.cursor + step);
-            if !self.conflicts(port, scope, Sharing::default()) {
+            if !self.is_held(port, scope) {
                 self.cursor = (self.cursor + step + 1) % self.size();
                 return Some(port);
             }
@@ -363,7 +399,7 @@ mod tests {
     }
 
     fn by_addr(addr: bool) -> Sharing {
-        Sharing { addr, port: false }
+        Sharing { addr, ..Sharing::default() }
     }
 
     #[test]
@@ -387,12 +423,12 @@ mod tests {
             let mut ports = ports((1, 9));
             ports.hold(80, held, hold, by_addr(held_reuse));
             assert_eq!(
-                ports.conflicts(80, scope, by_addr(reuse)),
+                ports.conflict(80, scope, by_addr(reuse)).is_some(),
                 conflict,
                 "{held:?} {hold:?} {held_reuse} {scope:?} {reuse}"
             );
             ports.release(80, held, hold, by_addr(held_reuse));
-            assert!(!ports.conflicts(80, scope, by_addr(reuse)) && ports.buckets.is_empty());
+            assert!(ports.conflict(80, scope, by_addr(reuse)).is_none() && ports.buckets.is_empty());
         }
     }
 

@@ -312,8 +312,10 @@ impl Host {
         let port = match local.port() {
             0 => ports.next_unheld(scope).ok_or(Errno::EADDRINUSE)?,
             port if port < self.settings.unprivileged => return Err(Errno::EACCES),
-            port if ports.conflicts(port, scope, reuse) => return Err(Errno::EADDRINUSE),
-            port => port,
+            port => match ports.conflict(port, scope, reuse) {
+                Some(errno) => return Err(errno),
+                None => port,
+            },
         };
         let hold = Hold::Bound;
         ports.hold(port, scope, hold, reuse);

@@ -410,9 +410,10 @@ impl Decode for Target {
 /// `option = "SO_KEEPALIVE"` with its `value`.
 fn set_option(fields: &mut Fields<'_>) -> Option<SockOpt> {
     const OFF: Span = Span::ZERO;
-    const OPTIONS: [SockOpt; 19] = [
+    const OPTIONS: [SockOpt; 20] = [
         SockOpt::ReuseAddr(true),
         SockOpt::ReusePort(true),
+        SockOpt::ExclusiveAddrUse(true),
         SockOpt::KeepAlive(true),
         SockOpt::Linger(None),
         SockOpt::SendBuffer(0),
@@ -440,6 +441,7 @@ fn set_option(fields: &mut Fields<'_>) -> Option<SockOpt> {
     Some(match option {
         SockOpt::ReuseAddr(_) => SockOpt::ReuseAddr(fields.need("value")?),
         SockOpt::ReusePort(_) => SockOpt::ReusePort(fields.need("value")?),
+        SockOpt::ExclusiveAddrUse(_) => SockOpt::ExclusiveAddrUse(fields.need("value")?),
         SockOpt::KeepAlive(_) => SockOpt::KeepAlive(fields.need("value")?),
         SockOpt::Linger(_) => SockOpt::Linger(span_or_off(fields)?),
         SockOpt::SendBuffer(_) => SockOpt::SendBuffer(buffer(fields)?),

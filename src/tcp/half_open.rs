@@ -48,6 +48,8 @@ bitflags::bitflags! {
         const COOKIE = 4;
         /// Both ends know ECN (RFC 3168 6.1.1).
         const ECN = 8;
+        /// Its timer has fired.
+        const AGED = 16;
     }
 }
 
@@ -169,9 +171,9 @@ impl HalfOpen {
         self.due == Due::SynAck
     }
 
-    /// Timeouts so far.
-    pub fn timeouts(&self) -> u8 {
-        self.timeouts
+    /// Whether its timer has never fired.
+    pub fn is_young(&self) -> bool {
+        !self.marks.contains(Marks::AGED)
     }
 
     /// The next segment to send.
@@ -221,6 +223,7 @@ impl HalfOpen {
         match cx.knobs.syn_received {
             SynReceivedRule::Rfc9293 => self.take(cx, seg),
             SynReceivedRule::Linux => self.take_as_linux(cx, seg, demands),
+            SynReceivedRule::Bsd => self.take_as_bsd(cx, seg),
         }
     }
 
@@ -296,6 +299,7 @@ impl HalfOpen {
             self.due = Due::SynAck;
         }
         self.timeouts = count;
+        self.marks |= Marks::AGED;
         let next = cx.knobs.synack_give_up.bound(self.last_wait(cx), elapsed);
         self.fires = cx.after(next);
         cx.timer(TimerKind::SynAck, fired(last, count, Some(next)));
@@ -374,6 +378,69 @@ impl HalfOpen {
         HalfOpenStep::Complete
     }
 
+    /// What `tcp_input()` of BSD has the syncache make of a segment for its listener.
+    fn take_as_bsd(&mut self, cx: &mut Context<'_>, seg: &Segment) -> HalfOpenStep {
+        let inside = seg.seq.within(self.irs + 1, u32::from(self.rcv_wnd));
+        if seg.has(Flags::RST) {
+            // syncache_chkrst()
+            if !inside {
+                cx.dropped(DropReason::RstIgnored);
+            } else if cx.knobs.rst_exact && seg.seq != self.irs + 1 {
+                cx.dropped(DropReason::RstNotExact);
+                self.challenge(cx);
+            } else {
+                return self.gone(cx);
+            }
+            return HalfOpenStep::Stay;
+        }
+        match (seg.has(Flags::SYN), seg.has(Flags::ACK)) {
+            (false, false) => {
+                cx.dropped(DropReason::NoAck);
+                HalfOpenStep::Stay
+            }
+            (true, false) => {
+                self.start_anew(cx, seg);
+                HalfOpenStep::Stay
+            }
+            // syncache_badack()
+            (true, true) => {
+                cx.dropped(DropReason::NoMeaning);
+                self.gone(cx);
+                HalfOpenStep::GoneRefused
+            }
+            (false, true) => self.expand(cx, seg, inside),
+        }
+    }
+
+    /// `syncache_add()` where there is an entry: "We do not check the sequence number to see if this is a real retransmit or
+    /// a new connection attempt."
+    fn start_anew(&mut self, cx: &mut Context<'_>, syn: &Segment) {
+        self.ts = match (self.ts, syn.options.timestamps()) {
+            (Some(ts), Some((recent, _))) => Some(Timestamps { recent, ..ts }),
+            _ => None,
+        };
+        self.due = Due::SynAck;
+        (self.timeouts, self.started) = (0, cx.now);
+        let wait = self.last_wait(cx);
+        self.fires = cx.after(wait);
+        cx.timer(TimerKind::SynAck, TimerChange::Set(self.fires));
+    }
+
+    /// `syncache_expand()`: what does not open the connection ends it, but for what its timestamp tells apart.
+    fn expand(&mut self, cx: &mut Context<'_>, seg: &Segment, inside: bool) -> HalfOpenStep {
+        let missing = !cx.knobs.missing_timestamps && Timestamps::missing(seg);
+        if self.ts.is_some_and(|ts| ts.too_old(seg) || missing) {
+            cx.dropped(DropReason::Paws);
+            return HalfOpenStep::Stay;
+        }
+        if seg.ack == self.iss + 1 && inside {
+            return HalfOpenStep::Complete;
+        }
+        cx.dropped(if inside { DropReason::AckUnsent } else { DropReason::OutOfWindow });
+        self.gone(cx);
+        HalfOpenStep::GoneRefused
+    }
+
     /// Whether one more empty segment outside the window is answered; counts it if so (`tcp_oow_rate_limited()`).
     fn may_answer(&mut self, cx: &Context<'_>) -> bool {
         let next = timestamps::clock(cx.now).wrapping_add(1);
@@ -427,7 +494,8 @@ impl HalfOpen {
     /// The wait that the timeouts so far have backed off to.
     fn last_wait(&self, cx: &Context<'_>) -> Span {
         let factor = 1u64.checked_shl(u32::from(self.timeouts)).unwrap_or(u64::MAX);
-        (cx.knobs.rto_init * factor).min(cx.knobs.rto_max)
+        let slop = if self.timeouts == 0 { Span::ZERO } else { cx.knobs.rto_slop };
+        (cx.knobs.rto_init * factor + slop).min(cx.knobs.rto_max)
     }
 
     fn agreed(&self) -> Agreed {

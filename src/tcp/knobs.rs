@@ -45,6 +45,9 @@ pub struct Knobs {
     pub time_wait_ignores_rst: bool,
     /// Length of FIN-WAIT-2 once nobody owns the connection; `None`: it ends with the connection only.
     pub fin_wait2: Option<Span>,
+    /// By how much FIN-WAIT-2 that nobody owns is prolonged when its time is over and the peer was heard in it, at its first
+    /// instant too (`tcp_timer_2msl()` of BSD); none: by nothing.
+    pub fin_wait2_again: Option<Span>,
     /// What TIME-WAIT and a FIN-WAIT-2 that nobody owns answer.
     pub closing: ClosingRule,
     /// What a segment has to pass before its acknowledgment counts.
@@ -84,6 +87,9 @@ pub struct Knobs {
     pub window_scale: bool,
     /// Whether timestamps are offered and accepted (RFC 7323 3).
     pub timestamps: bool,
+    /// Whether a segment without a timestamp is taken where timestamps were agreed on, though RFC 7323 3.2 says that it
+    /// should be dropped.
+    pub missing_timestamps: bool,
     /// Whether closing with unread data, and data after that, is answered by RST (RFC 9293 3.6.1).
     pub reset_unread: bool,
     /// Whether selective acknowledgments are offered and accepted (RFC 2018).
@@ -108,12 +114,15 @@ pub struct Knobs {
     pub acks: AckRule,
     /// How large the offered window is.
     pub window: WindowRule,
+    /// The most bytes that a buffer is enlarged to, to hold a whole number of segments, when the peer's MSS is known
+    /// (`tcp_mss()` of BSD); none: it stays as it is.
+    pub whole_buffers: Option<u32>,
     /// What a partial segment waits for.
     pub nagle: NagleRule,
     /// Whether a reset that ends a connection carries window and options as any acknowledgment does.
     pub full_resets: bool,
-    /// Whether the end of keepalive resets the peer too (RFC 9293 3.8.4 leaves it open).
-    pub keepalive_resets: bool,
+    /// Whether a connection that is given up resets the peer too.
+    pub give_up_resets: GiveUpReset,
     /// Whether an ICMP error about a retransmission takes its doubling of the RTO back (RFC 6069).
     pub unreachable_undoes_backoff: bool,
     /// Whether the SYN-ACK of a simultaneous open has all that the SYN had, and the one that comes is acknowledged as a
@@ -165,6 +174,9 @@ pub enum CheckRule {
     /// `tcp_validate_incoming()`: a timestamp may be one tick old, a RST may stand at the end of what came out of order,
     /// and [`Knobs::empty_answers`] also limits the challenge ACKs of each connection.
     Linux,
+    /// `tcp_do_segment()` of BSD: RST and SYN come first, and the window that they are held against begins at the last
+    /// acknowledgment that was sent, not at RCV.NXT. Of what has an old timestamp, only data is answered.
+    Bsd,
 }
 
 /// How losses are found and repaired; all but the rule concerns [`RecoveryRule::Segments`].
@@ -244,6 +256,9 @@ pub enum AckRule {
 pub enum WindowRule {
     /// The free part of the receive buffer.
     Buffer,
+    /// The same, and every acknowledgment tells all of it, after the peer's FIN too, but not less than a segment where that is
+    /// less than a quarter of the buffer (`tcp_output()` of BSD).
+    Bsd,
     /// Half of the buffer at most, and no more than what has arrived justifies (`tcp_grow_window()`).
     Linux,
 }
@@ -274,6 +289,9 @@ pub enum SynReceivedRule {
     /// `tcp_check_req()`: a SYN in the window is answered by RST and ends it, what acknowledges something else goes to
     /// the listener, and answers to what lies outside the window are limited.
     Linux,
+    /// The syncache of BSD: any SYN is the first one again, a SYN-ACK ends it, and so does an acknowledgment outside the
+    /// window or of something else (`syncache_add()`, `syncache_badack()`, `syncache_expand()`).
+    Bsd,
 }
 
 /// Whether ECN (RFC 3168) is agreed on in SYNs; data then leaves as ECN-capable, marks are echoed and obeyed.
@@ -285,6 +303,17 @@ pub enum EcnRule {
     Accept,
     /// Asked for too, in the first SYN of an active open and in no repeated one (RFC 3168 6.1.1.1).
     Ask,
+}
+
+/// When giving a connection up resets the peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GiveUpReset {
+    /// Never.
+    Never,
+    /// At the end of keepalive (RFC 9293 3.8.4 leaves it open).
+    Keepalive,
+    /// Always, once the peer's SYN has come (`tcp_drop()` of BSD).
+    Always,
 }
 
 /// When to stop trying.
@@ -437,6 +466,7 @@ impl Default for Knobs {
             time_wait: secs(240),
             time_wait_ignores_rst: false,
             fin_wait2: None,
+            fin_wait2_again: None,
             closing: ClosingRule::Rfc9293,
             checks: CheckRule::Rfc9293,
             reset_after_fin: Errno::ECONNRESET,
@@ -455,6 +485,7 @@ impl Default for Knobs {
             restart_after_idle: true,
             window_scale: false,
             timestamps: false,
+            missing_timestamps: false,
             reset_unread: true,
             sack: false,
             dsack: true,
@@ -466,9 +497,10 @@ impl Default for Knobs {
             rtt: RttRule::Rfc6298,
             acks: AckRule::Delay,
             window: WindowRule::Buffer,
+            whole_buffers: None,
             nagle: NagleRule::All,
             full_resets: false,
-            keepalive_resets: false,
+            give_up_resets: GiveUpReset::Never,
             window_probe: WindowProbe::Byte,
             loss_probe: false,
             syn_received: SynReceivedRule::Rfc9293,

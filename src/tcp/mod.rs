@@ -49,8 +49,8 @@ pub use cookie::{Kept, cookie_syn_ack};
 pub use fast_open::{FastOpenAsk, FastOpenCookie, FastOpenKind, FastOpenLearned};
 pub use half_open::{Demands, HalfOpen, HalfOpenStep};
 pub use knobs::{
-    AckRule, CheckRule, ClosingRule, EcnRule, GiveUp, Handshake, KeepAlive, Knobs, Linger2, Losses, NagleRule,
-    RecoveryRule, Route, RttRule, Setup, SynLayout, SynReceivedRule, TimerRule, WindowProbe, WindowRule,
+    AckRule, CheckRule, ClosingRule, EcnRule, GiveUp, GiveUpReset, Handshake, KeepAlive, Knobs, Linger2, Losses,
+    NagleRule, RecoveryRule, Route, RttRule, Setup, SynLayout, SynReceivedRule, TimerRule, WindowProbe, WindowRule,
 };
 pub use reset::reset_for;
 pub use tally::Tally;

@@ -114,12 +114,26 @@ impl Rcv {
         if let Some(window) = &self.window {
             return self.nxt + window.select(self.wnd(), self.shift, self.buf);
         }
-        let used = u32::try_from(self.queue.len()).unwrap_or(u32::MAX);
-        let most = u32::from(u16::MAX) << self.shift;
-        let free = self.buf.saturating_sub(used).min(most);
-        let edge = self.nxt + free;
+        let edge = self.nxt + self.free();
         let step = (self.buf / 2).min(u32::from(mss));
         if edge.gt(self.edge) && edge.since(self.edge) >= step { edge } else { self.edge }
+    }
+
+    /// The right edge by [`WindowRule::Bsd`](super::WindowRule::Bsd).
+    pub(super) fn free_edge(&self, mss: u16) -> Seq {
+        let free = self.free();
+        let is_silly = free < self.buf / 4 && free < u32::from(mss);
+        self.edge.max(self.nxt + if is_silly { 0 } else { free })
+    }
+
+    /// What is free of the buffer.
+    pub(super) fn space(&self) -> u32 {
+        self.buf.saturating_sub(u32::try_from(self.queue.len()).unwrap_or(u32::MAX))
+    }
+
+    /// The same, as far as a window can tell it.
+    fn free(&self) -> u32 {
+        self.space().min(u32::from(u16::MAX) << self.shift)
     }
 
     /// The window field for the edge as it stands; rounded up, so that scaling never takes back what was given. What it

@@ -34,7 +34,7 @@ const MSS_MIN: u32 = 88;
 /// The window of a SYN or SYN-ACK; `ts`: whether timestamps were agreed on already.
 pub(super) fn initial(setup: &Setup, knobs: &Knobs, ts: bool) -> u16 {
     let window = match knobs.window {
-        WindowRule::Buffer => setup.rcv_buf,
+        WindowRule::Buffer | WindowRule::Bsd => setup.rcv_buf,
         WindowRule::Linux => {
             // tcp_connect_init() counts them in where the incarnation before had them.
             let mss = advmss(setup, ts || setup.ts_echo.is_some());

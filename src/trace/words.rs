@@ -239,6 +239,7 @@ pub(super) fn option_value(option: SockOpt) -> String {
     match option {
         SockOpt::ReuseAddr(on)
         | SockOpt::ReusePort(on)
+        | SockOpt::ExclusiveAddrUse(on)
         | SockOpt::KeepAlive(on)
         | SockOpt::OobInline(on)
         | SockOpt::V6Only(on)

@@ -91,12 +91,12 @@ B ! out of window
 B > . 301:301(0) ack 101
 A takes
 ";
-    for profile in [Profile::Rfc9293, Profile::FreeBsd] {
-        check(&both(profile, &[100], &[300]).plain(), script);
+    check(&both(Profile::Rfc9293, &[100], &[300]).plain(), script);
+    // Before the window it is taken for an old segment here, and not on Linux and FreeBSD; the answer is the same.
+    let others = script.replace("out of window", "SYN challenged");
+    for profile in [Profile::Linux, Profile::FreeBsd] {
+        check(&both(profile, &[100], &[300]).plain(), &others);
     }
-    // Before the window it is taken for an old segment here, and not on Linux; the answer is the same.
-    let linux = script.replace("out of window", "SYN challenged");
-    check(&both(Profile::Linux, &[100], &[300]).plain(), &linux);
     check_believed(&both(Profile::Windows, &[100], &[300]), "challenge ACKs", script);
 }
 

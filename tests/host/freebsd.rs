@@ -2,10 +2,10 @@
 
 use super::wire::{C, S, World, any, at};
 use std::net::SocketAddr;
-use wirefate::endpoint::{DropReason, Errno, SockOpt, State};
+use wirefate::endpoint::{DropReason, Errno, Family, MsgFlags, Shutdown, SockOpt, SocketKind, State};
 use wirefate::host::{HostConfig, Profile};
 use wirefate::time::{Span, ms, secs};
-use wirefate::wire::{Flags, Segment, Seq, TcpOption};
+use wirefate::wire::{Flags, Payload, Segment, Seq, TcpOption};
 
 fn freebsd(name: &str) -> HostConfig {
     HostConfig { profile: Profile::FreeBsd, ..HostConfig::named(name) }
@@ -75,6 +75,7 @@ fn without_rst_on_sock_fail_the_third_segment_is_dropped() {
     }
     assert!(world.sent().iter().all(|(_, flags, _)| !flags.contains(Flags::RST)));
     assert!(world.drops().contains(&(S, DropReason::AcceptQueueFull)));
+    assert_eq!(world.queues(S), (0, 1), "syncache_expand() has taken it out of the cache before");
 }
 
 /// A row of the cache holds bucketlimit; one more pushes the oldest out, and its third segment opens by its cookie.
@@ -187,10 +188,11 @@ fn time_wait_is_twice_the_msl_and_msl_is_a_sysctl() {
     }
 }
 
-/// FIN-WAIT-2 without an owner lasts as long as keepalive would try, or finwait2_timeout where that is chosen.
+/// FIN-WAIT-2 without an owner lasts as long as keepalive would try, or finwait2_timeout where that is chosen. The
+/// acknowledgment that leads there counts as heard within that time: "<=" in tcp_timer_2msl().
 #[test]
 fn fin_wait_2_is_recycled_fast_where_asked() {
-    for (fast, lasts) in [(0, secs(600)), (1, secs(60))] {
+    for (fast, lasts) in [(0, secs(600 + 75)), (1, secs(60))] {
         let client = freebsd("client").sysctl("net.inet.tcp.fast_finwait2_recycle", fast);
         let mut world = World::pair(client, freebsd("server"));
         let (client, ..) = world.connected(80);
@@ -203,31 +205,50 @@ fn fin_wait_2_is_recycled_fast_where_asked() {
     }
 }
 
-/// 12 retransmissions with max(rexmit_min, ...) doubled nine times at most, and 200 ms each time.
+/// 12 retransmissions with max(rexmit_min, ...) doubled nine times at most, and 200 ms each time; then tcp_drop() resets
+/// the peer.
 #[test]
-fn data_is_sent_twelve_times_again() {
+fn data_is_sent_twelve_times_again_and_then_a_reset() {
     let mut world = with_server(&[]);
     let (client, ..) = world.connected(80);
     world.lose = Some(Box::new(|packet| packet.dst == super::wire::v4(S)));
     let begun = world.now;
     assert_eq!(world.send(C, client, "hello"), Ok(5));
-    let mut sent: Vec<Span> = Vec::new();
+    let mut sent: Vec<(Span, Flags)> = Vec::new();
     for _ in 0..200_000 {
         world.advance(ms(1));
-        sent.extend(world.sent().iter().filter(|(from, ..)| *from == C).map(|_| world.now.since(begun)));
+        let now = world.now.since(begun);
+        sent.extend(world.sent().iter().filter(|(from, ..)| *from == C).map(|(_, flags, _)| (now, *flags)));
         if world.states(C).is_empty() {
             break;
         }
     }
-    let waits = (0..12).map(|n: u32| ms(30 * (1u64 << n.min(9)) + 200));
-    let times: Vec<Span> = waits
-        .scan(Span::ZERO, |at, wait| {
+    let waits = (0..13).map(|n: u32| (n, ms(30 * (1u64 << n.min(9)) + 200)));
+    let times: Vec<(Span, Flags)> = waits
+        .scan(Span::ZERO, |at, (n, wait)| {
             *at = *at + wait;
-            Some(*at)
+            Some((*at, if n < 12 { Flags::PSH | Flags::ACK } else { Flags::RST | Flags::ACK }))
         })
         .collect();
-    assert_eq!(sent[1..], times, "12 retransmissions");
+    assert_eq!(sent[1..], times, "12 retransmissions and a reset");
     assert!(world.states(C).is_empty());
+}
+
+/// Where the peer was last heard before the socket was closed, nothing prolongs it.
+#[test]
+fn fin_wait_2_of_a_silent_peer_ends_in_time() {
+    for (silent, lasts) in [(ms(0), secs(675)), (ms(1), secs(600))] {
+        let mut world = with_server(&[]);
+        let (client, ..) = world.connected(80);
+        world.call(C, |s, cx| s.shutdown(cx, client, Shutdown::Write)).unwrap();
+        world.run();
+        world.advance(silent);
+        world.close(C, client);
+        world.advance(lasts.saturating_sub(ms(1)));
+        assert_eq!(world.states(C), [State::FinWait2]);
+        world.advance(ms(1));
+        assert!(world.states(C).is_empty(), "{silent}");
+    }
 }
 
 #[test]
@@ -305,5 +326,47 @@ fn options_of_a_syn_stand_as_freebsd_writes_them() {
             place += if bytes[place] < 2 { 1 } else { usize::from(bytes[place + 1]) };
         }
         assert_eq!((found, bytes.len() % 4), (kinds, 0), "rfc1323 = {rfc1323}, sack.enable = {sack}");
+    }
+}
+
+/// Resets from closed ports, resets from open ones and ICMP errors are counted apart, by the second.
+#[test]
+fn answers_to_what_is_for_nobody_are_so_many_a_second() {
+    for (limit, answers) in [(200, 200), (3, 3), (0, 250)] {
+        let mut world = with_server(&[("net.inet.icmp.icmplim", limit)]);
+        world.listen(S, any(80), 8);
+        let mut resets = |port: u16, flags: Flags| {
+            for n in 0..250 {
+                world.inject(client(1_000 + n), at(S, port), Segment { seq: Seq(1), flags, ..Segment::default() });
+            }
+            let from_server = |(from, flags, _): &(usize, Flags, u32)| *from == S && flags.contains(Flags::RST);
+            world.sent().iter().filter(|sent| from_server(sent)).count()
+        };
+        assert_eq!(resets(81, Flags::SYN), answers, "a closed port, icmplim = {limit}");
+        assert_eq!(resets(80, Flags::ACK), answers, "an open one, icmplim = {limit}");
+        world.advance(ms(999));
+        let mut again = |after| {
+            world.advance(after);
+            let segment = Segment { seq: Seq(1), flags: Flags::SYN, ..Segment::default() };
+            world.inject(client(1_000), at(S, 81), segment);
+            world.sent().len()
+        };
+        assert_eq!(again(ms(0)), usize::from(limit == 0), "in the same second, icmplim = {limit}");
+        assert_eq!(again(ms(1)), 1, "in the next");
+    }
+}
+
+#[test]
+fn unreachable_ports_are_told_so_often_a_second() {
+    for v6 in [false, true] {
+        let mut world = with_server(&[("net.inet.icmp.icmplim", 5), ("net.inet6.icmp6.errppslimit", 3)]);
+        let family = if v6 { Family::V6 } else { Family::V4 };
+        let to = if v6 { SocketAddr::new(super::wire::v6(S), 9) } else { at(S, 9) };
+        let id = world.call(C, |s, cx| s.socket(cx, family, SocketKind::Datagram)).unwrap();
+        for _ in 0..10 {
+            world.call(C, |s, cx| s.send_to(cx, id, &Payload::from("?"), to, MsgFlags::empty())).unwrap();
+            world.run();
+        }
+        assert_eq!(world.counter(S, "Icmp.OutDestUnreachs"), if v6 { 3 } else { 5 });
     }
 }

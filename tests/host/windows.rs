@@ -58,19 +58,75 @@ fn time_wait_keeps_nobody_out() {
     assert_eq!(world.call(C, |s, cx| s.bind(cx, again, any(5_000))), Ok(()));
 }
 
+/// Microsoft's table for Windows Server 2003 and later and one user account: rows are the first bind, columns the second,
+/// each without an option, with SO_REUSEADDR and with SO_EXCLUSIVEADDRUSE, on the wildcard address and on a specific one.
 #[test]
-fn so_reuseaddr_takes_a_port_over_where_the_profile_believes_so() {
-    assert_eq!(confidence("bind to a port in use"), Confidence::Unverified);
-    for (takes, result) in [(true, Ok(())), (false, Err(Errno::EADDRINUSE))] {
-        let mut world = World::pair(windows("client"), windows("server"));
-        world.listen(S, any(80), 8);
-        let id = world.stream(S);
-        world.call(S, |s, cx| s.set_option(cx, id, SockOpt::ReuseAddr(takes))).unwrap();
-        assert_eq!(world.call(S, |s, cx| s.bind(cx, id, any(80))), result);
-        if takes {
-            assert_eq!(world.call(S, |s, cx| s.listen(cx, id, 8)), Ok(()));
+fn two_sockets_bind_one_port_as_the_table_says() {
+    const TABLE: [&str; 6] = [
+        "inuse  ok      access ok      inuse ok",
+        "ok     inuse   ok     access  inuse inuse",
+        "inuse  ok      ok     ok      inuse ok",
+        "ok     inuse   ok     ok      inuse inuse",
+        "inuse  access  access access  inuse access",
+        "ok     inuse   ok     access  inuse inuse",
+    ];
+    assert_eq!(confidence("bind to a port in use"), Confidence::Documented);
+    let options = [None, Some(SockOpt::ReuseAddr(true)), Some(SockOpt::ExclusiveAddrUse(true))];
+    let calls = options.into_iter().flat_map(|option| [any(80), at(S, 80)].map(|addr| (option, addr)));
+    let calls: Vec<_> = calls.collect();
+    for (row, &first) in calls.iter().enumerate() {
+        for (word, &second) in TABLE[row].split_whitespace().zip(&calls) {
+            let mut world = World::pair(windows("client"), windows("server"));
+            let mut bind = |(option, addr): (Option<SockOpt>, _)| {
+                let id = world.stream(S);
+                option.iter().for_each(|&option| world.call(S, |s, cx| s.set_option(cx, id, option)).unwrap());
+                let bound = world.call(S, |s, cx| s.bind(cx, id, addr));
+                bound.inspect(|()| assert_eq!(world.call(S, |s, cx| s.listen(cx, id, 8)), Ok(())))
+            };
+            assert_eq!(bind(first), Ok(()));
+            let result = match word {
+                "ok" => Ok(()),
+                "inuse" => Err(Errno::EADDRINUSE),
+                _ => Err(Errno::EACCES),
+            };
+            assert_eq!(bind(second), result, "{first:?} before {second:?}");
         }
     }
+}
+
+/// "another socket (also with SO_EXCLUSIVEADDRUSE) cannot bind to the same port as the first socket until the original
+/// connection becomes inactive".
+#[test]
+fn a_connection_of_its_listener_keeps_an_exclusive_socket_out() {
+    let mut world = World::pair(windows("client"), windows("server"));
+    let (_, listener, _) = world.connected(80);
+    world.close(S, listener);
+    for (exclusive, result) in [(true, Err(Errno::EADDRINUSE)), (false, Ok(()))] {
+        let id = world.stream(S);
+        world.call(S, |s, cx| s.set_option(cx, id, SockOpt::ExclusiveAddrUse(exclusive))).unwrap();
+        assert_eq!(world.call(S, |s, cx| s.bind(cx, id, any(80))), result);
+    }
+}
+
+#[test]
+fn exclusive_and_shared_exclude_each_other_and_are_settled_by_bind() {
+    let (exclusive, shared) = (SockOpt::ExclusiveAddrUse(true), SockOpt::ReuseAddr(true));
+    let mut world = World::pair(HostConfig::named("client"), windows("server"));
+    for (first, second) in [(exclusive, shared), (shared, exclusive)] {
+        let id = world.stream(S);
+        assert_eq!(world.call(S, |s, cx| s.set_option(cx, id, first)), Ok(()));
+        assert_eq!(world.call(S, |s, cx| s.set_option(cx, id, second)), Err(Errno::EINVAL));
+        assert_eq!(world.call(S, |s, cx| s.get_option(cx, id, first)), Ok(first));
+    }
+    let id = world.stream(S);
+    world.call(S, |s, cx| s.bind(cx, id, any(80))).unwrap();
+    assert_eq!(world.call(S, |s, cx| s.set_option(cx, id, shared)), Ok(()));
+    let late = world.stream(S);
+    world.call(S, |s, cx| s.set_option(cx, late, shared)).unwrap();
+    assert_eq!(world.call(S, |s, cx| s.bind(cx, late, any(80))), Err(Errno::EACCES), "it came after the bind");
+    // Nobody else has it.
+    let linux = world.stream(C);
+    assert_eq!(world.call(C, |s, cx| s.set_option(cx, linux, exclusive)), Err(Errno::ENOPROTOOPT));
 }
 
 #[test]

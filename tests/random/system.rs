@@ -25,7 +25,7 @@ const OF_BOTH: &[Drawn] = &[
     ("net.ipv4.tcp_keepalive_time", 25, 1, 120),
     ("net.ipv4.tcp_keepalive_intvl", 25, 1, 75),
     ("net.ipv4.tcp_keepalive_probes", 15, 1, 9),
-    ("net.ipv4.tcp_max_syn_backlog", 15, 1, 64),
+    ("net.ipv4.tcp_max_syn_backlog", 15, 1, 8),
     ("net.core.somaxconn", 15, 1, 16),
     ("net.ipv4.tcp_max_tw_buckets", 15, 0, 5),
     ("net.ipv4.tcp_orphan_retries", 25, 1, 8),
@@ -63,6 +63,7 @@ const OF_FREEBSD: &[Drawn] = &[
     ("kern.ipc.soacceptqueue", 15, 1, 16),
     ("kern.maxfiles", 4, 1, 6),
     ("kern.maxfilesperproc", 6, 1, 6),
+    ("net.inet.icmp.icmplim", 30, 0, 4),
     ("net.inet.ip.portrange.randomized", 20, 0, 1),
     ("net.inet.ip.portrange.reservedhigh", 5, 81, 1_023),
     ("net.inet.ip.ttl", 4, 1, 2),
@@ -81,6 +82,7 @@ const OF_FREEBSD: &[Drawn] = &[
     ("net.inet.tcp.keepintvl", 30, 1_000, 75_000),
     ("net.inet.tcp.maxtcptw", 20, 1, 4),
     ("net.inet.tcp.msl", 30, 100, 60_000),
+    ("net.inet.tcp.retries", 20, 1, 12),
     ("net.inet.tcp.rexmit_initial", 15, 200, 3_000),
     ("net.inet.tcp.rexmit_min", 15, 1, 1_000),
     ("net.inet.tcp.rexmit_slop", 15, 0, 500),
@@ -93,6 +95,7 @@ const OF_FREEBSD: &[Drawn] = &[
     ("net.inet.tcp.syncache.rst_on_sock_fail", 30, 0, 1),
     ("net.inet.tcp.syncookies", 60, 0, 1),
     ("net.inet.tcp.syncookies_only", 15, 0, 1),
+    ("net.inet.tcp.tolerate_missing_ts", 15, 0, 1),
 ];
 
 const OF_WINDOWS: &[Drawn] = &[

@@ -1,5 +1,5 @@
-//! FreeBSD 14: `sys/netinet/tcp*.c` of a 14-CURRENT, its manual pages, and reports. What is marked as unverified stands
-//! in neither.
+//! FreeBSD 14: `sys/netinet/tcp*.c` of stable/14 (`__FreeBSD_version` 1400507), its manual pages, and reports. What is
+//! marked as unverified stands in neither.
 
 use super::Confidence::{Chosen, Documented, Specified, Unverified};
 use super::table::{does, int, lacks, one, port, small};
@@ -10,21 +10,35 @@ use crate::host::listener::QueueRule;
 use crate::host::ports::{BindRule, PortRule};
 use crate::host::sysctl::{Sysctl, Unit};
 use crate::host::time_wait::TimeWaitRule;
-use crate::tcp::{ClosingRule, EcnRule, GiveUp, RecoveryRule, SynLayout};
+use crate::tcp::{
+    CheckRule, ClosingRule, EcnRule, GiveUp, GiveUpReset, RecoveryRule, SynLayout, SynReceivedRule, WindowRule,
+};
 use crate::time::{ms, secs};
 
 const TIMER: (&str, Confidence) = ("tcp_timer.h, tcp_timer.c", Specified);
 const SYNCACHE: (&str, Confidence) = ("tcp_syncache.c", Specified);
 const INPUT: (&str, Confidence) = ("tcp_input.c", Specified);
+const SUBR: (&str, Confidence) = ("tcp_subr.c", Specified);
+const TWCHECK: (&str, Confidence) = ("tcp_twcheck() in tcp_timewait.c", Specified);
+const DO_SEGMENT: (&str, Confidence) = ("tcp_do_segment() in tcp_input.c", Specified);
+const ICMP: (&str, Confidence) = ("badport_bandlim() in ip_icmp.c", Specified);
 const RANGE: (&str, Confidence) = ("in.h, in_pcb.c", Specified);
 const MEMORY: (&str, Confidence) = ("from memory", Unverified);
 /// The largest number of milliseconds that is taken.
 const LONG: u64 = 1 << 32;
 
 pub(super) const SYSCTLS: &[Sysctl] = &[
-    one("kern.ipc.maxsockbuf", Unit::Bytes, 2 << 20, (4_096, 1 << 30), MEMORY, |s, [n, ..]| {
-        (s.receive_buffer[2], s.send_buffer[2]) = (int(n), int(n));
-    }),
+    one(
+        "kern.ipc.maxsockbuf",
+        Unit::Bytes,
+        2 << 20,
+        (4_096, 1 << 30),
+        ("SB_MAX in sockbuf.h", Specified),
+        |s, [n, ..]| {
+            (s.receive_buffer[2], s.send_buffer[2]) = (int(n), int(n));
+            s.knobs.whole_buffers = Some(int(n));
+        },
+    ),
     one("kern.ipc.soacceptqueue", Unit::Connections, 128, (1, 65_535), ("listen(2)", Documented), |s, [n, ..]| {
         s.somaxconn = int(n);
     }),
@@ -35,6 +49,11 @@ pub(super) const SYSCTLS: &[Sysctl] = &[
     one("kern.maxfilesperproc", Unit::Number, 1 << 20, (1, 1 << 26), ("no limit", Chosen), |s, [n, ..]| {
         s.descriptors = int(n);
     }),
+    one("net.inet.icmp.icmplim", Unit::Number, 200, (0, 1 << 20), ICMP, |s, [n, ..]| {
+        s.answers.all = (n > 0).then_some(int(n));
+    }),
+    // 16 there: each second that goes over the limit draws the next one anew, up to so much above or below.
+    lacks("net.inet.icmp.icmplim_jitter", "limit that changes at random", ICMP),
     one("net.inet.ip.portrange.first", Unit::Port, 10_000, (1, 65_535), RANGE, |s, [n, ..]| s.ports.0 = port(n)),
     one("net.inet.ip.portrange.last", Unit::Port, 65_535, (1, 65_535), RANGE, |s, [n, ..]| s.ports.1 = port(n)),
     one("net.inet.ip.portrange.randomized", Unit::Switch, 1, (0, 1), RANGE, |s, [n, ..]| {
@@ -50,10 +69,10 @@ pub(super) const SYSCTLS: &[Sysctl] = &[
         |s, [n, ..]| s.unprivileged = if n == 0 { 0 } else { port(n + 1) },
     ),
     one("net.inet.ip.ttl", Unit::Hops, 64, (1, 255), MEMORY, |s, [n, ..]| s.ttl = small(n)),
-    one("net.inet.tcp.ack_war_cnt", Unit::Number, 5, (1, 1_000), MEMORY, |s, [n, ..]| {
+    one("net.inet.tcp.ack_war_cnt", Unit::Number, 5, (1, 1_000), SUBR, |s, [n, ..]| {
         s.ack_war.get_or_insert_default().0 = int(n);
     }),
-    one("net.inet.tcp.ack_war_timewindow", Unit::Milliseconds, 1_000, (0, LONG), MEMORY, |s, [n, ..]| {
+    one("net.inet.tcp.ack_war_timewindow", Unit::Milliseconds, 1_000, (0, LONG), SUBR, |s, [n, ..]| {
         s.ack_war.get_or_insert_default().1 = ms(n);
     }),
     one("net.inet.tcp.always_keepalive", Unit::Switch, 1, (0, 1), TIMER, |s, [n, ..]| {
@@ -91,12 +110,13 @@ pub(super) const SYSCTLS: &[Sysctl] = &[
     one("net.inet.tcp.keepintvl", Unit::Milliseconds, 75_000, (1, LONG), TIMER, |s, [n, ..]| {
         s.knobs.keepalive.interval = ms(n);
     }),
+    // Until 13, where it is half of the default port range (tcptw_auto_size()).
     one(
         "net.inet.tcp.maxtcptw",
         Unit::Connections,
-        27_767,
+        1 << 26,
         (1, 1 << 26),
-        ("half of the default port range, tcptw_auto_size()", Specified),
+        ("no limit: tcp_twstart() in tcp_timewait.c", Specified),
         |s, [n, ..]| s.time_waits = int(n),
     ),
     one("net.inet.tcp.msl", Unit::Milliseconds, 30_000, (1, LONG), TIMER, |s, [n, ..]| s.knobs.time_wait = ms(2 * n)),
@@ -105,6 +125,8 @@ pub(super) const SYSCTLS: &[Sysctl] = &[
     one("net.inet.tcp.recvspace", Unit::Bytes, 65_536, (256, 1 << 30), MEMORY, |s, [n, ..]| {
         (s.receive_buffer[0], s.receive_buffer[1]) = (256, int(n));
     }),
+    // TCP_MAXRXTSHIFT
+    one("net.inet.tcp.retries", Unit::Number, 12, (1, 12), TIMER, |s, [n, ..]| s.knobs.r2 = GiveUp::Retries(small(n))),
     one("net.inet.tcp.rexmit_initial", Unit::Milliseconds, 1_000, (1, 60_000), TIMER, |s, [n, ..]| {
         s.knobs.rto_init = ms(n);
     }),
@@ -129,14 +151,9 @@ pub(super) const SYSCTLS: &[Sysctl] = &[
     one("net.inet.tcp.syncache.rexmtlimit", Unit::Number, 3, (0, 12), SYNCACHE, |s, [n, ..]| {
         s.knobs.synack_give_up = GiveUp::Retries(small(n));
     }),
-    one(
-        "net.inet.tcp.syncache.rst_on_sock_fail",
-        Unit::Switch,
-        1,
-        (0, 1),
-        ("syncache(4), a report on freebsd-net of 2009", Documented),
-        |s, [n, ..]| s.abort_on_overflow = n == 1,
-    ),
+    one("net.inet.tcp.syncache.rst_on_sock_fail", Unit::Switch, 1, (0, 1), SYNCACHE, |s, [n, ..]| {
+        s.abort_on_overflow = n == 1;
+    }),
     one("net.inet.tcp.syncookies", Unit::Switch, 1, (0, 1), SYNCACHE, |s, [n, ..]| {
         s.cookies = match (n, s.cookies) {
             (0, _) => CookieUse::Never,
@@ -151,6 +168,20 @@ pub(super) const SYSCTLS: &[Sysctl] = &[
             (_, as_it_is) => as_it_is,
         };
     }),
+    // "Therefore tolerating violations for now..."
+    one("net.inet.tcp.tolerate_missing_ts", Unit::Switch, 1, (0, 1), SUBR, |s, [n, ..]| {
+        s.knobs.missing_timestamps = n == 1;
+    }),
+    one(
+        "net.inet6.icmp6.errppslimit",
+        Unit::Number,
+        100,
+        (1, 1 << 20),
+        ("in6_proto.c, icmp6.c", Specified),
+        |s, [n, ..]| {
+            s.answers.icmp6 = Some(int(n));
+        },
+    ),
 ];
 
 pub(super) const BEHAVIOURS: &[Behaviour] = &[
@@ -169,38 +200,44 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
     does("TIME-WAIT", "twice net.inet.tcp.msl: 60 s", ("TCPTV_MSL in tcp_timer.h", Specified), |_| {}),
     does(
         "TIME-WAIT limit",
-        "one connection more than maxtcptw takes the place of the one that would end first",
-        ("tcp_tw_2msl_scan() in tcp_timewait.c", Specified),
+        "none; where maxtcptw sets one, as until FreeBSD 13, one connection more takes the place of the one that would end \
+                first",
+        ("tcp_twstart() in tcp_timewait.c; tcp_tw_2msl_scan() of 13", Specified),
         |s| s.time_wait_rule = TimeWaitRule::ReuseOldest,
     ),
     does(
         "RST in TIME-WAIT",
         "is dropped, whatever its number: no assassination",
-        ("tcp_twcheck(), which cites RFC 1337", Specified),
+        ("tcp_twcheck() in tcp_timewait.c, which cites RFC 1337", Specified),
         |s| s.knobs.closing = ClosingRule::Bsd,
     ),
     does(
         "SYN in TIME-WAIT",
-        "opens where its number is beyond RCV.NXT; timestamps have no say",
-        ("tcp_twcheck()", Specified),
+        "opens where its number is beyond RCV.NXT and it has no ACK; timestamps have no say",
+        TWCHECK,
         |s| s.knobs.closing = ClosingRule::Bsd,
     ),
-    does(
-        "FIN, FIN-ACK in TIME-WAIT",
-        "only the FIN that comes again starts it anew",
-        ("tcp_twcheck()", Specified),
-        |s| s.knobs.closing = ClosingRule::Bsd,
-    ),
+    does("FIN, FIN-ACK in TIME-WAIT", "only the FIN that comes again starts it anew", TWCHECK, |s| {
+        s.knobs.closing = ClosingRule::Bsd;
+    }),
     does(
         "SYN, ACK, FIN, FIN-ACK, data, URG in TIME-WAIT",
-        "without ACK dropped, but for a SYN that opens; the acknowledgment of our FIN again is not answered, all else is",
-        ("tcp_twcheck(), from memory", Unverified),
+        "without ACK dropped, but for a SYN that opens; the acknowledgment of our FIN again is not answered, all else is, \
+                however often it comes",
+        TWCHECK,
         |s| s.knobs.closing = ClosingRule::Bsd,
+    ),
+    does(
+        "segments without a timestamp",
+        "are taken where timestamps were agreed on, or dropped in silence by tolerate_missing_ts; RSTs are taken always",
+        ("tcp_do_segment(), tcp_twcheck(), syncache_expand()", Specified),
+        |_| {},
     ),
     does("connect in TIME-WAIT", "never, on no port", MEMORY, |_| {}),
     does(
         "FIN-WAIT-2 without owner",
-        "keepcnt * keepintvl, or finwait2_timeout where fast_finwait2_recycle is on; it stays a whole connection",
+        "keepcnt * keepintvl, and another keepintvl as long as the peer was heard within that, at its first instant too; or \
+                finwait2_timeout where fast_finwait2_recycle is on",
         ("tcp_timer_2msl() in tcp_timer.c", Specified),
         |_| {},
     ),
@@ -220,12 +257,19 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
     ),
     does(
         "giving up",
-        "at the timeout after 12 retransmissions; an orphan as any other",
-        ("TCP_MAXRXTSHIFT in tcp_timer.h", Specified),
-        |s| (s.knobs.r2, s.knobs.orphan_give_up) = (GiveUp::Retries(12), None),
+        "at the timeout after `retries` retransmissions, and the peer is reset; an orphan as any other",
+        ("tcp_timer_rexmt() in tcp_timer.c, tcp_drop() in tcp_subr.c", Specified),
+        |s| (s.knobs.give_up_resets, s.knobs.orphan_give_up) = (GiveUpReset::Always, None),
     ),
-    does("SYN-ACK again", "after 1 s, doubled each time, without slop", MEMORY, |_| {}),
-    does("keepalive", "its end resets the peer", MEMORY, |s| s.knobs.keepalive_resets = true),
+    does(
+        "SYN-ACK again",
+        "after rexmit_initial, then doubled plus rexmit_slop: 1 s, 2.2 s, 4.2 s, and 8.2 s later it is forgotten",
+        ("syncache_timeout() in tcp_syncache.c", Specified),
+        |_| {},
+    ),
+    does("keepalive", "its end resets the peer", ("tcp_timer_keep() in tcp_timer.c", Specified), |s| {
+        s.knobs.give_up_resets = GiveUpReset::Always;
+    }),
     does(
         "delayed ACK",
         "delacktime, and at least every second full-sized segment",
@@ -235,21 +279,47 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
     does("initial window", "initcwnd_segments", INPUT, |_| {}),
     does(
         "RST in SYN-RECEIVED, ESTABLISHED, FIN-WAIT-1, FIN-WAIT-2, CLOSE-WAIT, CLOSING, LAST-ACK",
-        "resets with the exact number; in the window it is challenged",
-        ("insecure_rst in tcp_input.c", Specified),
-        |_| {},
+        "is held against the free part of the buffer from the last acknowledgment sent, not from RCV.NXT: its first number \
+                resets, another is challenged, or resets by insecure_rst",
+        DO_SEGMENT,
+        |s| s.knobs.checks = CheckRule::Bsd,
     ),
     does(
         "SYN in ESTABLISHED, FIN-WAIT-1, FIN-WAIT-2, CLOSE-WAIT, CLOSING, LAST-ACK",
-        "is challenged",
-        ("insecure_syn in tcp_input.c", Specified),
-        |_| {},
+        "is challenged; by insecure_syn one in the window from the last acknowledgment sent ends the connection",
+        DO_SEGMENT,
+        |s| s.knobs.checks = CheckRule::Bsd,
     ),
+    does(
+        "SYN in SYN-RECEIVED",
+        "is taken for the first one again, whatever its number: it is answered by the SYN-ACK, and the timeouts count anew",
+        ("syncache_add() in tcp_syncache.c", Specified),
+        |s| s.knobs.syn_received = SynReceivedRule::Bsd,
+    ),
+    does(
+        "SYN-ACK in SYN-RECEIVED",
+        "ends what a listener has half open, and is answered by RST",
+        ("syncache_badack() in tcp_syncache.c", Specified),
+        |s| s.knobs.syn_received = SynReceivedRule::Bsd,
+    ),
+    does(
+        "ACK, FIN-ACK, data, URG in SYN-RECEIVED",
+        "opens the connection, or ends it and is answered by RST: outside the window, or for another number",
+        ("syncache_expand() in tcp_syncache.c", Specified),
+        |s| s.knobs.syn_received = SynReceivedRule::Bsd,
+    ),
+    does("FIN in SYN-RECEIVED", "without ACK is dropped", ("tcp_input() in tcp_input.c", Specified), |s| {
+        s.knobs.syn_received = SynReceivedRule::Bsd;
+    }),
+    does("segments with an old timestamp", "are dropped, and answered where they have data", DO_SEGMENT, |s| {
+        s.knobs.checks = CheckRule::Bsd;
+    }),
     does("challenge ACKs", "the whole host has no limit", MEMORY, |s| s.knobs.challenge_acks = None),
     does(
         "answers to empty segments outside the window",
-        "ack_war_cnt in ack_war_timewindow for each connection, spaced evenly here",
-        MEMORY,
+        "ack_war_cnt in ack_war_timewindow for each connection, spaced evenly here; each in TIME-WAIT. Only FreeBSD's RACK \
+                and BBR stacks count them, its default one has no limit",
+        ("ctf_ack_war_checks() in rack_bbr_common.c; our choice, so that answers end", Chosen),
         |_| {},
     ),
     does(
@@ -278,8 +348,16 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
     ),
     does(
         "accept queue full",
-        "keeps no SYN out; the third segment is answered by RST, or dropped by rst_on_sock_fail",
-        ("syncache_expand(), a report on freebsd-net of 2009", Documented),
+        "keeps no SYN out; the third segment is answered by RST, or dropped by rst_on_sock_fail, and the half-open \
+                connection is forgotten either way",
+        ("syncache_expand() in tcp_syncache.c, tcp_input() in tcp_input.c", Specified),
+        |_| {},
+    ),
+    does(
+        "resets and ICMP errors for what nobody takes",
+        "icmplim in a second each of resets from closed ports, of resets from ports that someone listens on, and of ICMP \
+                errors; errppslimit ICMPv6 errors",
+        ("badport_bandlim() in ip_icmp.c, tcp_dropwithreset() in tcp_input.c, icmp6_ratelimit() in icmp6.c", Specified),
         |_| {},
     ),
     does("close of a listener", "half-open connections end with what next happens to them", MEMORY, |_| {}),
@@ -298,9 +376,17 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
         |s| s.knobs.syn_layout = SynLayout::Bsd,
     ),
     does(
-        "window",
-        "the free part of the receive buffer, scaled by what its size asks for",
-        ("not as FreeBSD's, which scales for its largest buffer", Unverified),
+        "buffers",
+        "hold a whole number of segments: each grows to the next multiple of the MSS once that is known, up to \
+                kern.ipc.maxsockbuf",
+        ("tcp_mss() in tcp_input.c", Specified),
         |_| {},
+    ),
+    does(
+        "window",
+        "all that is free of the receive buffer, told by every acknowledgment, after the peer's FIN too; scaled for \
+                kern.ipc.maxsockbuf: by 6 where that is 2 MB",
+        ("tcp_output() in tcp_output.c, tcp_connect() in tcp_usrreq.c, syncache_add() in tcp_syncache.c", Specified),
+        |s| (s.scales_for_most, s.knobs.window) = (true, WindowRule::Bsd),
     ),
 ];

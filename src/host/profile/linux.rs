@@ -12,8 +12,8 @@ use crate::host::ports::{BindRule, PortRule};
 use crate::host::reconnect;
 use crate::host::sysctl::{Sysctl, Unit};
 use crate::tcp::{
-    AckRule, CheckRule, ClosingRule, EcnRule, GiveUp, NagleRule, RecoveryRule, RttRule, SynLayout, SynReceivedRule,
-    WindowProbe, WindowRule,
+    AckRule, CheckRule, ClosingRule, EcnRule, GiveUp, GiveUpReset, NagleRule, RecoveryRule, RttRule, SynLayout,
+    SynReceivedRule, WindowProbe, WindowRule,
 };
 use crate::time::{ms, ns, secs, us};
 
@@ -341,7 +341,7 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
         "a reset that ends a connection has window and timestamps; keepalive ends with one",
         ("tcp_send_active_reset()", Recorded),
         |s| {
-            (s.knobs.full_resets, s.knobs.keepalive_resets) = (true, true);
+            (s.knobs.full_resets, s.knobs.give_up_resets) = (true, GiveUpReset::Keepalive);
             s.knobs.window_probe = WindowProbe::Empty;
         },
     ),

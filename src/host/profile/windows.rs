@@ -9,7 +9,7 @@ use crate::endpoint::Congestion;
 use crate::host::ports::{BindRule, PortRule};
 use crate::host::sysctl::{Sysctl, Unit};
 use crate::host::time_wait::TimeWaitRule;
-use crate::tcp::{ClosingRule, EcnRule, GiveUp, RecoveryRule, SynLayout};
+use crate::tcp::{ClosingRule, EcnRule, GiveUp, GiveUpReset, RecoveryRule, SynLayout};
 use crate::time::{ms, secs};
 
 const MEMORY: (&str, Confidence) = ("from memory", Unverified);
@@ -127,7 +127,7 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
     ),
     does("RTO", "SRTT + 4 RTTVAR, MinRtoMs at least, 60 s at most", MEMORY, |s| s.knobs.rto_max = secs(60)),
     does("keepalive", "10 probes, opt-in; its end resets the peer", MEMORY, |s| {
-        (s.knobs.keepalive.count, s.knobs.keepalive_resets) = (10, true);
+        (s.knobs.keepalive.count, s.knobs.give_up_resets) = (10, GiveUpReset::Keepalive);
     }),
     does(
         "delayed ACK",
@@ -159,14 +159,14 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
         (s.refuses_overflow, s.abort_on_overflow) = (true, true);
     }),
     does("bind beside TIME-WAIT", "TIME-WAIT does not keep anybody out", ("curl issue 8528", Documented), |s| {
-        s.bind_rule = BindRule::Takeover;
+        s.bind_rule = BindRule::Windows;
     }),
     does(
         "bind to a port in use",
-        "EADDRINUSE unless the new socket has SO_REUSEADDR, which takes the port from whoever has it; there is no \
-                SO_EXCLUSIVEADDRUSE here",
-        MEMORY,
-        |s| s.bind_rule = BindRule::Takeover,
+        "EADDRINUSE, or EACCES for SO_REUSEADDR, unless both sockets have that; an address of its own goes beside the \
+                wildcard one, unless who has that has SO_EXCLUSIVEADDRUSE. All sockets are of one user",
+        ("Using SO_REUSEADDR and SO_EXCLUSIVEADDRUSE, for Windows Server 2003 and later", Documented),
+        |s| s.bind_rule = BindRule::Windows,
     ),
     does("ephemeral port", "random start, then the next free port", MEMORY, |s| s.port_rule = PortRule::Next),
     does("SYN options", "MSS, NOP, window scale, NOP, NOP, SACK permitted", MEMORY, |s| {

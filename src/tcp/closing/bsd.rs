@@ -1,4 +1,4 @@
-use super::{Closing, ClosingStep, Due};
+use super::{Closing, ClosingStep, Due, Timestamps};
 use crate::endpoint::{Arrival, DropReason, State};
 use crate::tcp::{Context, TcpEvent};
 use crate::wire::{Flags, Segment};
@@ -8,6 +8,10 @@ impl Closing {
     /// TIME-WAIT as BSD has it; an orphan in FIN-WAIT-2 is a connection like others there.
     pub(super) fn on_segment_bsd(&mut self, cx: &mut Context<'_>, seg: &Segment) -> ClosingStep {
         if self.state != State::TimeWait {
+            // tcp_do_segment() resets t_rcvtime before it looks at anything.
+            if self.listens {
+                self.entered = cx.now;
+            }
             return self.on_segment_rfc9293(cx, seg);
         }
         // "see Stevens, vol. 2, p. 964 and RFC 1337": whatever its number.
@@ -23,6 +27,11 @@ impl Closing {
             cx.dropped(DropReason::NoAck);
             return ClosingStep::Stay;
         }
+        // tcp_tolerate_missing_ts
+        if self.ts.is_some_and(|ts| ts.recent != 0) && !cx.knobs.missing_timestamps && Timestamps::missing(seg) {
+            cx.dropped(DropReason::Paws);
+            return ClosingStep::Stay;
+        }
         let again = seg.has(Flags::FIN) && seg.end() == self.rcv_nxt;
         if again {
             cx.note(TcpEvent::Arrival(Arrival::Duplicate));
@@ -33,14 +42,9 @@ impl Closing {
         if bare && seg.seq == self.rcv_nxt && seg.ack == self.snd_nxt {
             return ClosingStep::Stay;
         }
-        if again {
-            return self.answer(Due::Ack);
+        if !again {
+            cx.dropped(DropReason::OutOfWindow);
         }
-        if seg.seq_len() == 0 && !self.throttle.allows(cx) {
-            cx.dropped(DropReason::OutOfWindowUnanswered);
-            return ClosingStep::Stay;
-        }
-        cx.dropped(DropReason::OutOfWindow);
         self.answer(Due::Ack)
     }
 }

@@ -24,8 +24,10 @@ pub struct Closing {
     ts: Option<Timestamps>,
     throttle: Throttle,
     due: Due,
-    /// When it entered its state.
+    /// When it entered its state, or where it `listens`, when the peer was heard last.
     entered: HostTime,
+    /// Whether FIN-WAIT-2 goes on while the peer is heard.
+    listens: bool,
     fires: HostTime,
 }
 
@@ -64,16 +66,19 @@ pub(super) struct Remains {
     pub(super) state: State,
     pub(super) ts: Option<Timestamps>,
     pub(super) throttle: Throttle,
+    /// When the peer was heard last, where FIN-WAIT-2 goes on while it is.
+    pub(super) heard: Option<HostTime>,
 }
 
 impl Closing {
     /// In `remains.state` for at most `lasts`.
     pub(super) fn new(cx: &mut Context<'_>, remains: Remains, lasts: Span) -> Closing {
-        let Remains { ports, snd_nxt, rcv_nxt, rcv_wnd, shift, state, ts, throttle } = remains;
+        let Remains { ports, snd_nxt, rcv_nxt, rcv_wnd, shift, state, ts, throttle, heard } = remains;
         debug_assert!(matches!(state, State::TimeWait | State::FinWait2));
         let (due, fires) = (Due::Nothing, cx.after(lasts));
+        let (entered, listens) = (heard.unwrap_or(cx.now), heard.is_some());
         let closing =
-            Closing { ports, snd_nxt, rcv_nxt, rcv_wnd, shift, state, ts, throttle, due, entered: cx.now, fires };
+            Closing { ports, snd_nxt, rcv_nxt, rcv_wnd, shift, state, ts, throttle, due, entered, listens, fires };
         cx.timer(closing.timer(), TimerChange::Set(closing.fires));
         closing
     }
@@ -141,8 +146,19 @@ impl Closing {
             State::TimeWait => cx.knobs.time_wait,
             _ => self.fires.since(self.entered),
         };
+        if let Some(again) = cx.knobs.fin_wait2_again.filter(|_| self.was_heard(cx)) {
+            self.fires = cx.after(again);
+            cx.timer(self.timer(), TimerChange::Fired { after, count: 1, next: Some(again) });
+            return ClosingStep::Stay;
+        }
         cx.timer(self.timer(), TimerChange::Fired { after, count: 1, next: None });
         self.gone(cx)
+    }
+
+    /// `tcp_timer_2msl()`: "ticks - tp->t_rcvtime <= TP_MAXIDLE(tp)", so that whom the last acknowledgment has brought here
+    /// counts as heard when its time is over.
+    fn was_heard(&self, cx: &Context<'_>) -> bool {
+        self.listens && cx.knobs.fin_wait2.is_some_and(|idle| cx.now.since(self.entered) <= idle)
     }
 
     /// A segment of the old connection, or of one that wants to take its place.

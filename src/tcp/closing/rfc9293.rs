@@ -1,6 +1,6 @@
 use super::{Closing, ClosingStep, Due};
 use crate::endpoint::{Arrival, DropReason, State, TimerChange, TimerKind};
-use crate::tcp::{Context, TcpEvent};
+use crate::tcp::{Context, TcpEvent, WindowRule};
 use crate::wire::{Flags, Segment, Seq};
 
 impl Closing {
@@ -114,9 +114,11 @@ impl Closing {
         }
         if new == 1 {
             self.rcv_nxt += 1;
-            self.rcv_wnd = self.rcv_wnd.saturating_sub(1);
+            if cx.knobs.window != WindowRule::Bsd {
+                self.rcv_wnd = self.rcv_wnd.saturating_sub(1);
+            }
             cx.transition(&mut self.state, State::TimeWait, Some(cx.knobs.time_wait), None);
-            self.entered = cx.now;
+            (self.entered, self.listens) = (cx.now, false);
             self.fires = cx.after(cx.knobs.time_wait);
             cx.timer(TimerKind::TimeWait, TimerChange::Set(self.fires));
         }

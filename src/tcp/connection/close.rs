@@ -6,7 +6,7 @@ use crate::tcp::closing::Remains;
 use crate::tcp::rcv::Reader;
 use crate::tcp::snd::End;
 use crate::tcp::timers::Timer;
-use crate::tcp::{Closing, ClosingRule, Context, Linger2};
+use crate::tcp::{Closing, ClosingRule, Context, Linger2, WindowRule};
 use crate::time::Span;
 
 impl Connection {
@@ -148,15 +148,23 @@ impl Connection {
     }
 
     fn hand_over(&mut self, cx: &mut Context<'_>, lasts: Span) {
+        let listens = self.state == State::FinWait2 && self.setup.linger2 == Linger2::System;
+        let heard = (listens && cx.knobs.fin_wait2_again.is_some()).then_some(self.keep.heard);
+        let edge = match cx.knobs.window {
+            WindowRule::Bsd => self.rcv.free_edge(self.setup.mss),
+            WindowRule::Buffer | WindowRule::Linux => self.rcv.edge,
+        };
+        let rcv_wnd = edge.since(self.rcv.nxt);
         let remains = Remains {
             ports: self.ports,
             snd_nxt: self.snd.nxt,
             rcv_nxt: self.rcv.nxt,
-            rcv_wnd: self.rcv.wnd(),
+            rcv_wnd,
             shift: self.rcv.shift,
             state: self.state,
             ts: self.ts,
             throttle: self.throttle,
+            heard,
         };
         self.closing = Some(Closing::new(cx, remains, lasts));
         self.stop_sending();

@@ -53,7 +53,7 @@ impl Connection {
         let EarlySyns { numbers: (iss, irs), agreed, windows: (snd_wnd, rcv_wnd), syn, cookie } = syns;
         let mut connection = Connection::blank(cx, State::SynReceived, ports, iss, setup);
         connection.rcv.synchronize(irs);
-        connection.agree(agreed);
+        connection.agree(cx, agreed);
         connection.open_window(cx, rcv_wnd);
         connection.snd.set_window(u32::from(snd_wnd), irs, iss);
         connection.snd.skip_syn();

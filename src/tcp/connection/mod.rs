@@ -2,6 +2,7 @@
 
 mod ack;
 mod acked;
+mod bsd;
 mod close;
 mod early;
 mod fast_open;
@@ -264,6 +265,11 @@ impl Connection {
     /// Whether the segment that `poll_transmit` gave last is to leave as one that the network may mark (RFC 3168 5).
     pub fn is_ect(&self) -> bool {
         self.ect
+    }
+
+    /// The size of the receive buffer, in bytes.
+    pub fn receive_buffer(&self) -> u32 {
+        self.rcv.buf
     }
 
     /// Smoothed round-trip time, once measured.

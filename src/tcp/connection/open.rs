@@ -36,7 +36,7 @@ impl Connection {
     ) -> Connection {
         let mut connection = Connection::blank(cx, State::Established, ports, iss, setup);
         connection.rcv.synchronize(irs);
-        connection.agree(agreed);
+        connection.agree(cx, agreed);
         connection
     }
 
@@ -71,8 +71,13 @@ impl Connection {
     }
 
     /// Takes over what the SYNs agreed on.
-    pub(super) fn agree(&mut self, agreed: Agreed) {
+    pub(super) fn agree(&mut self, cx: &Context<'_>, agreed: Agreed) {
         self.snd.mss = agreed.effective_mss();
+        if let Some(most) = cx.knobs.whole_buffers {
+            for buf in [&mut self.snd.buf, &mut self.rcv.buf] {
+                *buf = whole_segments(*buf, agreed.mss).min(most).max(*buf);
+            }
+        }
         (self.ts, self.sack) = (agreed.ts, agreed.sack);
         self.scales = agreed.shifts.is_some();
         (self.rcv.shift, self.snd.shift) = agreed.shifts.unwrap_or((0, 0));
@@ -159,4 +164,10 @@ impl Connection {
             setup: setup.clone(),
         }
     }
+}
+
+/// `buf` rounded up to a multiple of `mss`, where it holds one.
+fn whole_segments(buf: u32, mss: u16) -> u32 {
+    let mss = u32::from(mss.max(1));
+    if buf < mss { buf } else { buf.checked_next_multiple_of(mss).unwrap_or(buf) }
 }

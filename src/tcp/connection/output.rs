@@ -6,7 +6,7 @@ use crate::tcp::nagle::Offer;
 use crate::tcp::newreno::Phase;
 use crate::tcp::snd::{End, Syn};
 use crate::tcp::timers::Timer;
-use crate::tcp::{Context, EcnRule, Handshake, Tally, WindowProbe};
+use crate::tcp::{Context, EcnRule, Handshake, Tally, WindowProbe, WindowRule};
 use crate::tcp::{handshake, window};
 use crate::wire::{Flags, Segment, Seq};
 
@@ -286,7 +286,9 @@ impl Connection {
         let mut seg =
             Segment { src_port: self.ports.local, dst_port: self.ports.remote, seq, flags, ..Segment::default() };
         if flags.contains(Flags::ACK) {
-            if self.state != State::TimeWait && !self.rcv.at_end() {
+            if cx.knobs.window == WindowRule::Bsd && self.state != State::SynSent {
+                self.rcv.edge = self.rcv.free_edge(self.setup.mss);
+            } else if self.state != State::TimeWait && !self.rcv.at_end() {
                 self.rcv.edge = self.rcv.next_edge(self.setup.mss);
             }
             seg.ack = self.rcv.nxt;

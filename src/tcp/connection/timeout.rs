@@ -2,7 +2,7 @@
 
 use super::{Ack, Connection, Persist, Urgently};
 use crate::endpoint::{Errno, State, TimerChange, TimerKind};
-use crate::tcp::knobs::{GiveUp, KeepAlive};
+use crate::tcp::knobs::{GiveUp, GiveUpReset, KeepAlive};
 use crate::tcp::rcv::Reader;
 use crate::tcp::snd::Syn;
 use crate::tcp::timers::Timer;
@@ -183,7 +183,9 @@ impl Connection {
             self.note_fired(cx, Timer::KeepAlive, last, self.keep.probes.saturating_add(1), None);
             let reset = Urgently::Reset(self.snd.nxt, Some(self.rcv.nxt));
             self.time_out(cx);
-            self.urgently = cx.knobs.keepalive_resets.then_some(reset);
+            if cx.knobs.give_up_resets != GiveUpReset::Never {
+                self.urgently = Some(reset);
+            }
             return;
         }
         self.keep.probes = self.keep.probes.saturating_add(1);
@@ -200,7 +202,10 @@ impl Connection {
         }
         cx.count(Tally::AbortOnTimeout);
         let error = self.soft_error.unwrap_or(Errno::ETIMEDOUT);
+        let resets = cx.knobs.give_up_resets == GiveUpReset::Always && self.state != State::SynSent;
+        let reset = Urgently::Reset(self.snd.max, Some(self.rcv.nxt));
         self.die(cx, Some(error));
+        self.urgently = resets.then_some(reset);
     }
 
     /// When this connection gives up: R2 (RFC 9293 3.8.3), or what the user set.

@@ -117,6 +117,7 @@ fn option(name: &str, given: &Given<'_>, len: i64) -> Result<SockOpt, Option<Err
     Ok(match name {
         "SO_REUSEADDR" => SockOpt::ReuseAddr(on),
         "SO_REUSEPORT" => SockOpt::ReusePort(on),
+        "SO_EXCLUSIVEADDRUSE" => SockOpt::ExclusiveAddrUse(on),
         "SO_KEEPALIVE" => SockOpt::KeepAlive(on),
         "SO_OOBINLINE" => SockOpt::OobInline(on),
         "SO_SNDBUF" => SockOpt::SendBuffer(size),
@@ -199,6 +200,7 @@ fn value(option: SockOpt) -> String {
     match option {
         SockOpt::ReuseAddr(on)
         | SockOpt::ReusePort(on)
+        | SockOpt::ExclusiveAddrUse(on)
         | SockOpt::KeepAlive(on)
         | SockOpt::OobInline(on)
         | SockOpt::V6Only(on)
