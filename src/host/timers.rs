@@ -23,12 +23,15 @@ pub(super) struct Timers {
     /// Those of what is left of connections, as long as they come in order: TIME-WAIT lasts equally long for all of them,
     /// and thousands of them would make the heap deep.
     leftovers: VecDeque<Alarm>,
-    /// The alarm that was last found true at the front, until its machine is touched.
+    /// The alarm at the front, where it was found true, until its machine is touched or another one comes before it.
     true_front: Option<Alarm>,
 }
 
 impl Timers {
     pub(super) fn set(&mut self, alarm: Alarm) {
+        if self.true_front.is_some_and(|front| alarm < front) {
+            self.true_front = None;
+        }
         let is_last = |alarm: &Alarm| self.leftovers.back().is_none_or(|last| last < alarm);
         if matches!(alarm.slot.place(), Place::Closing(_)) && is_last(&alarm) {
             self.leftovers.push_back(alarm);
@@ -46,6 +49,7 @@ impl Timers {
 
     /// Takes the first out.
     fn pop(&mut self) {
+        self.true_front = None;
         match (self.heap.peek(), self.leftovers.front()) {
             (Some(Reverse(alarm)), Some(leftover)) if alarm > leftover => self.leftovers.pop_front(),
             (None, _) => self.leftovers.pop_front(),
@@ -79,15 +83,19 @@ enum Front {
 
 impl Host {
     /// Makes the first alarm true, so that the time of the next timeout is exact.
+    #[inline]
     pub(super) fn settle_timers(&mut self) {
+        match self.timers.true_front {
+            None => self.find_true_front(),
+            Some(alarm) => debug_assert!(
+                self.timers.first() == Some(alarm) && matches!(self.judge(alarm), Front::True),
+                "a machine was changed behind the timers' back"
+            ),
+        }
+    }
+
+    fn find_true_front(&mut self) {
         while let Some(alarm) = self.timers.first() {
-            if self.timers.true_front == Some(alarm) {
-                debug_assert!(
-                    matches!(self.judge(alarm), Front::True),
-                    "a machine was changed behind the timers' back"
-                );
-                return;
-            }
             match self.judge(alarm) {
                 Front::True => {
                     self.timers.true_front = Some(alarm);

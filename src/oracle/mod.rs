@@ -105,6 +105,10 @@ bitflags::bitflags! {
         /// Of what endpoints tell, that a connection has nothing left to send but acknowledgments: it is in TIME-WAIT, or
         /// has ceased to exist.
         const DONE = 8192;
+        /// Of what was sent, segments with data.
+        const DATA = 16384;
+        /// Of what arrived, SYNs.
+        const SYNS = 32768;
 
         /// Segments that prove something.
         const SEGMENTS = Self::SENDINGS.bits() | Self::COMINGS.bits();

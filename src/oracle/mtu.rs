@@ -35,7 +35,7 @@ impl Oracle for Mtu {
     }
 
     fn hears(&self) -> Hears {
-        Hears::TELLING | Hears::DONE
+        Hears::SYNS | Hears::DATA | Hears::DONE
     }
 
     fn on_record(&mut self, record: &Record<'_>, seen: &mut Seen<'_>) {

@@ -74,12 +74,14 @@ fn ears(oracles: &[Box<dyn Oracle>]) -> [Vec<u8>; Kind::ALL.len()] {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Sent,
-    /// Sent by an end: an acknowledgment, and more than that.
+    /// Sent by an end: an acknowledgment, data, and what else is more than an acknowledgment.
     SentAck,
+    SentData,
     SentMore,
     Arrived,
     /// Come to its end.
     CameAck,
+    CameSyn,
     CameMore,
     Garbled,
     Noted,
@@ -93,12 +95,14 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    const ALL: [Kind; 15] = [
+    const ALL: [Kind; 17] = [
         Kind::Sent,
         Kind::SentAck,
+        Kind::SentData,
         Kind::SentMore,
         Kind::Arrived,
         Kind::CameAck,
+        Kind::CameSyn,
         Kind::CameMore,
         Kind::Garbled,
         Kind::Noted,
@@ -114,9 +118,11 @@ impl Kind {
     pub(super) fn of(record: &Record<'_>, sight: Option<&Sight<'_>>) -> Kind {
         match (&record.what, sight) {
             (What::Sent(_), Some(Sight::Sent(sending))) if is_ack(sending.segment) => Kind::SentAck,
+            (What::Sent(_), Some(Sight::Sent(sending))) if !sending.segment.payload.is_empty() => Kind::SentData,
             (What::Sent(_), Some(_)) => Kind::SentMore,
             (What::Sent(_), None) => Kind::Sent,
             (What::Arrived(_), Some(Sight::Came(coming))) if is_ack(coming.segment) => Kind::CameAck,
+            (What::Arrived(_), Some(Sight::Came(coming))) if coming.segment.has(Flags::SYN) => Kind::CameSyn,
             (What::Arrived(_), Some(_)) => Kind::CameMore,
             (What::Arrived(arrived), None) if matches!(arrived.packet.body, Body::Raw(_)) => Kind::Garbled,
             (What::Arrived(_), None) => Kind::Arrived,
@@ -139,9 +145,11 @@ impl Kind {
         match self {
             Kind::Sent => Hears::SENT,
             Kind::SentAck => Hears::SENT.union(Hears::SENDINGS),
+            Kind::SentData => Hears::SENT.union(Hears::SENDINGS).union(Hears::TELLING).union(Hears::DATA),
             Kind::SentMore => Hears::SENT.union(Hears::SENDINGS).union(Hears::TELLING),
             Kind::Arrived => Hears::ARRIVED,
             Kind::CameAck => Hears::ARRIVED.union(Hears::COMINGS),
+            Kind::CameSyn => Hears::ARRIVED.union(Hears::COMINGS).union(Hears::TELLING).union(Hears::SYNS),
             Kind::CameMore => Hears::ARRIVED.union(Hears::COMINGS).union(Hears::TELLING),
             Kind::Garbled => Hears::ARRIVED.union(Hears::GARBLED),
             Kind::Noted => Hears::NOTED,

@@ -151,16 +151,17 @@ impl StreamIntegrity {
             }
         }
         let is_stranger = coming.forged || coming.from != writer;
+        if segment.payload.is_empty() && !segment.has(Flags::URG) {
+            return;
+        }
         if !is_stranger && !self.flows.contains(&writer) {
             return;
         }
-        if segment.has(Flags::URG) {
-            self.flow(writer).is_over = true;
-        }
+        let flow = self.flow(writer);
+        flow.is_over |= segment.has(Flags::URG);
         if segment.payload.is_empty() {
             return;
         }
-        let flow = self.flow(writer);
         let seq = first_byte(segment);
         let brought = Brought {
             packet: coming.packet,

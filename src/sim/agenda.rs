@@ -26,8 +26,31 @@ struct Entry {
     time: SimTime,
     /// Breaks ties: class and source, or a hash of them and the time where ties are shuffled.
     rank: u64,
-    class: Class,
-    source: u32,
+    id: Id,
+}
+
+/// A source of a class as one small number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Id(u32);
+
+impl Id {
+    fn of(class: Class, source: u32) -> Id {
+        debug_assert!(source < 1 << 30, "fewer than 2^30 sources");
+        Id(source << 2 | class as u32)
+    }
+
+    const fn class(self) -> Class {
+        match self.0 & 3 {
+            0 => Class::Delivery,
+            1 => Class::Timeout,
+            2 => Class::Application,
+            _ => Class::Fault,
+        }
+    }
+
+    const fn source(self) -> u32 {
+        self.0 >> 2
+    }
 }
 
 impl Entry {
@@ -46,7 +69,8 @@ pub(super) struct Agenda {
     /// again before anything else is.
     front: Option<Entry>,
     heap: Vec<Entry>,
-    places: [Vec<u32>; 4],
+    /// By [`Id`].
+    places: Vec<u32>,
     shuffle: Option<u64>,
 }
 
@@ -60,29 +84,30 @@ impl Agenda {
     /// Sets when `source` is due next, or that it is not. Most of the time that is known already.
     #[inline(always)]
     pub(super) fn set(&mut self, class: Class, source: u32, time: Option<SimTime>) {
-        let place = self.places[class as usize].get(source as usize).copied().unwrap_or(ABSENT);
+        let id = Id::of(class, source);
+        let place = self.places.get(id.0 as usize).copied().unwrap_or(ABSENT);
         let entry = match place {
             ABSENT => None,
             FRONT => self.front.as_ref(),
             place => self.heap.get(place as usize),
         };
         if entry.map(|entry| entry.time) != time {
-            self.change(class, source, place, time);
+            self.change(id, place, time);
         }
     }
 
     #[inline(never)]
-    fn change(&mut self, class: Class, source: u32, place: u32, time: Option<SimTime>) {
+    fn change(&mut self, id: Id, place: u32, time: Option<SimTime>) {
         match (place, time) {
             (FRONT, _) => {
                 self.front = None;
-                self.set_place(class, source, ABSENT);
+                self.set_place(id, ABSENT);
             }
             (ABSENT, _) => {}
             (place, Some(time)) => {
                 let place = place as usize;
                 let earlier = time < self.heap[place].time;
-                let entry = self.entry(class, source, time);
+                let entry = self.entry(id, time);
                 if self.front.is_none_or(|front| !entry.before(&front)) {
                     self.heap[place] = entry;
                     return if earlier { self.sift_up(place) } else { self.sift_down(place) };
@@ -92,13 +117,13 @@ impl Agenda {
             (place, None) => self.remove(place as usize),
         }
         if let Some(time) = time {
-            self.insert(self.entry(class, source, time));
+            self.insert(self.entry(id, time));
         }
     }
 
     /// The next event: when, of which class, from which source.
     pub(super) fn first(&self) -> Option<(SimTime, Class, u32)> {
-        self.front.as_ref().or(self.heap.first()).map(|e| (e.time, e.class, e.source))
+        self.front.as_ref().or(self.heap.first()).map(|e| (e.time, e.id.class(), e.id.source()))
     }
 
     /// Whether another source is due at the same instant as the first.
@@ -112,16 +137,15 @@ impl Agenda {
 
     /// Puts in a source that is absent.
     fn insert(&mut self, entry: Entry) {
-        let places = &mut self.places[entry.class as usize];
-        if places.len() <= entry.source as usize {
-            places.resize(entry.source as usize + 1, ABSENT);
+        if self.places.len() <= entry.id.0 as usize {
+            self.places.resize(entry.id.0 as usize + 1, ABSENT);
         }
         let is_first = match &self.front {
             Some(front) => entry.before(front),
             None => self.heap.first().is_none_or(|first| entry.before(first)),
         };
         let behind = if is_first {
-            self.set_place(entry.class, entry.source, FRONT);
+            self.set_place(entry.id, FRONT);
             self.front.replace(entry)
         } else {
             Some(entry)
@@ -132,8 +156,8 @@ impl Agenda {
         }
     }
 
-    fn entry(&self, class: Class, source: u32, time: SimTime) -> Entry {
-        let plain = (class as u64) << 32 | u64::from(source);
+    fn entry(&self, id: Id, time: SimTime) -> Entry {
+        let plain = (id.class() as u64) << 32 | u64::from(id.source());
         let rank = match self.shuffle {
             None => plain,
             Some(seed) => {
@@ -143,19 +167,19 @@ impl Agenda {
                 xxh3_64_with_seed(&key, seed)
             }
         };
-        Entry { time, rank, class, source }
+        Entry { time, rank, id }
     }
 
     /// Notes where a source is that has a place.
     #[inline]
-    fn set_place(&mut self, class: Class, source: u32, place: u32) {
-        self.places[class as usize][source as usize] = place;
+    fn set_place(&mut self, id: Id, place: u32) {
+        self.places[id.0 as usize] = place;
     }
 
     #[inline]
     fn settle(&mut self, at: usize, entry: Entry) {
         self.heap[at] = entry;
-        self.set_place(entry.class, entry.source, u32::try_from(at).expect("fewer than 2^32 sources"));
+        self.set_place(entry.id, u32::try_from(at).expect("fewer than 2^32 sources"));
     }
 
     fn sift_up(&mut self, mut at: usize) {
@@ -193,7 +217,7 @@ impl Agenda {
 
     fn remove(&mut self, at: usize) {
         let gone = self.heap.swap_remove(at);
-        self.set_place(gone.class, gone.source, ABSENT);
+        self.set_place(gone.id, ABSENT);
         if at < self.heap.len() {
             let moved = self.heap[at];
             self.settle(at, moved);

@@ -119,6 +119,11 @@ impl Recent {
         }
     }
 
+    /// Whether the 4-tuple, which has this slot, is found from either end.
+    fn knows(&self, local: SocketAddr, remote: SocketAddr, slot: u32) -> bool {
+        self.0[Recent::place(local, remote)].as_ref().is_some_and(|known| known.slot == slot)
+    }
+
     fn remember(&mut self, looked: Looked) {
         self.0[Recent::place(looked.local, looked.remote)] = Some(looked);
     }
@@ -243,7 +248,9 @@ impl Conns {
             return self.of(local, remote);
         }
         let slot = *slot;
-        self.recent.remember(Looked { local, remote, slot, end });
+        if !self.recent.knows(local, remote, slot) {
+            self.recent.remember(Looked { local, remote, slot, end });
+        }
         self.of_end(slot, end)
     }
 
