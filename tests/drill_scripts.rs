@@ -111,13 +111,13 @@ scripts! {
         keepalive_unanswered
         keepalive_with_user_timeout
         last_ack_repeats_its_fin
+        linger2_negative_resets
+        linger2_shortens_fin_wait_2
         linger_gives_up
         linger_waits_for_the_last_ack
         linger_waits_though_nonblocking
         linger_zero_drops_unsent_data
         linger_zero_resets
-        linger2_negative_resets
-        linger2_shortens_fin_wait_2
         listener_closed_before_accept
         listener_closed_half_open
         listener_drops_data_of_a_syn
@@ -125,6 +125,7 @@ scripts! {
         nagle_waits
         no_answer_first_rto_is_a_probe
         no_cookies_when_there_is_room
+        orphan_gives_up_at_the_greatest_rto
         orphan_gives_up_its_fin
         paws_drops_an_old_timestamp
         paws_forgives_one_tick
@@ -141,6 +142,7 @@ scripts! {
         reset_in_the_window
         reset_out_of_the_window
         retries2_gives_up
+        retries2_whatever_the_least_rto
         rto_after_a_lost_syn
         segments_without_ack
         shutdown_both_then_data
@@ -190,6 +192,7 @@ scripts! {
         time_wait_syn_older_timestamp
         time_wait_syn_same_timestamp
         time_wait_syn_without_timestamp
+        too_big_is_not_believed_below_552
         tw_reuse_off
         tw_reuse_on
         unknown_peers_let_in
@@ -197,9 +200,13 @@ scripts! {
         urgent_inline
         urgent_out_of_band
         urgent_sent
+        urgent_still_to_come
         user_timeout_with_data
         zero_window_dead_peer
+        zero_window_over_data_in_flight
+        zero_window_over_data_user_timeout
         zero_window_probes
+        zero_window_probes_double_no_more
         zero_window_user_timeout
     }
     rfc9293 {

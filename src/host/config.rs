@@ -188,6 +188,8 @@ pub(super) struct Settings {
     pub(super) abort_on_overflow: bool,
     pub(super) queues: QueueRule,
     pub(super) cookies: CookieUse,
+    /// Whether timestamps are the host's clock, the same for every connection.
+    pub(super) plain_timestamps: bool,
     /// How much that is not sent may be written before a socket is writable no more; 0: any.
     pub(super) notsent_lowat: u32,
     /// Whether receive buffers grow with their readers.

@@ -1,7 +1,7 @@
 use super::Host;
 use super::demux::{Demux, Place};
 use super::known::KnownPeers;
-use super::memory::Memory;
+use super::memory::{Memory, Orphans};
 use super::sockets::{Role, SocketTable};
 use super::syncache::Syncache;
 use super::time_wait::TimeWaits;
@@ -62,7 +62,7 @@ impl Host {
         self.limits.forget();
         self.known = KnownPeers::default();
         (self.syncache, self.time_waits) = (Syncache::default(), TimeWaits::default());
-        self.orphans = 0;
+        self.orphans = Orphans::default();
         self.lingering.clear();
         self.memory = Memory::default();
     }

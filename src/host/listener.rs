@@ -449,7 +449,7 @@ impl Host {
             }
         }
         for index in listener.waiting {
-            self.orphan(cx, index, Linger::Abort);
+            self.orphan(cx, index, Linger::Child);
         }
     }
 

@@ -67,7 +67,7 @@ use isn::Isn;
 use known::KnownPeers;
 use linger::Lingering;
 use listener::Half;
-use memory::Memory;
+use memory::{Memory, Orphans};
 use ports::{Ports, Scope};
 use routes::Routes;
 use sockets::SocketTable;
@@ -104,8 +104,7 @@ pub struct Host {
     /// What the administrator says of ways to others.
     routes: Routes,
     limits: Limits,
-    /// Connections that nobody owns and that are not closing ones yet.
-    orphans: u32,
+    orphans: Orphans,
     memory: Memory,
     /// Sockets whose `close` waits.
     lingering: Vec<Lingering>,
@@ -153,8 +152,8 @@ impl Host {
             routes: Routes::default(),
             fast_open: FastOpen::new(seed, &config.name),
             isn,
-            limits: Limits::default(),
-            orphans: 0,
+            limits: Limits::new(Stream::new(seed, &format!("{}/challenges", config.name)).word()),
+            orphans: Orphans::default(),
             memory: Memory::default(),
             lingering: Vec::new(),
             events: Vec::new(),

@@ -127,7 +127,8 @@ impl Host {
     /// What a connection of this socket over this path is born with.
     pub(super) fn setup(&self, options: &Options, tuple: Tuple, path: Path) -> Setup {
         let knobs = &self.settings.knobs;
-        let offset = if knobs.timestamps { self.isn.ts_offset(tuple) } else { 0 };
+        let hides = knobs.timestamps && !self.settings.plain_timestamps;
+        let offset = if hides { self.isn.ts_offset(tuple) } else { 0 };
         let metrics = self.routes.to(tuple.remote.ip());
         let mtu = metrics.and_then(|metrics| metrics.mtu).map_or(path.mtu, |mtu| mtu.min(path.mtu));
         let mut setup = options.setup(mtu, tuple.local.is_ipv6(), &self.settings, offset);
@@ -291,7 +292,7 @@ impl Host {
         }
         match owner {
             Owner::Orphan if over => {
-                self.orphans -= 1;
+                self.orphans.remove(cx.now(), &self.settings);
                 self.drop_conn(index);
             }
             _ => self.rearm_conn(index),
@@ -435,14 +436,19 @@ impl Host {
             return self.drop_conn(index);
         }
         conn.owner = Owner::Orphan;
-        self.orphans += 1;
+        self.orphans.add(cx.now(), &self.settings);
         let unread = conn.tcp.readable() > 0 && self.settings.knobs.reset_unread;
-        if unread || linger == Linger::Abort {
-            let why = if unread { Counter::AbortOnClose } else { Counter::AbortOnData };
-            self.counters.add(why);
+        if linger == Linger::Child {
+            // inet_child_forget() counts nothing, whatever the connection has received.
+            self.touch(cx, index, |tcp, context| tcp.disconnect(context));
+        } else if unread {
+            self.counters.add(Counter::AbortOnClose);
             // RFC 9293 3.6.1: "if such a host issues a CLOSE call while received data is still pending in TCP, or if
             // new data is received after CLOSE is called, its TCP SHOULD send a RST to show that data was lost".
             self.touch(cx, index, |tcp, context| tcp.abort(context));
+        } else if linger == Linger::Abort {
+            self.counters.add(Counter::AbortOnData);
+            self.touch(cx, index, |tcp, context| tcp.disconnect(context));
         } else {
             self.touch(cx, index, |tcp, context| {
                 tcp.stop_receiving(context);
@@ -450,8 +456,7 @@ impl Host {
             });
             // tcp_check_oom(): after the FIN.
             let left = self.conns.get(index).is_some_and(|conn| conn.indexed && conn.owner == Owner::Orphan);
-            let many = self.settings.orphans.is_some_and(|most| self.orphans > most);
-            if left && (many || self.is_out_of_memory(index)) {
+            if left && self.has_to_go(cx.now(), index) {
                 self.counters.add(Counter::AbortOnMemory);
                 self.touch(cx, index, |tcp, context| tcp.abort(context));
             }
@@ -515,6 +520,8 @@ pub(super) enum Linger {
     Graceful,
     /// RST at once.
     Abort,
+    /// The same for one that nobody has accepted: its listener is closed.
+    Child,
 }
 
 /// The way out for what one machine says and sends.

@@ -451,7 +451,13 @@ impl Host {
     /// What `recv` answers where there is nothing to read.
     fn nothing_read(&mut self, cx: &mut Cx<'_>, id: SocketId, stream: Stream, flags: MsgFlags) -> Result<usize, Errno> {
         if flags.contains(MsgFlags::OOB) {
-            return Err(Errno::EINVAL);
+            // tcp_recv_urg()
+            let conn = self.conns.get(stream.conn).filter(|conn| conn.tcp.awaits_urgent());
+            return match conn {
+                None => Err(Errno::EINVAL),
+                Some(conn) if !conn.indexed || conn.tcp.at_end() || stream.shut_read => Ok(0),
+                Some(_) => Err(Errno::EAGAIN),
+            };
         }
         // tcp_recvmsg_locked(): SOCK_DONE comes before the error, RCV_SHUTDOWN after it.
         let end_first = self.settings.end_first;

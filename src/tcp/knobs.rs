@@ -59,6 +59,9 @@ pub struct Knobs {
     pub reset_shut: bool,
     /// Challenge ACKs in a span, host-wide (RFC 5961 7); `None`: no limit.
     pub challenge_acks: Option<(u32, Span)>,
+    /// Whether that number is drawn anew for each second of the clock, from half of it to one and a half times as much, so
+    /// that nobody can find out what others are sent by counting (`tcp_challenge_ack_allowed()`).
+    pub challenges_vary: bool,
     /// Least time between the answers to two segments of one connection that lie outside its window and occupy no
     /// sequence numbers (RFC 5961 7); zero: each is answered. What does occupy some is always answered: it may be a
     /// retransmission whose acknowledgment was lost.
@@ -444,6 +447,7 @@ impl Default for Knobs {
             syn_again: None,
             reset_shut: false,
             challenge_acks: Some((10, secs(5))),
+            challenges_vary: false,
             empty_answers: ms(500),
             rst_exact: true,
             rst_of_fin: false,

@@ -1,6 +1,6 @@
 //! What the sockets of the profile `linux` do in their own way.
 
-use super::wire::{C, S, World, any, at};
+use super::wire::{C, S, World, any, at, v4};
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use wirefate::endpoint::{
@@ -8,8 +8,8 @@ use wirefate::endpoint::{
     SocketKind, State,
 };
 use wirefate::host::{HostConfig, Profile};
-use wirefate::time::{ms, secs};
-use wirefate::wire::{Flags, Payload};
+use wirefate::time::{Span, ms, secs};
+use wirefate::wire::{Body, Flags, Icmp, IcmpKind, Packet, Payload, Segment, quote_of};
 
 fn linux(name: &str) -> HostConfig {
     HostConfig { profile: Profile::Linux, ..HostConfig::named(name) }
@@ -235,20 +235,73 @@ fn files_and_low_ports_have_limits() {
     assert_eq!(socket(&mut world), Err(Errno::EMFILE));
 }
 
-/// One orphan too many is reset after its FIN; what is in FIN-WAIT-2 or TIME-WAIT does not count.
+/// Clients that have just closed while nothing reaches anybody: what each sends in the next second.
+fn orphaned(world: &mut World, count: usize, apart: Span) -> Vec<Vec<Flags>> {
+    let listener = world.listen(S, any(80), 8);
+    let clients: Vec<SocketId> = (0..count).map(|_| world.stream(C)).collect();
+    for &client in &clients {
+        assert_eq!(world.connect(C, client, at(S, 80)), Err(Errno::EINPROGRESS));
+        world.run();
+        world.accept(S, listener).unwrap();
+    }
+    world.lose = Some(Box::new(|_| true));
+    world.sent();
+    let sent = |world: &mut World| world.sent().into_iter().map(|(_, flags, _)| flags).collect();
+    let mut all = Vec::new();
+    for client in clients {
+        world.close(C, client);
+        all.push(sent(world));
+        world.advance(apart);
+    }
+    all
+}
+
+/// One orphan too many is reset after its FIN. They are counted ten times a second: those of one moment all pass.
 #[test]
 fn orphans_have_a_limit() {
-    for (most, sent) in
-        [("0", vec![Flags::FIN | Flags::ACK, Flags::RST | Flags::ACK]), ("1", vec![Flags::FIN | Flags::ACK])]
-    {
+    let (fin, rst) = (Flags::FIN | Flags::ACK, Flags::RST | Flags::ACK);
+    for (most, apart, sent) in [
+        ("1", ms(100), [vec![fin], vec![fin], vec![fin, rst]]),
+        ("0", ms(100), [vec![fin], vec![fin, rst], vec![fin, rst]]),
+        ("1", ms(1), [vec![fin], vec![fin], vec![fin]]),
+    ] {
         let mut world = with_client("net.ipv4.tcp_max_orphans", most);
-        let (client, ..) = world.connected(80);
-        world.close(C, client);
-        let flags: Vec<Flags> =
-            world.sent().into_iter().filter(|(from, ..)| *from == C).map(|(_, flags, _)| flags).collect();
-        assert_eq!(flags, sent);
-        assert_eq!(world.counter(C, "TcpExt.TCPAbortOnMemory"), u64::from(most == "0"));
+        world.advance(ms(5));
+        assert_eq!(orphaned(&mut world, 3, apart), sent, "{most} {apart}");
+        let reset = sent.iter().filter(|flags| flags.contains(&rst)).count();
+        assert_eq!(world.counter(C, "TcpExt.TCPAbortOnMemory"), reset as u64);
     }
+}
+
+/// `tcp_out_of_resources()`: a timeout looks again, and one that an ICMP error is about counts twice.
+#[test]
+fn orphans_yield_at_their_timeouts() {
+    for (most, icmp, left) in [("2", false, 2), ("1", false, 0), ("2", true, 1), ("4", true, 2)] {
+        let mut world = with_client("net.ipv4.tcp_max_orphans", most);
+        world.advance(ms(5));
+        orphaned(&mut world, 2, ms(1));
+        if icmp {
+            let mut views = Vec::new();
+            world.hosts[C].connections(&mut |view| views.push(view));
+            let (tuple, seq) = (views[0].tuple, views[0].snd.unwrap().una);
+            let (src_port, dst_port) = (tuple.local.port(), tuple.remote.port());
+            let fin = Segment { src_port, dst_port, seq, flags: Flags::FIN | Flags::ACK, ..Segment::default() };
+            let quote = quote_of(&Packet::new(v4(C), v4(S), Body::Tcp(fin)));
+            let icmp = Icmp { kind: IcmpKind::HostUnreachable, quote };
+            let error = Packet::new(v4(S), v4(C), Body::Icmp(icmp));
+            world.with(C, |host, cx| host.on_packet(cx, IfaceId(1), error));
+        }
+        world.sent();
+        world.advance(secs(1));
+        assert_eq!(world.states(C).len(), left, "{most} {icmp}");
+        let resets = world.sent().into_iter().filter(|(_, flags, _)| flags.contains(Flags::RST)).count();
+        assert_eq!((resets, world.counter(C, "TcpExt.TCPAbortOnMemory")), (2 - left, 2 - left as u64));
+    }
+}
+
+/// What is in FIN-WAIT-2 or TIME-WAIT does not count.
+#[test]
+fn what_is_left_of_a_connection_is_no_orphan() {
     let mut world = with_client("net.ipv4.tcp_max_orphans", "1");
     let (client, listener, _) = world.connected(80);
     world.close(C, client);

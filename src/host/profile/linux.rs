@@ -50,9 +50,14 @@ pub(super) const SYSCTLS: &[Sysctl] = &[
             s.unprivileged = port(n);
         },
     ),
+    // rt_min_pmtu; what the network says below it is not believed.
+    one("net.ipv4.route.min_pmtu", Unit::Bytes, 552, (68, 65_535), ("route.c", Specified), |s, [n, ..]| {
+        s.knobs.min_mtu = port(n);
+    }),
     one("net.ipv4.tcp_abort_on_overflow", Unit::Switch, 0, (0, 1), RST, |s, [n, ..]| s.abort_on_overflow = n == 1),
     one("net.ipv4.tcp_challenge_ack_limit", Unit::Number, 0x7fff_ffff, (0, 0x7fff_ffff), RST, |s, [n, ..]| {
         s.knobs.challenge_acks = (n < 0x7fff_ffff).then_some((int(n), secs(1)));
+        s.knobs.challenges_vary = true;
     }),
     one("net.ipv4.tcp_comp_sack_delay_ns", Unit::Nanoseconds, 1_000_000, (0, 1_000_000_000), RST, |s, [n, ..]| {
         s.knobs.compress_acks.0 = ns(n);
@@ -120,12 +125,11 @@ pub(super) const SYSCTLS: &[Sysctl] = &[
     }),
     one("net.ipv4.tcp_min_tso_segs", Unit::Number, 2, (1, 65_535), RST, |s, [n, ..]| s.knobs.losses.units.0 = int(n)),
     one("net.ipv4.tcp_moderate_rcvbuf", Unit::Switch, 1, (0, 1), RST, |s, [n, ..]| s.moderate = n == 1),
-    // 0 stands for 8 (tcp_orphan_retries() in tcp_timer.c).
     one("net.ipv4.tcp_notsent_lowat", Unit::Bytes, u32::MAX as u64, (0, u32::MAX as u64), RST, |s, [n, ..]| {
         s.notsent_lowat = int(n);
     }),
     one("net.ipv4.tcp_orphan_retries", Unit::Number, 0, (0, 255), RST, |s, [n, ..]| {
-        s.knobs.orphan_give_up = Some(GiveUp::Backoffs(if n == 0 { 8 } else { small(n) }));
+        s.knobs.orphan_give_up = Some(GiveUp::Backoffs(small(n)));
     }),
     one("net.ipv4.tcp_recovery", Unit::Number, 1, (0, 7), RST, |s, [n, ..]| s.knobs.losses.rack = n & 1 == 1),
     one("net.ipv4.tcp_reordering", Unit::Number, 3, (1, 65_535), RST, |s, [n, ..]| s.knobs.losses.reordering = int(n)),
@@ -157,7 +161,9 @@ pub(super) const SYSCTLS: &[Sysctl] = &[
     one("net.ipv4.tcp_syncookies", Unit::Number, 1, (0, 2), RST, |s, [n, ..]| {
         s.cookies = [CookieUse::Never, CookieUse::Overflow, CookieUse::Always][usize::from(small(n)).min(2)];
     }),
-    one("net.ipv4.tcp_timestamps", Unit::Number, 1, (0, 2), RST, |s, [n, ..]| s.knobs.timestamps = n > 0),
+    one("net.ipv4.tcp_timestamps", Unit::Number, 1, (0, 2), RST, |s, [n, ..]| {
+        (s.knobs.timestamps, s.plain_timestamps) = (n > 0, n == 2);
+    }),
     one("net.ipv4.tcp_tso_win_divisor", Unit::Number, 3, (0, 255), RST, |s, [n, ..]| s.knobs.losses.units.1 = int(n)),
     one("net.ipv4.tcp_tw_reuse", Unit::Number, 2, (0, 2), RST, |s, [n, ..]| {
         s.reuse.chosen = [reconnect::Chosen::Never, reconnect::Chosen::Always, reconnect::Chosen::OnLoopback]

@@ -9,6 +9,7 @@ mod icmp;
 mod info;
 mod open;
 mod output;
+mod patience;
 mod segment;
 mod text;
 mod timeout;
@@ -224,6 +225,12 @@ impl Connection {
     /// Whether urgent data is announced that the application has not read past.
     pub fn has_urgent(&self) -> bool {
         self.rcv.urgent.is_some()
+    }
+
+    /// Whether urgent data is announced whose last byte has not come.
+    pub fn awaits_urgent(&self) -> bool {
+        let ahead = |u: super::urgent::Urgent| u.distance(self.rcv.read_seq()) as usize;
+        !self.setup.oob_inline && self.rcv.urgent.is_some_and(|u| ahead(u) >= self.rcv.queue.len())
     }
 
     /// Whether the next byte to read is the last urgent one (`sockatmark`).

@@ -286,11 +286,18 @@ impl Connection {
         let mut seg =
             Segment { src_port: self.ports.local, dst_port: self.ports.remote, seq, flags, ..Segment::default() };
         if flags.contains(Flags::ACK) {
+            let offered = self.rcv.edge.since(self.rcv.last_ack);
             if self.state != State::TimeWait && !self.rcv.at_end() {
                 self.rcv.edge = self.rcv.next_edge(self.setup.mss);
             }
             seg.ack = self.rcv.nxt;
             seg.window = self.rcv.offer();
+            // tcp_select_window()
+            match (offered, seg.window) {
+                (0, 1..) => cx.count(Tally::FromZeroWindow),
+                (1.., 0) => cx.count(Tally::ToZeroWindow),
+                _ => {}
+            }
             self.rcv.last_ack = self.rcv.nxt;
             self.pace.sent(self.ack != Ack::None);
             self.ack = Ack::None;
