@@ -106,6 +106,7 @@ scripts! {
         icmp_names_the_reason_in_the_end
         keepalive_answered
         keepalive_data_puts_it_off
+        keepalive_idle_counts_what_was
         keepalive_of_the_sysctls
         keepalive_probe_for_us
         keepalive_unanswered
@@ -169,6 +170,7 @@ scripts! {
         syn_sent_ignores
         syn_sent_reset
         syn_user_timeout
+        syn_with_a_tiny_mss
         synack_given_up
         synack_retransmitted
         synack_with_data

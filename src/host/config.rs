@@ -226,6 +226,8 @@ pub(super) struct Settings {
     pub(super) reuse: Reuse,
     /// First and last ephemeral port.
     pub(super) ports: (u16, u16),
+    /// Ports in between that nobody is given who has not asked for them, first and last of each range.
+    pub(super) reserved: Vec<(u16, u16)>,
     /// What `SO_RCVBUF` and `SO_SNDBUF` do.
     pub(super) buffers: BufferRule,
     /// The most that an application may ask for, to receive and to send.

@@ -128,6 +128,12 @@ impl Host {
         let settings = config.settings()?;
         // TCP first, then UDP: each starts where its own word says.
         let mut ports = Stream::new(seed, &format!("{}/ports", config.name));
+        let rules = (settings.port_rule, settings.bind_rule);
+        let [tcp_ports, udp_ports] = [(); 2].map(|()| {
+            let mut ports = Ports::new(rules, settings.ports, &mut ports);
+            ports.reserve(&settings.reserved);
+            ports
+        });
         let mut isn = Isn::new(settings.isn, seed, &config.name);
         isn.dictate(&config.iss);
         Ok(Host {
@@ -137,8 +143,8 @@ impl Host {
             sockets: SocketTable::default(),
             listeners: Map::new(),
             datagrams: Map::new(),
-            tcp_ports: Ports::new((settings.port_rule, settings.bind_rule), settings.ports, &mut ports),
-            udp_ports: Ports::new((settings.port_rule, settings.bind_rule), settings.ports, &mut ports),
+            tcp_ports,
+            udp_ports,
             demux: Demux::new(),
             conns: Slab::new(),
             halves: Slab::new(),

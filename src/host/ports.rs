@@ -119,6 +119,7 @@ pub(super) struct Ports {
     rule: PortRule,
     binding: BindRule,
     range: (u16, u16),
+    reserved: Vec<(u16, u16)>,
     cursor: u32,
     /// Key and number of the next random choice.
     draws: (u64, u64),
@@ -140,7 +141,8 @@ impl Ports {
     pub(super) fn new((rule, binding): (PortRule, BindRule), range: (u16, u16), stream: &mut Stream) -> Ports {
         let (buckets, words, counts) = (Map::new(), Map::new(), Map::new());
         let key = stream.word();
-        let mut ports = Ports { buckets, rule, binding, range, cursor: 0, draws: (key, 0), words, counts };
+        let (reserved, draws) = (Vec::new(), (key, 0));
+        let mut ports = Ports { buckets, rule, binding, range, reserved, cursor: 0, draws, words, counts };
         ports.cursor = u32::try_from(below(key, u64::from(ports.size()))).unwrap_or(0);
         ports
     }
@@ -162,6 +164,15 @@ impl Ports {
         self.words.clear();
         self.counts.clear();
         used.for_each(|(to, port)| self.occupy(to, port));
+    }
+
+    /// These are given to nobody who has not asked for them.
+    pub(super) fn reserve(&mut self, ranges: &[(u16, u16)]) {
+        self.reserved = ranges.to_vec();
+    }
+
+    fn is_reserved(&self, port: u16) -> bool {
+        self.reserved.iter().any(|(first, last)| (*first..=*last).contains(&port))
     }
 
     fn size(&self) -> u32 {
@@ -231,7 +242,7 @@ impl Ports {
             let places = self.places(1);
             let place = places.into_iter().find(|&place| {
                 let port = self.at(place);
-                !self.conflicts(port, scope, Sharing::default())
+                !self.is_reserved(port) && !self.conflicts(port, scope, Sharing::default())
             })?;
             self.cursor = (place + 2) % self.size();
             return Some(self.at(place));
@@ -266,8 +277,11 @@ impl Ports {
         Some(self.at(place))
     }
 
-    /// Whether nobody has bound the port.
+    /// Whether nobody has bound the port, and it is not kept for who asks for it.
     fn may_choose(&self, port: u16) -> bool {
+        if self.is_reserved(port) {
+            return false;
+        }
         let chosen = |bucket: &Bucket| bucket.iter().all(|holders| holders.hold == Hold::Chosen);
         self.buckets.get(&port).is_none_or(chosen)
     }
@@ -346,6 +360,19 @@ impl Ports {
     }
 }
 
+/// Ports and ranges of ports, as `proc_do_large_bitmap()` reads them.
+pub(super) fn read_ranges(text: &str) -> Option<Vec<(u16, u16)>> {
+    let read = |range: &str| {
+        let (first, last) = range.split_once('-').unwrap_or((range, range));
+        let number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse::<u16>().ok())?;
+        number(first).zip(number(last)).filter(|(first, last)| first <= last)
+    };
+    match text.trim() {
+        "" => Some(Vec::new()),
+        text => text.split(',').map(read).collect(),
+    }
+}
+
 impl Holders {
     fn is_like(&self, other: &Holders) -> bool {
         (self.scope, self.hold, self.sharing) == (other.scope, other.hold, other.sharing)
@@ -364,6 +391,15 @@ mod tests {
 
     fn by_addr(addr: bool) -> Sharing {
         Sharing { addr, port: false }
+    }
+
+    #[test]
+    fn ranges_of_ports_are_read_whole_or_not_at_all() {
+        assert_eq!(read_ranges(" 8080,9000-9010 "), Some(vec![(8_080, 8_080), (9_000, 9_010)]));
+        assert_eq!(read_ranges(""), Some(vec![]));
+        for wrong in ["x", "1,", "1-", "-1", "2-1", "65536", "1,+2", "1 2"] {
+            assert_eq!(read_ranges(wrong), None, "{wrong}");
+        }
     }
 
     #[test]

@@ -75,6 +75,8 @@ pub struct Knobs {
     pub soft_errors_abort_connect: bool,
     /// Smallest path MTU that an ICMP error is believed.
     pub min_mtu: u16,
+    /// The least MSS of a peer that is believed (`tcp_min_snd_mss`): smaller segments would cost more than they carry.
+    pub min_mss: u16,
     /// Initial congestion window in segments; `None`: RFC 5681 3.1.
     pub initial_window: Option<u16>,
     /// How losses are found and repaired, and how the congestion window moves.
@@ -453,6 +455,7 @@ impl Default for Knobs {
             rst_of_fin: false,
             soft_errors_abort_connect: false,
             min_mtu: 68,
+            min_mss: 1,
             initial_window: None,
             losses: Losses::default(),
             dup_acks: 3,

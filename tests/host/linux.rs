@@ -4,8 +4,8 @@ use super::wire::{C, S, World, any, at, v4};
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use wirefate::endpoint::{
-    Attach, Endpoint, Errno, Family, HostFault, IfaceId, MsgFlags, NoRoute, Readiness, Shutdown, SockOpt, SocketId,
-    SocketKind, State,
+    Attach, Endpoint, Errno, Family, HostFault, IfaceId, MsgFlags, NoRoute, Order, Readiness, Shutdown, SockOpt,
+    SocketId, SocketKind, State,
 };
 use wirefate::host::{HostConfig, Profile};
 use wirefate::time::{Span, ms, secs};
@@ -379,5 +379,52 @@ fn a_write_that_waits_saves_the_third_segment() {
         world.run();
         assert_eq!(send(&mut world), Ok(5));
         assert_eq!(world.sent()[1], first, "after the SYN-ACK");
+    }
+}
+
+/// `ip_local_reserved_ports`: who names a port gets it, nobody else does; it may change at any time.
+#[test]
+fn reserved_ports_are_given_to_who_asks_for_them() {
+    let client = linux("client")
+        .sysctl("net.ipv4.ip_local_port_range", "40000 40003")
+        .sysctl("net.ipv4.ip_local_reserved_ports", "80,40001-40003");
+    let mut world = World::pair(client, linux("server"));
+    world.listen(S, any(80), 64);
+    let mut connect = |world: &mut World| {
+        let id = world.stream(C);
+        let result = world.connect(C, id, at(S, 80));
+        (result, world.call(C, |s, _| s.local_addr(id)).unwrap().port())
+    };
+    assert_eq!(connect(&mut world), (Err(Errno::EINPROGRESS), 40_000));
+    assert_eq!(connect(&mut world), (Err(Errno::EADDRNOTAVAIL), 0));
+    let id = world.stream(C);
+    assert_eq!(world.call(C, |s, cx| s.bind(cx, id, any(0))), Err(Errno::EADDRINUSE));
+    assert_eq!(world.call(C, |s, cx| s.bind(cx, id, any(40_002))), Ok(()));
+    let order = Order::Sysctl { name: "net.ipv4.ip_local_reserved_ports".to_owned(), value: String::new() };
+    world.with(C, |host, cx| host.administer(cx, &order)).unwrap();
+    // Port 40002 is bound.
+    assert_eq!([connect(&mut world).1, connect(&mut world).1].into_iter().collect::<BTreeSet<_>>().len(), 2);
+    assert_eq!(connect(&mut world).0, Err(Errno::EADDRNOTAVAIL));
+}
+
+/// `tcp_timestamps`: 1 hides the clock behind the connection, 2 does not.
+#[test]
+fn timestamps_are_the_clock_where_asked() {
+    for (value, same) in [("1", false), ("2", true)] {
+        let mut world = with_client("net.ipv4.tcp_timestamps", value);
+        world.advance(secs(5));
+        let stamps = std::rc::Rc::new(std::cell::RefCell::new(Vec::new()));
+        let seen = stamps.clone();
+        world.lose = Some(Box::new(move |packet| {
+            let val = packet.segment().and_then(|segment| segment.options.timestamps());
+            seen.borrow_mut().extend(val.map(|(val, _)| val));
+            true
+        }));
+        for port in [80, 81] {
+            let id = world.stream(C);
+            assert_eq!(world.connect(C, id, at(S, port)), Err(Errno::EINPROGRESS));
+        }
+        let stamps = stamps.borrow();
+        assert_eq!((stamps.len(), stamps[0] == stamps[1]), (2, same), "{value}");
     }
 }

@@ -8,7 +8,7 @@ use crate::host::config::BufferRule;
 use crate::host::cookies::CookieUse;
 use crate::host::fast_open::{self, Uses};
 use crate::host::listener::QueueRule;
-use crate::host::ports::{BindRule, PortRule};
+use crate::host::ports::{self, BindRule, PortRule};
 use crate::host::reconnect;
 use crate::host::sysctl::{Sysctl, Unit};
 use crate::tcp::{
@@ -39,6 +39,19 @@ pub(super) const SYSCTLS: &[Sysctl] = &[
             s.ports = (port(low), port(high));
         })
     },
+    text(
+        "net.ipv4.ip_local_reserved_ports",
+        "ports and ranges of ports with commas between them: `8080,9000-9010`",
+        "none",
+        ("ip-sysctl.rst", Specified),
+        |s, text| match ports::read_ranges(text) {
+            Some(ranges) => {
+                s.reserved = ranges;
+                true
+            }
+            None => false,
+        },
+    ),
     // 1024 by default, but applications here are root unless told otherwise by this.
     one(
         "net.ipv4.ip_unprivileged_port_start",
@@ -85,7 +98,9 @@ pub(super) const SYSCTLS: &[Sysctl] = &[
             key.is_some()
         },
     ),
-    one("net.ipv4.tcp_fin_timeout", Unit::Seconds, 60, (1, 120), RST, |s, [n, ..]| s.knobs.fin_wait2 = Some(secs(n))),
+    one("net.ipv4.tcp_fin_timeout", Unit::Seconds, 60, (0, 1 << 20), RST, |s, [n, ..]| {
+        s.knobs.fin_wait2 = Some(secs(n))
+    }),
     one("net.ipv4.tcp_frto", Unit::Number, 2, (0, 2), RST, |s, [n, ..]| s.knobs.losses.frto = n > 0),
     one("net.ipv4.tcp_invalid_ratelimit", Unit::Milliseconds, 500, (0, 3_600_000), RST, |s, [n, ..]| {
         s.knobs.empty_answers = ms(n);
@@ -123,6 +138,7 @@ pub(super) const SYSCTLS: &[Sysctl] = &[
     one("net.ipv4.tcp_min_rtt_wlen", Unit::Seconds, 300, (0, 86_400), RST, |s, [n, ..]| {
         s.knobs.losses.min_rtt_window = secs(n);
     }),
+    one("net.ipv4.tcp_min_snd_mss", Unit::Bytes, 48, (48, 65_535), RST, |s, [n, ..]| s.knobs.min_mss = port(n)),
     one("net.ipv4.tcp_min_tso_segs", Unit::Number, 2, (1, 65_535), RST, |s, [n, ..]| s.knobs.losses.units.0 = int(n)),
     one("net.ipv4.tcp_moderate_rcvbuf", Unit::Switch, 1, (0, 1), RST, |s, [n, ..]| s.moderate = n == 1),
     one("net.ipv4.tcp_notsent_lowat", Unit::Bytes, u32::MAX as u64, (0, u32::MAX as u64), RST, |s, [n, ..]| {
