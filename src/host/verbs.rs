@@ -310,7 +310,7 @@ impl Host {
         let scope = self.addrs.scope(local.ip(), socket.options.v6_only).ok_or(Errno::EADDRNOTAVAIL)?;
         let ports = if datagram { &mut self.udp_ports } else { &mut self.tcp_ports };
         let port = match local.port() {
-            0 => ports.next_unheld(scope).ok_or(Errno::EADDRINUSE)?,
+            0 => ports.next_unheld(scope, reuse).ok_or(Errno::EADDRINUSE)?,
             port if port < self.settings.unprivileged => return Err(Errno::EACCES),
             port if ports.conflicts(port, scope, reuse) => return Err(Errno::EADDRINUSE),
             port => port,

@@ -428,3 +428,36 @@ fn timestamps_are_the_clock_where_asked() {
         assert_eq!((stamps.len(), stamps[0] == stamps[1]), (2, same), "{value}");
     }
 }
+
+/// Each destination has a row of its own, which goes on by 2 to 16 ports at a time; `bind` takes any port, and one that is to
+/// be shared from the lower half while there is one.
+#[test]
+fn ephemeral_ports_are_of_their_destination() {
+    let mut world = plain();
+    let mut chosen = |port: u16| {
+        let id = world.stream(C);
+        assert_eq!(world.connect(C, id, at(S, port)), Err(Errno::EINPROGRESS));
+        world.call(C, |s, _| s.local_addr(id)).unwrap().port()
+    };
+    let [mut first, mut second] = [chosen(80), chosen(81)];
+    assert_ne!(first, second);
+    let mut steps = BTreeSet::new();
+    for _ in 0..40 {
+        for (port, last) in [(80, &mut first), (81, &mut second)] {
+            let next = chosen(port);
+            steps.insert((i32::from(next) - i32::from(*last)).rem_euclid(28_232));
+            *last = next;
+        }
+    }
+    assert_eq!(steps.into_iter().collect::<Vec<_>>(), [2, 4, 6, 8, 10, 12, 14, 16]);
+    let mut bound = |shares: bool| {
+        let id = world.stream(C);
+        world.call(C, |s, cx| s.set_option(cx, id, SockOpt::ReuseAddr(shares))).unwrap();
+        world.call(C, |s, cx| s.bind(cx, id, any(0))).unwrap();
+        world.call(C, |s, _| s.local_addr(id)).unwrap().port()
+    };
+    let half = 32_768 + 28_232 / 2;
+    assert!((0..40).map(|_| bound(true)).all(|port| port < half && port % 2 == 1));
+    let any: Vec<u16> = (0..40).map(|_| bound(false)).collect();
+    assert!(any.iter().any(|&port| port >= half) && !any.is_sorted() && any.iter().all(|port| port % 2 == 1));
+}

@@ -255,7 +255,8 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
     ),
     does(
         "ephemeral port",
-        "random start, then every second port: connect takes those with the low end's parity first, bind the others",
+        "every second port: connect takes those with the low end's parity first, from a place of each destination's own and 2 \
+                to 16 further each time; bind the others, from anywhere",
         ("__inet_hash_connect(), inet_csk_find_open_port()", Recorded),
         |s| s.port_rule = PortRule::Parity,
     ),
