@@ -60,6 +60,7 @@ scripts! {
         challenges_are_rare
         challenges_unlimited
         close_with_all_data_read
+        close_with_an_urgent_byte_read
         close_with_only_a_fin_unread
         close_with_some_data_unread
         close_with_unread_data
@@ -188,6 +189,7 @@ scripts! {
         time_wait_rst_elsewhere
         time_wait_rst_ends_it
         time_wait_rst_ignored
+        time_wait_syn_and_nobody_listens
         time_wait_syn_higher_number
         time_wait_syn_lower_number
         time_wait_syn_newer_timestamp

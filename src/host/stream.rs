@@ -437,7 +437,7 @@ impl Host {
         }
         conn.owner = Owner::Orphan;
         self.orphans.add(cx.now(), &self.settings);
-        let unread = conn.tcp.readable() > 0 && self.settings.knobs.reset_unread;
+        let unread = conn.tcp.has_unread() && self.settings.knobs.reset_unread;
         if linger == Linger::Child {
             // inet_child_forget() counts nothing, whatever the connection has received.
             self.touch(cx, index, |tcp, context| tcp.disconnect(context));

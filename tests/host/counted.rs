@@ -160,7 +160,7 @@ fn linger2_below_0_is_counted_by_who_resets() {
         world.close(C, client);
         world.advance(secs(1));
         assert_eq!(counts(&world, C, names), counted);
-        assert_eq!(world.sent().into_iter().filter(|(from, ..)| *from == C).next_back(), Some((C, reset, 0)));
+        assert_eq!(world.sent().into_iter().rfind(|(from, ..)| *from == C), Some((C, reset, 0)));
         assert_eq!((world.states(C), world.states(S)), (vec![], vec![]));
     }
 }

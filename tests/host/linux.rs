@@ -390,7 +390,7 @@ fn reserved_ports_are_given_to_who_asks_for_them() {
         .sysctl("net.ipv4.ip_local_reserved_ports", "80,40001-40003");
     let mut world = World::pair(client, linux("server"));
     world.listen(S, any(80), 64);
-    let mut connect = |world: &mut World| {
+    let connect = |world: &mut World| {
         let id = world.stream(C);
         let result = world.connect(C, id, at(S, 80));
         (result, world.call(C, |s, _| s.local_addr(id)).unwrap().port())

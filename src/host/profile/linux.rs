@@ -99,7 +99,7 @@ pub(super) const SYSCTLS: &[Sysctl] = &[
         },
     ),
     one("net.ipv4.tcp_fin_timeout", Unit::Seconds, 60, (0, 1 << 20), RST, |s, [n, ..]| {
-        s.knobs.fin_wait2 = Some(secs(n))
+        s.knobs.fin_wait2 = Some(secs(n));
     }),
     one("net.ipv4.tcp_frto", Unit::Number, 2, (0, 2), RST, |s, [n, ..]| s.knobs.losses.frto = n > 0),
     one("net.ipv4.tcp_invalid_ratelimit", Unit::Milliseconds, 500, (0, 3_600_000), RST, |s, [n, ..]| {

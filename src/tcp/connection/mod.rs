@@ -199,6 +199,11 @@ impl Connection {
         len - usize::from(!self.setup.oob_inline && self.rcv.urgent.is_some_and(inside))
     }
 
+    /// Whether something has come that nobody has read past, if only an urgent byte that was read out of line.
+    pub fn has_unread(&self) -> bool {
+        !self.rcv.queue.is_empty()
+    }
+
     /// Free bytes of the send buffer; 0 where nothing may be written.
     pub fn writable(&self) -> u32 {
         let open = matches!(self.state, State::Established | State::CloseWait)
