@@ -141,6 +141,7 @@ scripts! {
         reset_at_the_edge_of_a_sack_block
         reset_at_the_next_number
         reset_in_close_wait
+        reset_in_last_ack
         reset_in_the_window
         reset_out_of_the_window
         retries2_gives_up

@@ -62,8 +62,9 @@ impl Connection {
         }
         // tcp_ack() looks at the timestamp last: an old acknowledgment does not bring a new one.
         let current = !linux || (seg.has(Flags::ACK) && seg.ack.ge(self.snd.una) && seg.ack.le(self.snd.max));
+        let void = linux && self.is_stamp_void(cx);
         if let Some(ts) = self.ts.as_mut().filter(|_| current) {
-            ts.update(seg, self.rcv.last_ack);
+            ts.update(seg, self.rcv.last_ack, void);
         }
         (self.keep.heard, self.keep.probes) = (cx.now, 0);
         if self.process_ack(cx, seg) == Step::Done {
@@ -237,6 +238,9 @@ impl Connection {
     /// A RST that counts.
     pub(super) fn reset(&mut self, cx: &mut Context<'_>) {
         let error = match self.state {
+            State::SynReceived | State::Closing | State::LastAck if cx.knobs.checks == CheckRule::Linux => {
+                Some(Errno::ECONNRESET)
+            }
             State::SynReceived => Some(Errno::ECONNREFUSED),
             State::CloseWait => Some(cx.knobs.reset_after_fin),
             State::Closing | State::LastAck => None,

@@ -117,9 +117,8 @@ impl Connection {
         let ts = self.ts?;
         let (val, _) = seg.options.timestamps()?;
         let behind = ts.recent.wrapping_sub(val);
-        // tcp_paws_check(): what is so old, or was never a timestamp, says nothing any more. TCP_PAWS_WINDOW: one tick.
-        let is_void = ts.recent == 0 || cx.now.since(self.keep.heard) >= PAWS_WRAP;
-        if is_void || behind >= 1 << 31 || behind <= 1 {
+        // TCP_PAWS_WINDOW: one tick.
+        if self.is_stamp_void(cx) || behind >= 1 << 31 || behind <= 1 {
             return None;
         }
         if !seg.has(Flags::ACK) || seg.seq_len() > 0 {
@@ -132,6 +131,11 @@ impl Connection {
         let replay = self.rto.current(cx.knobs) * 6 / 5;
         let near = ms(u64::from(behind)) <= replay;
         (seg.ack != self.snd.una || updates || !near).then_some(true)
+    }
+
+    /// `tcp_paws_check()`: whether the peer's last timestamp is so old, or was never one, that it says nothing any more.
+    pub(super) fn is_stamp_void(&self, cx: &Context<'_>) -> bool {
+        self.ts.is_some_and(|ts| ts.recent == 0 || cx.now.since(self.keep.heard) >= PAWS_WRAP)
     }
 
     /// `tcp_send_dupack()`, limited as `tcp_oow_rate_limited()` has it: not for data.
