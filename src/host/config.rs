@@ -188,6 +188,8 @@ pub(super) struct Settings {
     pub(super) abort_on_overflow: bool,
     pub(super) queues: QueueRule,
     pub(super) cookies: CookieUse,
+    /// How long what an ICMP error has told of a path is remembered for new connections; zero: not at all.
+    pub(super) path_mtu_lasts: Span,
     /// Whether timestamps are the host's clock, the same for every connection.
     pub(super) plain_timestamps: bool,
     /// How much that is not sent may be written before a socket is writable no more; 0: any.

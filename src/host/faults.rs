@@ -1,6 +1,6 @@
 use super::Host;
 use super::demux::{Demux, Place};
-use super::known::KnownPeers;
+use super::known::{KnownPeers, PathMtus};
 use super::memory::{Memory, Orphans};
 use super::sockets::{Role, SocketTable};
 use super::syncache::Syncache;
@@ -60,7 +60,7 @@ impl Host {
         self.addrs.forget_peers();
         self.timers.clear();
         self.limits.forget();
-        self.known = KnownPeers::default();
+        (self.known, self.path_mtus) = (KnownPeers::default(), PathMtus::default());
         (self.syncache, self.time_waits) = (Syncache::default(), TimeWaits::default());
         self.orphans = Orphans::default();
         self.lingering.clear();

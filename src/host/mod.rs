@@ -64,7 +64,7 @@ use demux::Demux;
 use fast_open::FastOpen;
 use faults::Power;
 use isn::Isn;
-use known::KnownPeers;
+use known::{KnownPeers, PathMtus};
 use linger::Lingering;
 use listener::Half;
 use memory::{Memory, Orphans};
@@ -98,6 +98,7 @@ pub struct Host {
     isn: Isn,
     cookies: Cookies,
     known: KnownPeers,
+    path_mtus: PathMtus,
     syncache: Syncache,
     time_waits: TimeWaits,
     fast_open: FastOpen,
@@ -153,6 +154,7 @@ impl Host {
             timers: Timers::default(),
             cookies: Cookies::new(seed, &config.name),
             known: KnownPeers::default(),
+            path_mtus: PathMtus::default(),
             syncache: Syncache::default(),
             time_waits: TimeWaits::default(),
             routes: Routes::default(),

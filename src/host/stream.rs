@@ -11,9 +11,9 @@ use crate::endpoint::{
     Congestion, Cx, Errno, Event, IfaceId, Readiness, RouteMetrics, SocketId, State, TcpInfo, Tuple,
 };
 use crate::tcp::{Closing, ClosingStep, ConnEvent, Connection, Context, Knobs, Ports, Setup, Tally, TcpEvent};
-use crate::time::{HostTime, ms, secs};
+use crate::time::{HostTime, Span, ms, secs};
 use crate::wire::{Body, Flags, Packet, Segment, Seq};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// A whole connection.
 #[derive(Debug)]
@@ -122,6 +122,29 @@ impl Host {
         let local = SocketAddr::new(self.addrs.own_addr(key.local), key.local_port);
         let remote = SocketAddr::new(self.addrs.peer_addr(key.local, key.remote), key.remote_port);
         Tuple { local, remote }
+    }
+
+    /// The way to a peer, as far as it is known now.
+    pub(super) fn path_to(&self, peer: IpAddr, now: HostTime) -> Option<Path> {
+        self.addrs.path(peer).map(|path| self.narrowed(path, peer, now))
+    }
+
+    /// `path` with what ICMP errors have told of it.
+    pub(super) fn narrowed(&self, path: Path, peer: IpAddr, now: HostTime) -> Path {
+        let told = self.path_mtus.to(peer, now, self.settings.path_mtu_lasts);
+        Path { mtu: told.map_or(path.mtu, |mtu| mtu.min(path.mtu)), ..path }
+    }
+
+    /// A connection has believed that packets to its peer may be no larger than that (`__ip_rt_update_pmtu()`).
+    pub(super) fn learn_path_mtu(&mut self, index: u32, mtu: u16, now: HostTime) {
+        let Some(conn) = self.conns.get_mut(index) else { return };
+        let peer = conn.tuple.remote.ip();
+        let least = if peer.is_ipv6() { 1_280 } else { u32::from(self.settings.knobs.min_mtu) };
+        let mtu = u32::from(mtu).max(least);
+        conn.path.mtu = conn.path.mtu.min(mtu);
+        if self.settings.path_mtu_lasts > Span::ZERO {
+            self.path_mtus.learn(peer, mtu, now);
+        }
     }
 
     /// What a connection of this socket over this path is born with.

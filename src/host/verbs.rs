@@ -375,7 +375,7 @@ impl Host {
         later: bool,
     ) -> Result<(), Errno> {
         let socket = self.sockets.get(id)?;
-        let path = self.addrs.route(remote.ip())?;
+        let path = self.narrowed(self.addrs.route(remote.ip())?, remote.ip(), cx.now());
         let (bound, reuse) = (socket.bound, socket.options.reuse);
         let source = match bound.map(|bound| bound.addr.ip()).filter(|addr| !addr.is_unspecified()) {
             Some(addr) if addr.is_ipv4() != remote.is_ipv4() => return Err(Errno::EINVAL),

@@ -461,3 +461,42 @@ fn ephemeral_ports_are_of_their_destination() {
     let any: Vec<u16> = (0..40).map(|_| bound(false)).collect();
     assert!(any.iter().any(|&port| port >= half) && !any.is_sorted() && any.iter().all(|port| port % 2 == 1));
 }
+
+/// A path MTU that one connection has learned is that of the next ones, for ten minutes, and the MSS that they announce.
+#[test]
+fn a_path_mtu_is_remembered() {
+    let mut world = plain();
+    let (client, listener, _) = world.connected(80);
+    world.lose = Some(Box::new(|_| true));
+    world.send(C, client, &"x".repeat(1_448)).unwrap();
+    let mut views = Vec::new();
+    world.hosts[C].connections(&mut |view| views.push(view));
+    let (tuple, seq) = (views[0].tuple, views[0].snd.unwrap().una);
+    let (src_port, dst_port) = (tuple.local.port(), tuple.remote.port());
+    let data = Segment { src_port, dst_port, seq, flags: Flags::ACK, ..Segment::default() };
+    let quote = quote_of(&Packet::new(v4(C), v4(S), Body::Tcp(data)));
+    let error = Packet::new(v4(S), v4(C), Body::Icmp(Icmp { kind: IcmpKind::TooBig { mtu: 1_000 }, quote }));
+    world.with(C, |host, cx| host.on_packet(cx, IfaceId(1), error));
+    let now = world.now;
+    let mss = |world: &mut World| {
+        let mss = std::rc::Rc::new(std::cell::Cell::new(None));
+        let told = mss.clone();
+        world.lose = Some(Box::new(move |packet| {
+            let syn = packet.segment().filter(|segment| segment.flags == Flags::SYN);
+            syn.into_iter().for_each(|segment| told.set(segment.options.mss()));
+            false
+        }));
+        let id = world.stream(C);
+        assert_eq!(world.connect(C, id, at(S, 80)), Err(Errno::EINPROGRESS));
+        world.run();
+        world.accept(S, listener).unwrap();
+        let info = world.call(C, |s, _| s.tcp_info(now, id)).unwrap();
+        (mss.get(), info.pmtu, info.snd_mss)
+    };
+    assert_eq!(world.call(C, |s, _| s.tcp_info(now, client)).map(|info| (info.pmtu, info.snd_mss)), Ok((1_000, 948)));
+    assert_eq!(mss(&mut world), (Some(960), 1_000, 948));
+    world.advance(secs(599));
+    assert_eq!(mss(&mut world), (Some(960), 1_000, 948));
+    world.advance(secs(1));
+    assert_eq!(mss(&mut world), (Some(1_460), 1_500, 1_448));
+}

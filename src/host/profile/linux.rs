@@ -63,6 +63,10 @@ pub(super) const SYSCTLS: &[Sysctl] = &[
             s.unprivileged = port(n);
         },
     ),
+    // How long a path MTU is remembered.
+    one("net.ipv4.route.mtu_expires", Unit::Seconds, 600, (0, 0x7fff_ffff), ("route.c", Specified), |s, [n, ..]| {
+        s.path_mtu_lasts = secs(n);
+    }),
     // rt_min_pmtu; what the network says below it is not believed.
     one("net.ipv4.route.min_pmtu", Unit::Bytes, 552, (68, 65_535), ("route.c", Specified), |s, [n, ..]| {
         s.knobs.min_mtu = port(n);
