@@ -63,13 +63,13 @@ pub(super) const SYSCTLS: &[Sysctl] = &[
             s.unprivileged = port(n);
         },
     ),
-    // How long a path MTU is remembered.
-    one("net.ipv4.route.mtu_expires", Unit::Seconds, 600, (0, 0x7fff_ffff), ("route.c", Specified), |s, [n, ..]| {
-        s.path_mtu_lasts = secs(n);
-    }),
     // rt_min_pmtu; what the network says below it is not believed.
     one("net.ipv4.route.min_pmtu", Unit::Bytes, 552, (68, 65_535), ("route.c", Specified), |s, [n, ..]| {
         s.knobs.min_mtu = port(n);
+    }),
+    // How long a path MTU is remembered.
+    one("net.ipv4.route.mtu_expires", Unit::Seconds, 600, (0, 0x7fff_ffff), ("route.c", Specified), |s, [n, ..]| {
+        s.path_mtu_lasts = secs(n);
     }),
     one("net.ipv4.tcp_abort_on_overflow", Unit::Switch, 0, (0, 1), RST, |s, [n, ..]| s.abort_on_overflow = n == 1),
     one("net.ipv4.tcp_challenge_ack_limit", Unit::Number, 0x7fff_ffff, (0, 0x7fff_ffff), RST, |s, [n, ..]| {
