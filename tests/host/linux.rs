@@ -289,7 +289,7 @@ fn orphans_yield_at_their_timeouts() {
             let quote = quote_of(&Packet::new(v4(C), v4(S), Body::Tcp(fin)));
             let icmp = Icmp { kind: IcmpKind::HostUnreachable, quote };
             let error = Packet::new(v4(S), v4(C), Body::Icmp(icmp));
-            world.with(C, |host, cx| host.on_packet(cx, IfaceId(1), error));
+            world.arrive(C, error);
         }
         world.sent();
         world.advance(secs(1));
@@ -476,7 +476,7 @@ fn a_path_mtu_is_remembered() {
     let data = Segment { src_port, dst_port, seq, flags: Flags::ACK, ..Segment::default() };
     let quote = quote_of(&Packet::new(v4(C), v4(S), Body::Tcp(data)));
     let error = Packet::new(v4(S), v4(C), Body::Icmp(Icmp { kind: IcmpKind::TooBig { mtu: 1_000 }, quote }));
-    world.with(C, |host, cx| host.on_packet(cx, IfaceId(1), error));
+    world.arrive(C, error);
     let now = world.now;
     let mss = |world: &mut World| {
         let mss = std::rc::Rc::new(std::cell::Cell::new(None));
