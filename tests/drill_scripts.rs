@@ -73,6 +73,7 @@ scripts! {
         challenges_are_rare
         challenges_unlimited
         close_with_all_data_read
+        close_with_an_urgent_byte_read
         close_with_only_a_fin_unread
         close_with_some_data_unread
         close_with_unread_data
@@ -119,18 +120,19 @@ scripts! {
         icmp_names_the_reason_in_the_end
         keepalive_answered
         keepalive_data_puts_it_off
+        keepalive_idle_counts_what_was
         keepalive_of_the_sysctls
         keepalive_probe_for_us
         keepalive_unanswered
         keepalive_with_user_timeout
         last_ack_repeats_its_fin
+        linger2_negative_resets
+        linger2_shortens_fin_wait_2
         linger_gives_up
         linger_waits_for_the_last_ack
         linger_waits_though_nonblocking
         linger_zero_drops_unsent_data
         linger_zero_resets
-        linger2_negative_resets
-        linger2_shortens_fin_wait_2
         listener_closed_before_accept
         listener_closed_half_open
         listener_drops_data_of_a_syn
@@ -138,6 +140,7 @@ scripts! {
         nagle_waits
         no_answer_first_rto_is_a_probe
         no_cookies_when_there_is_room
+        orphan_gives_up_at_the_greatest_rto
         orphan_gives_up_its_fin
         paws_drops_an_old_timestamp
         paws_forgives_one_tick
@@ -151,9 +154,11 @@ scripts! {
         reset_at_the_edge_of_a_sack_block
         reset_at_the_next_number
         reset_in_close_wait
+        reset_in_last_ack
         reset_in_the_window
         reset_out_of_the_window
         retries2_gives_up
+        retries2_whatever_the_least_rto
         rto_after_a_lost_syn
         segments_without_ack
         shutdown_both_then_data
@@ -180,6 +185,7 @@ scripts! {
         syn_sent_ignores
         syn_sent_reset
         syn_user_timeout
+        syn_with_a_tiny_mss
         synack_given_up
         synack_retransmitted
         synack_with_data
@@ -197,12 +203,14 @@ scripts! {
         time_wait_rst_elsewhere
         time_wait_rst_ends_it
         time_wait_rst_ignored
+        time_wait_syn_and_nobody_listens
         time_wait_syn_higher_number
         time_wait_syn_lower_number
         time_wait_syn_newer_timestamp
         time_wait_syn_older_timestamp
         time_wait_syn_same_timestamp
         time_wait_syn_without_timestamp
+        too_big_is_not_believed_below_552
         tw_reuse_off
         tw_reuse_on
         unknown_peers_let_in
@@ -210,9 +218,13 @@ scripts! {
         urgent_inline
         urgent_out_of_band
         urgent_sent
+        urgent_still_to_come
         user_timeout_with_data
         zero_window_dead_peer
+        zero_window_over_data_in_flight
+        zero_window_over_data_user_timeout
         zero_window_probes
+        zero_window_probes_double_no_more
         zero_window_user_timeout
     }
     rfc9293 {

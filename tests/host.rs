@@ -14,6 +14,8 @@ mod buffers;
 mod close;
 #[path = "host/connect.rs"]
 mod connect;
+#[path = "host/counted.rs"]
+mod counted;
 #[path = "host/datagrams.rs"]
 mod datagrams;
 #[path = "host/fast_open.rs"]

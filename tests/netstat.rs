@@ -87,7 +87,7 @@ fn opening() -> Vec<Case> {
             packet = { conn = "c1", link = "server > client", flags = "S.", nth = 1 }
             do = "drop""#,
             "TcpActiveOpens 1, TcpCurrEstab 1, TcpRetransSegs 1, TcpExtDelayedACKLost 1, TcpExtTCPTimeouts 1, TcpExtTCPSynRetrans 1",
-            "TcpPassiveOpens 1, TcpCurrEstab 1, TcpRetransSegs 2, TcpExtTCPSynRetrans 2",
+            "TcpPassiveOpens 1, TcpCurrEstab 1, TcpRetransSegs 2, TcpExtTCPTimeouts 1, TcpExtTCPSynRetrans 2",
         ),
         bare(
             "nobody there",
@@ -109,7 +109,7 @@ fn opening() -> Vec<Case> {
             [hosts.client.sysctl]
             net.ipv4.tcp_syn_retries = 1"#,
             "TcpActiveOpens 1, TcpAttemptFails 1, TcpRetransSegs 1, TcpExtTCPTimeouts 2, TcpExtTCPAbortOnTimeout 1, TcpExtTCPSynRetrans 1",
-            "TcpRetransSegs 8, TcpExtTCPSynRetrans 8",
+            "TcpRetransSegs 8, TcpExtTCPTimeouts 8, TcpExtTCPSynRetrans 8",
         ),
         bare(
             "accept queue full",
@@ -229,7 +229,7 @@ fn talking() -> Vec<Case> {
             r#"[hosts.server.sysctl]
             net.ipv4.tcp_rmem = "4096 10000 10000""#,
             "TcpActiveOpens 1, TcpCurrEstab 1, TcpExtTCPWinProbe 3",
-            "TcpPassiveOpens 1, TcpCurrEstab 1, TcpExtDelayedACKs 1, TcpExtTCPZeroWindowDrop 3",
+            "TcpPassiveOpens 1, TcpCurrEstab 1, TcpExtDelayedACKs 1, TcpExtTCPFromZeroWindowAdv 1, TcpExtTCPToZeroWindowAdv 1, TcpExtTCPZeroWindowDrop 3",
         ),
         case(
             "keepalive without an answer",
@@ -282,7 +282,7 @@ fn on_linux() -> Vec<Case> {
             r#"[hosts.server.sysctl]
             net.ipv4.tcp_rmem = "4096 10000 10000""#,
             "TcpActiveOpens 1, TcpCurrEstab 1, TcpExtTCPWinProbe 1",
-            "TcpPassiveOpens 1, TcpCurrEstab 1, TcpExtDelayedACKs 1",
+            "TcpPassiveOpens 1, TcpCurrEstab 1, TcpExtDelayedACKs 1, TcpExtTCPFromZeroWindowAdv 1, TcpExtTCPToZeroWindowAdv 1",
         ),
         case(
             "close",

@@ -63,6 +63,8 @@ impl Host {
         self.settings.follow();
         // RFC 6298 2.5 allows no maximum below the minimum.
         self.settings.knobs.rto_max = self.settings.knobs.rto_max.max(self.settings.knobs.rto_min);
+        self.tcp_ports.reserve(&self.settings.reserved);
+        self.udp_ports.reserve(&self.settings.reserved);
         if self.settings.ports != ports {
             self.set_port_range();
         }

@@ -190,6 +190,10 @@ pub(super) struct Settings {
     pub(super) abort_on_overflow: bool,
     pub(super) queues: QueueRule,
     pub(super) cookies: CookieUse,
+    /// How long what an ICMP error has told of a path is remembered for new connections; zero: not at all.
+    pub(super) path_mtu_lasts: Span,
+    /// Whether timestamps are the host's clock, the same for every connection.
+    pub(super) plain_timestamps: bool,
     /// How much that is not sent may be written before a socket is writable no more; 0: any.
     pub(super) notsent_lowat: u32,
     /// Whether receive buffers grow with their readers.
@@ -228,6 +232,8 @@ pub(super) struct Settings {
     pub(super) reuse: Reuse,
     /// First and last ephemeral port.
     pub(super) ports: (u16, u16),
+    /// Ports in between that nobody is given who has not asked for them, first and last of each range.
+    pub(super) reserved: Vec<(u16, u16)>,
     /// What `SO_RCVBUF` and `SO_SNDBUF` do.
     pub(super) buffers: BufferRule,
     /// The most that an application may ask for, to receive and to send.

@@ -20,7 +20,9 @@ impl Host {
         (key, tuple): (Key, Tuple),
         syn: &Segment,
     ) {
-        let (Ok(socket), Some(path)) = (self.sockets.get(id), self.addrs.path(tuple.remote.ip())) else { return };
+        let (Ok(socket), Some(path)) = (self.sockets.get(id), self.path_to(tuple.remote.ip(), cx.now())) else {
+            return;
+        };
         let (setup, now) = (self.setup(&socket.options, tuple, path), cx.now());
         let ports = Ports { local: key.local_port, remote: key.remote_port };
         let (limits, events) = (&mut self.limits, &mut self.events);
@@ -70,7 +72,9 @@ impl Host {
         if self.settings.cookies == CookieUse::Never || !expected {
             return false;
         }
-        let (Ok(socket), Some(path)) = (self.sockets.get(id), self.addrs.path(tuple.remote.ip())) else { return false };
+        let (Ok(socket), Some(path)) = (self.sockets.get(id), self.path_to(tuple.remote.ip(), cx.now())) else {
+            return false;
+        };
         let setup = self.setup(&socket.options, tuple, path);
         let (irs, cookie) = (segment.seq - 1, segment.ack - 1);
         let kept = self.read_cookie((tuple, irs, cookie), segment, &setup, now);

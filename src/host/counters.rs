@@ -51,8 +51,12 @@ counters! {
     OfoPruned = "TcpExt.OfoPruned";
     OutOfWindowIcmps = "TcpExt.OutOfWindowIcmps";
     TimeWaits = "TcpExt.TW";
+    TimeWaitsRecycled = "TcpExt.TWRecycled";
     TimeWaitsKilled = "TcpExt.TWKilled";
+    PawsActive = "TcpExt.PAWSActive";
     PawsEstab = "TcpExt.PAWSEstab";
+    PawsOldAck = "TcpExt.PAWSOldAck";
+    TsEcrRejected = "TcpExt.TSEcrRejected";
     PawsTimeWait = "TcpExt.PAWSTimewait";
     DelayedAcks = "TcpExt.DelayedACKs";
     DelayedAckLost = "TcpExt.DelayedACKLost";
@@ -70,6 +74,8 @@ counters! {
     DSackUndo = "TcpExt.TCPDSACKUndo";
     LossUndo = "TcpExt.TCPLossUndo";
     SpuriousRto = "TcpExt.TCPSpuriousRTOs";
+    DSackOldSent = "TcpExt.TCPDSACKOldSent";
+    DSackOfoSent = "TcpExt.TCPDSACKOfoSent";
     DSackRecv = "TcpExt.TCPDSACKRecv";
     DSackOfoRecv = "TcpExt.TCPDSACKOfoRecv";
     DSackIgnoredOld = "TcpExt.TCPDSACKIgnoredOld";
@@ -84,6 +90,7 @@ counters! {
     AbortOnClose = "TcpExt.TCPAbortOnClose";
     AbortOnMemory = "TcpExt.TCPAbortOnMemory";
     AbortOnTimeout = "TcpExt.TCPAbortOnTimeout";
+    AbortOnLinger = "TcpExt.TCPAbortOnLinger";
     MemoryPressures = "TcpExt.TCPMemoryPressures";
     DeferAcceptDrop = "TcpExt.TCPDeferAcceptDrop";
     ReqQFullDoCookies = "TcpExt.TCPReqQFullDoCookies";
@@ -91,6 +98,7 @@ counters! {
     TimeWaitOverflow = "TcpExt.TCPTimeWaitOverflow";
     RcvQDrop = "TcpExt.TCPRcvQDrop";
     OfoQueue = "TcpExt.TCPOFOQueue";
+    OfoMerge = "TcpExt.TCPOFOMerge";
     OfoDrop = "TcpExt.TCPOFODrop";
     FastOpenActive = "TcpExt.TCPFastOpenActive";
     FastOpenActiveFail = "TcpExt.TCPFastOpenActiveFail";
@@ -99,14 +107,18 @@ counters! {
     FastOpenListenOverflow = "TcpExt.TCPFastOpenListenOverflow";
     FastOpenCookieReqd = "TcpExt.TCPFastOpenCookieReqd";
     FastOpenPassiveAltKey = "TcpExt.TCPFastOpenPassiveAltKey";
+    FromZeroWindow = "TcpExt.TCPFromZeroWindowAdv";
+    ToZeroWindow = "TcpExt.TCPToZeroWindowAdv";
     ChallengeAck = "TcpExt.TCPChallengeACK";
     SynChallenge = "TcpExt.TCPSYNChallenge";
     OrigDataSent = "TcpExt.TCPOrigDataSent";
     SynRetrans = "TcpExt.TCPSynRetrans";
     AckSkippedSynRecv = "TcpExt.TCPACKSkippedSynRecv";
+    AckSkippedPaws = "TcpExt.TCPACKSkippedPAWS";
     AckSkippedTimeWait = "TcpExt.TCPACKSkippedTimeWait";
     AckSkippedFinWait2 = "TcpExt.TCPACKSkippedFinWait2";
     AckSkippedSeq = "TcpExt.TCPACKSkippedSeq";
+    AckSkippedChallenge = "TcpExt.TCPACKSkippedChallenge";
     WinProbe = "TcpExt.TCPWinProbe";
     KeepAlive = "TcpExt.TCPKeepAlive";
     ZeroWindowDrop = "TcpExt.TCPZeroWindowDrop";
@@ -190,17 +202,18 @@ impl Counters {
     /// counts where they are complete, and for half-open connections that time out, which it does not count as failed.
     pub(super) fn note(&mut self, event: &TcpEvent, machine: Machine) {
         match *event {
-            TcpEvent::Transition { from, to, .. } => self.transition(from, to, machine),
+            TcpEvent::Transition { from, to, error, .. } => self.transition((from, to), error.is_some(), machine),
             TcpEvent::Arrival(arrival) => self.arrival(arrival, machine),
             TcpEvent::Timer { .. } | TcpEvent::Cwnd { .. } => {}
         }
     }
 
-    fn transition(&mut self, from: State, to: State, machine: Machine) {
+    fn transition(&mut self, (from, to): (State, State), failed: bool, machine: Machine) {
         let counted = |state| matches!(state, State::Established | State::CloseWait);
         match (from, to) {
             (State::Closed, State::SynSent) => self.add(Counter::ActiveOpens),
-            (State::SynSent | State::SynReceived, State::Closed) if machine == Machine::Conn => {
+            // tcp_done(): an attempt that its own user gives up has not failed.
+            (State::SynSent | State::SynReceived, State::Closed) if machine == Machine::Conn && failed => {
                 self.add(Counter::AttemptFails);
             }
             (from, State::Closed) if counted(from) => self.add(Counter::EstabResets),
@@ -216,10 +229,8 @@ impl Counters {
 
     fn arrival(&mut self, arrival: Arrival, machine: Machine) {
         let counter = match (arrival, machine) {
-            (Arrival::Duplicate, Machine::Conn) => Counter::DelayedAckLost,
             (Arrival::OutOfOrder, Machine::Conn) => Counter::OfoQueue,
-            (Arrival::Dropped(DropReason::Paws), Machine::Left(_)) => Counter::PawsTimeWait,
-            (Arrival::Dropped(DropReason::Paws), _) => Counter::PawsEstab,
+            (Arrival::Dropped(DropReason::Paws), Machine::Left(State::TimeWait)) => Counter::PawsTimeWait,
             (Arrival::Dropped(DropReason::Deferred), _) => Counter::DeferAcceptDrop,
             (Arrival::Dropped(DropReason::SynChallenged), Machine::Conn) => Counter::SynChallenge,
             (Arrival::Dropped(DropReason::BufferFull), Machine::Conn) => Counter::ZeroWindowDrop,
@@ -263,11 +274,29 @@ fn of(tally: Tally) -> Counter {
         Tally::Timeouts => Counter::Timeouts,
         Tally::LossProbe => Counter::LossProbes,
         Tally::AbortOnData => Counter::AbortOnData,
+        Tally::AbortOnMemory => Counter::AbortOnMemory,
+        Tally::AbortOnLinger => Counter::AbortOnLinger,
         Tally::AbortOnTimeout => Counter::AbortOnTimeout,
         Tally::ChallengeAck => Counter::ChallengeAck,
+        Tally::AckSkippedChallenge => Counter::AckSkippedChallenge,
+        Tally::AckSkippedPaws => Counter::AckSkippedPaws,
+        Tally::AckSkippedSynRecv => Counter::AckSkippedSynRecv,
+        Tally::AckSkippedTimeWait => Counter::AckSkippedTimeWait,
+        Tally::AckSkippedFinWait2 => Counter::AckSkippedFinWait2,
+        Tally::PawsEstab => Counter::PawsEstab,
+        Tally::PawsOldAck => Counter::PawsOldAck,
+        Tally::TsEcrRejected => Counter::TsEcrRejected,
+        Tally::PawsActive => Counter::PawsActive,
+        Tally::DSackOldSent => Counter::DSackOldSent,
+        Tally::DSackOfoSent => Counter::DSackOfoSent,
+        Tally::ToZeroWindow => Counter::ToZeroWindow,
+        Tally::FromZeroWindow => Counter::FromZeroWindow,
         Tally::KeepAlive => Counter::KeepAlive,
         Tally::WinProbe => Counter::WinProbe,
         Tally::OfoPruned => Counter::OfoPruned,
+        Tally::DelayedAckLost => Counter::DelayedAckLost,
+        Tally::OfoQueue => Counter::OfoQueue,
+        Tally::OfoMerge => Counter::OfoMerge,
         Tally::OfoDrop => Counter::OfoDrop,
         Tally::RcvQDrop => Counter::RcvQDrop,
         Tally::FastOpenActive => Counter::FastOpenActive,

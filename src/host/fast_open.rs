@@ -237,7 +237,9 @@ impl Host {
         syn: &Segment,
         (iss, cookie): (Seq, Option<FastOpenCookie>),
     ) {
-        let (Ok(socket), Some(path)) = (self.sockets.get(id), self.addrs.path(tuple.remote.ip())) else { return };
+        let (Ok(socket), Some(path)) = (self.sockets.get(id), self.path_to(tuple.remote.ip(), cx.now())) else {
+            return;
+        };
         let (setup, reuse) = (self.setup(&socket.options, tuple, path), socket.options.reuse);
         let event = TcpEvent::Transition { from: State::Listen, to: State::SynReceived, lasts: None, error: None };
         self.counters.note(&event, Machine::Conn);

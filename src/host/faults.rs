@@ -1,8 +1,8 @@
 use super::Host;
 use super::bandlim::Bandlim;
 use super::demux::{Demux, Place};
-use super::known::KnownPeers;
-use super::memory::Memory;
+use super::known::{KnownPeers, PathMtus};
+use super::memory::{Memory, Orphans};
 use super::sockets::{Role, SocketTable};
 use super::syncache::Syncache;
 use super::time_wait::TimeWaits;
@@ -62,9 +62,9 @@ impl Host {
         self.timers.clear();
         self.limits.forget();
         self.bandlim = Bandlim::default();
-        self.known = KnownPeers::default();
+        (self.known, self.path_mtus) = (KnownPeers::default(), PathMtus::default());
         (self.syncache, self.time_waits) = (Syncache::default(), TimeWaits::default());
-        self.orphans = 0;
+        self.orphans = Orphans::default();
         self.lingering.clear();
         self.memory = Memory::default();
     }

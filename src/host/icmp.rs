@@ -34,7 +34,14 @@ impl Host {
         let key = Key { remote, local, local_port: quoted.src_port, remote_port: quoted.dst_port };
         match self.demux.get(&key).map(|slot| slot.place()) {
             Some(Place::Conn(index)) => {
-                self.touch(cx, index, |tcp, context| tcp.on_icmp(context, icmp.kind, seq));
+                let narrower = self.touch(cx, index, |tcp, context| {
+                    let before = tcp.send_mss();
+                    tcp.on_icmp(context, icmp.kind, seq);
+                    tcp.send_mss() < before
+                });
+                if let (IcmpKind::TooBig { mtu }, Some(true)) = (icmp.kind, narrower) {
+                    self.learn_path_mtu(index, mtu, cx.now());
+                }
                 true
             }
             // RFC 5461 4.1: a hard error ends what is only being opened; RFC 5927 4.1: by the number of our SYN-ACK.
@@ -50,6 +57,10 @@ impl Host {
                     ),
                 };
                 if ends {
+                    if self.settings.queues == QueueRule::Linux {
+                        // tcp_req_err()
+                        self.counters.add(Counter::ListenDrops);
+                    }
                     self.forget_half(cx, index);
                 }
                 true

@@ -4,7 +4,7 @@ use super::counters::Counter;
 use super::demux::{Key, Place};
 use super::faults::Power;
 use super::listener::drop_segment;
-use crate::endpoint::{Arrival, Cx, DropReason, IfaceId, State, Tuple};
+use crate::endpoint::{Cx, DropReason, IfaceId, State, Tuple};
 use crate::tcp::{ClosingStep, TcpEvent};
 use crate::wire::{self, Body, Layer, Packet, ParseError, Segment, Seq};
 use std::net::SocketAddr;
@@ -101,10 +101,7 @@ impl Host {
         let listener = self.find_listener(key.local, tuple);
         let step = self.touch_leftover(cx, index, |tcp, context| match tcp.on_segment(context, segment) {
             // Without a listener there is nothing to open, and TIME-WAIT goes on.
-            ClosingStep::Reopen if listener.is_none() => {
-                context.note(TcpEvent::Arrival(Arrival::Dropped(DropReason::NoSocket)));
-                ClosingStep::Stay
-            }
+            ClosingStep::Reopen if listener.is_none() => tcp.stay_for_nobody(context),
             step => step,
         });
         if step == Some(ClosingStep::Reopen) {

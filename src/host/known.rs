@@ -1,4 +1,4 @@
-//! Peers that have proven to be there.
+//! What is remembered of peers: that they have proven to be there, and how large a packet may be on the way to them.
 
 use crate::map::Map;
 use crate::time::{HostTime, Span, secs};
@@ -26,5 +26,22 @@ impl KnownPeers {
 
     pub(super) fn proven(&self, peer: IpAddr, now: HostTime) -> bool {
         self.since.get(&peer).is_some_and(|since| now.since(*since) <= BELIEVED)
+    }
+}
+
+/// Path MTUs that ICMP errors have told of, and since when (`update_or_create_fnhe()` in route.c).
+#[derive(Debug, Default)]
+pub(super) struct PathMtus {
+    told: Map<IpAddr, (u32, HostTime)>,
+}
+
+impl PathMtus {
+    pub(super) fn learn(&mut self, peer: IpAddr, mtu: u32, now: HostTime) {
+        self.told.insert(peer, (mtu, now));
+    }
+
+    /// What is known of the way to `peer`, where such knowledge lasts for `lasts`.
+    pub(super) fn to(&self, peer: IpAddr, now: HostTime, lasts: Span) -> Option<u32> {
+        self.told.get(&peer).filter(|(_, since)| now.since(*since) < lasts).map(|(mtu, _)| *mtu)
     }
 }

@@ -202,7 +202,9 @@ impl Host {
         syn: &Segment,
         beyond: Option<Seq>,
     ) {
-        let (Ok(socket), Some(path)) = (self.sockets.get(id), self.addrs.path(tuple.remote.ip())) else { return };
+        let (Ok(socket), Some(path)) = (self.sockets.get(id), self.path_to(tuple.remote.ip(), cx.now())) else {
+            return;
+        };
         let setup = self.setup(&socket.options, tuple, path);
         let by_cookie = self.settings.queues == QueueRule::Syncache && self.settings.cookies != CookieUse::Never;
         let iss = match beyond {
@@ -385,7 +387,9 @@ impl Host {
         (key, tuple): (Key, Tuple),
         segment: &Segment,
     ) {
-        let (Ok(socket), Some(path)) = (self.sockets.get(id), self.addrs.path(tuple.remote.ip())) else { return };
+        let (Ok(socket), Some(path)) = (self.sockets.get(id), self.path_to(tuple.remote.ip(), cx.now())) else {
+            return;
+        };
         let (setup, reuse) = (self.setup(&socket.options, tuple, path), socket.options.reuse);
         let (now, detail) = (cx.now(), cx.detail());
         let (limits, events) = (&mut self.limits, &mut self.events);
@@ -453,7 +457,7 @@ impl Host {
             }
         }
         for index in listener.waiting {
-            self.orphan(cx, index, Linger::Abort);
+            self.orphan(cx, index, Linger::Child);
         }
     }
 

@@ -7,12 +7,49 @@ use super::counters::{Counter, Counters};
 use super::stream::Owner;
 use crate::endpoint::Cx;
 use crate::tcp::Limits;
+use crate::time::{HostTime, Span, ms};
 
 /// Bytes of a page.
 const PAGE: u64 = 4_096;
 
-/// `SOCK_MIN_SNDBUF`: an orphan that has no more than this to send is left alone.
-const SPARED: u32 = 4_608;
+/// `TCP_ORPHAN_TIMER_PERIOD`.
+const COUNTED_EVERY: Span = ms(100);
+
+/// Connections that nobody owns and that are not closing ones yet.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Orphans {
+    now: u32,
+    /// `tcp_orphan_cache`: how many there were when they were last counted.
+    seen: u32,
+    /// Which count that was.
+    count: u64,
+}
+
+impl Orphans {
+    fn look(&mut self, now: HostTime, settings: &Settings) {
+        let uptime = now.since(HostTime::ZERO) + settings.knobs.uptime;
+        let count = uptime.as_nanos() / COUNTED_EVERY.as_nanos();
+        if count != self.count {
+            (self.seen, self.count) = (self.now, count);
+        }
+    }
+
+    pub(super) fn add(&mut self, now: HostTime, settings: &Settings) {
+        self.look(now, settings);
+        self.now += 1;
+    }
+
+    pub(super) fn remove(&mut self, now: HostTime, settings: &Settings) {
+        self.look(now, settings);
+        self.now -= 1;
+    }
+
+    /// As last counted, and the most that there may be.
+    pub(super) fn limit(&mut self, now: HostTime, settings: &Settings) -> Option<(u32, u32)> {
+        self.look(now, settings);
+        settings.orphans.map(|most| (self.seen, most))
+    }
+}
 
 /// Pages that connections take, and whether that was found to be much.
 #[derive(Clone, Copy, Debug, Default)]
@@ -51,22 +88,20 @@ impl Memory {
 }
 
 impl Host {
-    /// `tcp_out_of_memory()`: whether a connection has more to send than may be, now that there is no memory.
-    pub(super) fn is_out_of_memory(&self, index: u32) -> bool {
-        let sends = self.conns.get(index).is_some_and(|conn| conn.tcp.snd_view().queued > u64::from(SPARED));
-        sends && self.memory.is_exhausted(&self.settings)
+    /// `tcp_check_oom()`: whether an orphan that has just become one is one too many, or has more to send than may be, now
+    /// that there is no memory.
+    pub(super) fn has_to_go(&mut self, now: HostTime, index: u32) -> bool {
+        self.limits.orphans = self.orphans.limit(now, &self.settings);
+        let queued = self.conns.get(index).map_or(0, |conn| conn.tcp.snd_view().queued);
+        self.limits.is_short_of(u32::try_from(queued).unwrap_or(u32::MAX), 0)
     }
 
-    /// A timeout of the connection `index`: an orphan that has too much to send does not get so far
-    /// (`tcp_out_of_resources()`).
+    /// A timeout of the connection `index`.
     pub(super) fn conn_timeout(&mut self, cx: &mut Cx<'_>, index: u32) {
-        let is_orphan = self.conns.get(index).is_some_and(|conn| conn.owner == Owner::Orphan);
-        if is_orphan && self.is_out_of_memory(index) {
-            self.counters.add(Counter::AbortOnMemory);
-            self.touch(cx, index, |tcp, context| tcp.abort(context));
-        } else {
-            self.touch(cx, index, |tcp, context| tcp.on_timeout(context));
+        if self.conns.get(index).is_some_and(|conn| conn.owner == Owner::Orphan) {
+            self.limits.orphans = self.orphans.limit(cx.now(), &self.settings);
         }
+        self.touch(cx, index, |tcp, context| tcp.on_timeout(context));
     }
 
     /// Forgets a connection, and gives back what it took.

@@ -66,10 +66,10 @@ use demux::Demux;
 use fast_open::FastOpen;
 use faults::Power;
 use isn::Isn;
-use known::KnownPeers;
+use known::{KnownPeers, PathMtus};
 use linger::Lingering;
 use listener::Half;
-use memory::Memory;
+use memory::{Memory, Orphans};
 use ports::{Ports, Scope};
 use routes::Routes;
 use sockets::SocketTable;
@@ -100,6 +100,7 @@ pub struct Host {
     isn: Isn,
     cookies: Cookies,
     known: KnownPeers,
+    path_mtus: PathMtus,
     syncache: Syncache,
     time_waits: TimeWaits,
     fast_open: FastOpen,
@@ -107,8 +108,7 @@ pub struct Host {
     routes: Routes,
     limits: Limits,
     bandlim: Bandlim,
-    /// Connections that nobody owns and that are not closing ones yet.
-    orphans: u32,
+    orphans: Orphans,
     memory: Memory,
     /// Sockets whose `close` waits.
     lingering: Vec<Lingering>,
@@ -132,6 +132,12 @@ impl Host {
         let settings = config.settings()?;
         // TCP first, then UDP: each starts where its own word says.
         let mut ports = Stream::new(seed, &format!("{}/ports", config.name));
+        let rules = (settings.port_rule, settings.bind_rule);
+        let [tcp_ports, udp_ports] = [(); 2].map(|()| {
+            let mut ports = Ports::new(rules, settings.ports, &mut ports);
+            ports.reserve(&settings.reserved);
+            ports
+        });
         let mut isn = Isn::new(settings.isn, seed, &config.name);
         isn.dictate(&config.iss);
         Ok(Host {
@@ -141,8 +147,8 @@ impl Host {
             sockets: SocketTable::default(),
             listeners: Map::new(),
             datagrams: Map::new(),
-            tcp_ports: Ports::new((settings.port_rule, settings.bind_rule), settings.ports, &mut ports),
-            udp_ports: Ports::new((settings.port_rule, settings.bind_rule), settings.ports, &mut ports),
+            tcp_ports,
+            udp_ports,
             demux: Demux::new(),
             conns: Slab::new(),
             halves: Slab::new(),
@@ -151,14 +157,15 @@ impl Host {
             timers: Timers::default(),
             cookies: Cookies::new(seed, &config.name),
             known: KnownPeers::default(),
+            path_mtus: PathMtus::default(),
             syncache: Syncache::default(),
             time_waits: TimeWaits::default(),
             routes: Routes::default(),
             fast_open: FastOpen::new(seed, &config.name),
             isn,
-            limits: Limits::default(),
+            limits: Limits::new(Stream::new(seed, &format!("{}/challenges", config.name)).word()),
             bandlim: Bandlim::default(),
-            orphans: 0,
+            orphans: Orphans::default(),
             memory: Memory::default(),
             lingering: Vec::new(),
             events: Vec::new(),

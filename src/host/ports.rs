@@ -89,7 +89,7 @@ pub(super) enum PortRule {
     #[default]
     Next,
     /// `connect` takes ports with the parity of the range's first one before the others, and `bind` the others before
-    /// those (`__inet_hash_connect()`, `inet_csk_find_open_port()`).
+    /// those; each destination has a row of its own (`__inet_hash_connect()`, `inet_csk_find_open_port()`).
     Parity,
     /// A random one each time, or the next free one behind it (`in_pcb_lport()` of FreeBSD; RFC 6056 3.3.1).
     Random,
@@ -141,9 +141,12 @@ pub(super) struct Ports {
     rule: PortRule,
     binding: BindRule,
     range: (u16, u16),
+    reserved: Vec<(u16, u16)>,
     cursor: u32,
     /// Key and number of the next random choice.
     draws: (u64, u64),
+    /// `table_perturb`: how far the choices for a destination have gone, by a hash of it.
+    gone: Map<u16, u32>,
     /// Ephemeral ports in use towards each destination: one bit a port, 64 ports a word.
     words: Map<(Destination, u16), u64>,
     counts: Map<Destination, u32>,
@@ -162,7 +165,8 @@ impl Ports {
     pub(super) fn new((rule, binding): (PortRule, BindRule), range: (u16, u16), stream: &mut Stream) -> Ports {
         let (buckets, words, counts) = (Map::new(), Map::new(), Map::new());
         let key = stream.word();
-        let mut ports = Ports { buckets, rule, binding, range, cursor: 0, draws: (key, 0), words, counts };
+        let (reserved, draws, gone) = (Vec::new(), (key, 0), Map::new());
+        let mut ports = Ports { buckets, rule, binding, range, reserved, cursor: 0, draws, gone, words, counts };
         ports.cursor = u32::try_from(below(key, u64::from(ports.size()))).unwrap_or(0);
         ports
     }
@@ -170,11 +174,16 @@ impl Ports {
     /// The search for a port begins.
     fn begin(&mut self) {
         if self.rule == PortRule::Random {
-            let (key, n) = &mut self.draws;
-            *n += 1;
-            let word = xxh3_64_with_seed(&n.to_le_bytes(), *key);
-            self.cursor = u32::try_from(below(word, u64::from(self.size()))).unwrap_or(0);
+            self.cursor = self.draw(self.size());
         }
+    }
+
+    /// A random number below `bound`.
+    fn draw(&mut self, bound: u32) -> u32 {
+        let (key, n) = &mut self.draws;
+        *n += 1;
+        let word = xxh3_64_with_seed(&n.to_le_bytes(), *key);
+        u32::try_from(below(word, bound.into())).unwrap_or(0)
     }
 
     /// Another range of ephemeral ports; `used` are the ends of all connections there are.
@@ -184,6 +193,15 @@ impl Ports {
         self.words.clear();
         self.counts.clear();
         used.for_each(|(to, port)| self.occupy(to, port));
+    }
+
+    /// These are given to nobody who has not asked for them.
+    pub(super) fn reserve(&mut self, ranges: &[(u16, u16)]) {
+        self.reserved = ranges.to_vec();
+    }
+
+    fn is_reserved(&self, port: u16) -> bool {
+        self.reserved.iter().any(|(first, last)| (*first..=*last).contains(&port))
     }
 
     fn size(&self) -> u32 {
@@ -261,16 +279,10 @@ impl Ports {
     }
 
     /// An ephemeral port for `bind`: the next that nobody holds in this scope.
-    pub(super) fn next_unheld(&mut self, scope: Scope) -> Option<u16> {
+    pub(super) fn next_unheld(&mut self, scope: Scope, sharing: Sharing) -> Option<u16> {
         self.begin();
         if self.rule == PortRule::Parity {
-            let places = self.places(1);
-            let place = places.into_iter().find(|&place| {
-                let port = self.at(place);
-                !self.is_held(port, scope)
-            })?;
-            self.cursor = (place + 2) % self.size();
-            return Some(self.at(place));
+            return self.any_unheld(scope, sharing);
         }
         for step in 0..self.size() {
             let port = self.at(self.cursor + step);
@@ -282,28 +294,43 @@ impl Ports {
         None
     }
 
-    /// The places of the range in the order in which they are tried: from the cursor on and round, first those that are
-    /// `first` modulo 2. Of a range with an odd number of ports the last one is not used.
-    fn places(&self, first: u32) -> impl Iterator<Item = u32> + use<> {
-        let size = if self.size() > 1 { self.size() & !1 } else { 1 };
-        let start = if size > 1 { (self.cursor % size) & !1 } else { 0 };
-        let pass = move |parity: u32| (0..size / 2).map(move |n| (start + 2 * n + parity) % size);
-        pass(first).chain(pass(1 - first)).chain((size == 1).then_some(0))
+    /// The same from a random place on (`inet_csk_find_open_port()`): a socket that shares looks in the lower half first.
+    fn any_unheld(&mut self, scope: Scope, sharing: Sharing) -> Option<u16> {
+        let size = self.size();
+        let half = size / 4 * 2;
+        let parts = if sharing.addr && size >= 4 { vec![(0, half), (half, size - half)] } else { vec![(0, size)] };
+        parts.into_iter().find_map(|(first, size)| {
+            let start = self.draw(even(size));
+            let mut ports = places(start, size, 1).map(|place| self.at(first + place));
+            ports.find(|&port| !self.is_reserved(port) && self.conflict(port, scope, Sharing::default()).is_none())
+        })
     }
 
-    /// The same towards one destination, where `taken` says whether a connection that exists keeps its port.
+    /// One towards a destination, where `taken` says whether a connection that exists keeps its port. Each destination has
+    /// a place of its own where the search begins, and goes on a little further than it has to (`__inet_hash_connect()`,
+    /// RFC 6056 3.3.4).
     fn next_by_parity(&mut self, to: Destination, mut taken: impl FnMut(u16) -> bool) -> Option<u16> {
-        let place = self.places(0).find(|&place| {
+        let (size, key) = (self.size(), self.draws.0);
+        let [a, b, c, d, e, f, g, h] = xxh3_64_with_seed(&to.bytes(), key).to_le_bytes();
+        let (index, own) = (u16::from_le_bytes([a, b]), u32::from_le_bytes([e, f, g, h]));
+        let gone = self.gone.get(&index).copied().unwrap_or(u32::from_le_bytes([c, d, a, b]));
+        let start = gone.wrapping_add(own) % even(size);
+        let place = places(start, size, 0).find(|&place| {
             let port = self.at(place);
             let used = self.words.get(&(to, port / 64)).copied().unwrap_or(0) >> (port % 64) & 1 == 1;
             self.may_choose(port) && !(used && taken(port))
         })?;
-        self.cursor = (place + 2) % self.size();
+        let passed = ((place & !1) + even(size) - (start & !1)) % even(size);
+        let further = passed.max(self.draw(8) * 2) + 2;
+        self.gone.insert(index, gone.wrapping_add(further));
         Some(self.at(place))
     }
 
-    /// Whether nobody has bound the port.
+    /// Whether nobody has bound the port, and it is not kept for who asks for it.
     fn may_choose(&self, port: u16) -> bool {
+        if self.is_reserved(port) {
+            return false;
+        }
         let chosen = |bucket: &Bucket| bucket.iter().all(|holders| holders.hold == Hold::Chosen);
         self.buckets.get(&port).is_none_or(chosen)
     }
@@ -382,6 +409,40 @@ impl Ports {
     }
 }
 
+/// Of a range with an odd number of ports the last one is not used.
+fn even(size: u32) -> u32 {
+    if size > 1 { size & !1 } else { 1 }
+}
+
+/// The places of a range of `size` ports in the order in which they are tried: from `start` on and round, first those that are
+/// `first` modulo 2.
+fn places(start: u32, size: u32, first: u32) -> impl Iterator<Item = u32> {
+    let (start, size) = (start & !1, even(size));
+    let pass = move |parity: u32| (0..size / 2).map(move |n| (start + 2 * n + parity) % size);
+    pass(first).chain(pass(1 - first)).chain((size == 1).then_some(0))
+}
+
+impl Destination {
+    fn bytes(self) -> [u8; 8] {
+        let ([a, b], [c, d, e, f], [g, h]) =
+            (self.local.to_le_bytes(), self.remote.to_le_bytes(), self.remote_port.to_le_bytes());
+        [a, b, c, d, e, f, g, h]
+    }
+}
+
+/// Ports and ranges of ports, as `proc_do_large_bitmap()` reads them.
+pub(super) fn read_ranges(text: &str) -> Option<Vec<(u16, u16)>> {
+    let read = |range: &str| {
+        let (first, last) = range.split_once('-').unwrap_or((range, range));
+        let number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse::<u16>().ok())?;
+        number(first).zip(number(last)).filter(|(first, last)| first <= last)
+    };
+    match text.trim() {
+        "" => Some(Vec::new()),
+        text => text.split(',').map(read).collect(),
+    }
+}
+
 impl Holders {
     fn is_like(&self, other: &Holders) -> bool {
         (self.scope, self.hold, self.sharing) == (other.scope, other.hold, other.sharing)
@@ -400,6 +461,15 @@ mod tests {
 
     fn by_addr(addr: bool) -> Sharing {
         Sharing { addr, ..Sharing::default() }
+    }
+
+    #[test]
+    fn ranges_of_ports_are_read_whole_or_not_at_all() {
+        assert_eq!(read_ranges(" 8080,9000-9010 "), Some(vec![(8_080, 8_080), (9_000, 9_010)]));
+        assert_eq!(read_ranges(""), Some(vec![]));
+        for wrong in ["x", "1,", "1-", "-1", "2-1", "65536", "1,+2", "1 2"] {
+            assert_eq!(read_ranges(wrong), None, "{wrong}");
+        }
     }
 
     #[test]
@@ -461,7 +531,7 @@ mod tests {
         assert_eq!(ports.next_towards(TO, |_| true), Some(50_001));
         ports.hold(50_001, Scope::AnyV4, Hold::Chosen, by_addr(false));
         assert_eq!(ports.next_towards(TO, |_| true), Some(50_001));
-        assert_eq!(ports.next_unheld(Scope::AnyV4), None);
-        assert_eq!(ports.next_unheld(Scope::AnyV6), Some(50_000));
+        assert_eq!(ports.next_unheld(Scope::AnyV4, Sharing::default()), None);
+        assert_eq!(ports.next_unheld(Scope::AnyV6, Sharing::default()), Some(50_000));
     }
 }

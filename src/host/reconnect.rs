@@ -1,6 +1,6 @@
 use super::Host;
 use super::config::Settings;
-use super::counters::Machine;
+use super::counters::{Counter, Machine};
 use super::demux::{Demux, Key, Place};
 use super::stream::Leftover;
 use crate::endpoint::{Cx, State};
@@ -76,6 +76,8 @@ impl Host {
         let event = TcpEvent::Transition { from, to: State::Closed, lasts: None, error: None };
         self.counters.note(&event, Machine::Left(from));
         cx.note(event.at(tuple));
+        // __inet_check_established()
+        self.counters.add(Counter::TimeWaitsRecycled);
         self.drop_leftover(index);
         Some(beyond)
     }

@@ -11,9 +11,9 @@ use crate::endpoint::{
     Congestion, Cx, Errno, Event, IfaceId, Readiness, RouteMetrics, SocketId, State, TcpInfo, Tuple,
 };
 use crate::tcp::{Closing, ClosingStep, ConnEvent, Connection, Context, Knobs, Ports, Setup, Tally, TcpEvent};
-use crate::time::{HostTime, ms, secs};
+use crate::time::{HostTime, Span, ms, secs};
 use crate::wire::{Body, Flags, Packet, Segment, Seq};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// A whole connection.
 #[derive(Debug)]
@@ -125,10 +125,34 @@ impl Host {
         Tuple { local, remote }
     }
 
+    /// The way to a peer, as far as it is known now.
+    pub(super) fn path_to(&self, peer: IpAddr, now: HostTime) -> Option<Path> {
+        self.addrs.path(peer).map(|path| self.narrowed(path, peer, now))
+    }
+
+    /// `path` with what ICMP errors have told of it.
+    pub(super) fn narrowed(&self, path: Path, peer: IpAddr, now: HostTime) -> Path {
+        let told = self.path_mtus.to(peer, now, self.settings.path_mtu_lasts);
+        Path { mtu: told.map_or(path.mtu, |mtu| mtu.min(path.mtu)), ..path }
+    }
+
+    /// A connection has believed that packets to its peer may be no larger than that (`__ip_rt_update_pmtu()`).
+    pub(super) fn learn_path_mtu(&mut self, index: u32, mtu: u16, now: HostTime) {
+        let Some(conn) = self.conns.get_mut(index) else { return };
+        let peer = conn.tuple.remote.ip();
+        let least = if peer.is_ipv6() { 1_280 } else { u32::from(self.settings.knobs.min_mtu) };
+        let mtu = u32::from(mtu).max(least);
+        conn.path.mtu = conn.path.mtu.min(mtu);
+        if self.settings.path_mtu_lasts > Span::ZERO {
+            self.path_mtus.learn(peer, mtu, now);
+        }
+    }
+
     /// What a connection of this socket over this path is born with.
     pub(super) fn setup(&self, options: &Options, tuple: Tuple, path: Path) -> Setup {
         let knobs = &self.settings.knobs;
-        let offset = if knobs.timestamps { self.isn.ts_offset(tuple) } else { 0 };
+        let hides = knobs.timestamps && !self.settings.plain_timestamps;
+        let offset = if hides { self.isn.ts_offset(tuple) } else { 0 };
         let metrics = self.routes.to(tuple.remote.ip());
         let mtu = metrics.and_then(|metrics| metrics.mtu).map_or(path.mtu, |mtu| mtu.min(path.mtu));
         let mut setup = options.setup(mtu, tuple.local.is_ipv6(), &self.settings, offset);
@@ -292,7 +316,7 @@ impl Host {
         }
         match owner {
             Owner::Orphan if over => {
-                self.orphans -= 1;
+                self.orphans.remove(cx.now(), &self.settings);
                 self.drop_conn(index);
             }
             _ => self.rearm_conn(index),
@@ -436,14 +460,19 @@ impl Host {
             return self.drop_conn(index);
         }
         conn.owner = Owner::Orphan;
-        self.orphans += 1;
-        let unread = conn.tcp.readable() > 0 && self.settings.knobs.reset_unread;
-        if unread || linger == Linger::Abort {
-            let why = if unread { Counter::AbortOnClose } else { Counter::AbortOnData };
-            self.counters.add(why);
+        self.orphans.add(cx.now(), &self.settings);
+        let unread = conn.tcp.has_unread() && self.settings.knobs.reset_unread;
+        if linger == Linger::Child {
+            // inet_child_forget() counts nothing, whatever the connection has received.
+            self.touch(cx, index, |tcp, context| tcp.disconnect(context));
+        } else if unread {
+            self.counters.add(Counter::AbortOnClose);
             // RFC 9293 3.6.1: "if such a host issues a CLOSE call while received data is still pending in TCP, or if
             // new data is received after CLOSE is called, its TCP SHOULD send a RST to show that data was lost".
             self.touch(cx, index, |tcp, context| tcp.abort(context));
+        } else if linger == Linger::Abort {
+            self.counters.add(Counter::AbortOnData);
+            self.touch(cx, index, |tcp, context| tcp.disconnect(context));
         } else {
             self.touch(cx, index, |tcp, context| {
                 tcp.stop_receiving(context);
@@ -451,8 +480,7 @@ impl Host {
             });
             // tcp_check_oom(): after the FIN.
             let left = self.conns.get(index).is_some_and(|conn| conn.indexed && conn.owner == Owner::Orphan);
-            let many = self.settings.orphans.is_some_and(|most| self.orphans > most);
-            if left && (many || self.is_out_of_memory(index)) {
+            if left && self.has_to_go(cx.now(), index) {
                 self.counters.add(Counter::AbortOnMemory);
                 self.touch(cx, index, |tcp, context| tcp.abort(context));
             }
@@ -516,6 +544,8 @@ pub(super) enum Linger {
     Graceful,
     /// RST at once.
     Abort,
+    /// The same for one that nobody has accepted: its listener is closed.
+    Child,
 }
 
 /// The way out for what one machine says and sends.

@@ -310,7 +310,7 @@ impl Host {
         let scope = self.addrs.scope(local.ip(), socket.options.v6_only).ok_or(Errno::EADDRNOTAVAIL)?;
         let ports = if datagram { &mut self.udp_ports } else { &mut self.tcp_ports };
         let port = match local.port() {
-            0 => ports.next_unheld(scope).ok_or(Errno::EADDRINUSE)?,
+            0 => ports.next_unheld(scope, reuse).ok_or(Errno::EADDRINUSE)?,
             port if port < self.settings.unprivileged => return Err(Errno::EACCES),
             port => match ports.conflict(port, scope, reuse) {
                 Some(errno) => return Err(errno),
@@ -377,7 +377,7 @@ impl Host {
         later: bool,
     ) -> Result<(), Errno> {
         let socket = self.sockets.get(id)?;
-        let path = self.addrs.route(remote.ip())?;
+        let path = self.narrowed(self.addrs.route(remote.ip())?, remote.ip(), cx.now());
         let (bound, reuse) = (socket.bound, socket.options.reuse);
         let source = match bound.map(|bound| bound.addr.ip()).filter(|addr| !addr.is_unspecified()) {
             Some(addr) if addr.is_ipv4() != remote.is_ipv4() => return Err(Errno::EINVAL),
@@ -454,7 +454,13 @@ impl Host {
     /// What `recv` answers where there is nothing to read.
     fn nothing_read(&mut self, cx: &mut Cx<'_>, id: SocketId, stream: Stream, flags: MsgFlags) -> Result<usize, Errno> {
         if flags.contains(MsgFlags::OOB) {
-            return Err(Errno::EINVAL);
+            // tcp_recv_urg()
+            let conn = self.conns.get(stream.conn).filter(|conn| conn.tcp.awaits_urgent());
+            return match conn {
+                None => Err(Errno::EINVAL),
+                Some(conn) if !conn.indexed || conn.tcp.at_end() || stream.shut_read => Ok(0),
+                Some(_) => Err(Errno::EAGAIN),
+            };
         }
         // tcp_recvmsg_locked(): SOCK_DONE comes before the error, RCV_SHUTDOWN after it.
         let end_first = self.settings.end_first;

@@ -1,7 +1,7 @@
 use super::connection::EarlySyns;
 use super::handshake::{Agreed, Offer};
 use super::timestamps::{self, Timestamps};
-use super::{Connection, Context, FastOpenCookie, GiveUp, Kept, Ports, Setup, SynReceivedRule, window};
+use super::{Connection, Context, FastOpenCookie, GiveUp, Kept, Ports, Setup, SynReceivedRule, Tally, window};
 use crate::endpoint::{DropReason, State, TimerChange, TimerKind};
 use crate::time::{HostTime, Span, ms};
 use crate::wire::{Flags, Segment, Seq};
@@ -286,6 +286,8 @@ impl HalfOpen {
         if cx.now < self.fires || self.state != State::SynReceived {
             return HalfOpenStep::Stay;
         }
+        // tcp_syn_ack_timeout()
+        cx.count(Tally::Timeouts);
         let elapsed = cx.now.since(self.started);
         let (last, count) = (self.last_wait(cx), self.timeouts.saturating_add(1));
         if self.is_given_up(cx, elapsed, demands) {
@@ -321,6 +323,9 @@ impl HalfOpen {
         if !old && (seg.seq.within(nxt, wnd) || last.within(nxt, wnd)) {
             return None;
         }
+        if old {
+            cx.count(Tally::PawsEstab);
+        }
         cx.dropped(if old { DropReason::Paws } else { DropReason::OutOfWindow });
         if !seg.has(Flags::RST) {
             self.challenge(cx);
@@ -337,16 +342,24 @@ impl HalfOpen {
             return HalfOpenStep::Stay;
         }
         // "ACK sequence check": what acknowledges something else is no business of this connection.
-        if seg.has(Flags::ACK) && seg.ack != self.iss + 1 {
+        if seg.has(Flags::ACK) && !seg.has(Flags::RST) && seg.ack != self.iss + 1 {
             return HalfOpenStep::Listener;
         }
         if let Some(reason) = self.outside(seg, paws) {
             // What occupies sequence numbers may be a retransmission, and is answered always.
             let loud = seg.seq_len() > 0 && !seg.has(Flags::SYN);
+            match reason {
+                DropReason::Paws if paws => cx.count(Tally::PawsEstab),
+                DropReason::Paws => cx.count(Tally::TsEcrRejected),
+                _ => {}
+            }
             if seg.has(Flags::RST) {
                 cx.dropped(reason);
             } else if loud || self.may_answer(cx) {
                 self.due = Due::Ack;
+                cx.dropped(reason);
+            } else if reason == DropReason::Paws {
+                cx.count(Tally::AckSkippedSynRecv);
                 cx.dropped(reason);
             } else {
                 cx.dropped(DropReason::OutOfWindowUnanswered);
@@ -358,7 +371,7 @@ impl HalfOpen {
                 return self.gone(cx);
             }
             cx.dropped(DropReason::RstNotExact);
-            self.challenge(cx);
+            self.challenge_as_linux(cx);
             return HalfOpenStep::Stay;
         }
         // A SYN with the first number lies before the window, and only what comes after it counts.
@@ -482,6 +495,16 @@ impl HalfOpen {
 
     fn challenge(&mut self, cx: &mut Context<'_>) {
         if cx.allow_challenge() {
+            self.due = Due::Ack;
+        }
+    }
+
+    /// `tcp_reqsk_send_challenge_ack()`: limited as every answer is, whatever the segment has.
+    fn challenge_as_linux(&mut self, cx: &mut Context<'_>) {
+        if !self.may_answer(cx) {
+            cx.count(Tally::AckSkippedChallenge);
+        } else if cx.allow_challenge() {
+            cx.count(Tally::ChallengeAck);
             self.due = Due::Ack;
         }
     }

@@ -27,7 +27,8 @@ impl Agreed {
     pub(super) fn from_syn(syn: &Segment, setup: &Setup, knobs: &Knobs) -> Agreed {
         // RFC 9293 3.7.1: "If an MSS Option is not received at connection setup, TCP implementations MUST assume a
         // default send MSS of 536 (576 - 40) for IPv4 or 1220 (1280 - 60) for IPv6".
-        let mss = syn.options.mss().filter(|mss| *mss > 0).unwrap_or(setup.default_mss).min(setup.mss).max(1);
+        let mss = syn.options.mss().filter(|mss| *mss > 0).unwrap_or(setup.default_mss).min(setup.mss);
+        let mss = mss.max(knobs.min_mss);
         let shifts = syn.options.window_scale().filter(|_| knobs.window_scale);
         let shifts = shifts.map(|theirs| (setup.window_shift.min(MAX_SHIFT), theirs.min(MAX_SHIFT)));
         let ts = syn.options.timestamps().filter(|_| knobs.timestamps);

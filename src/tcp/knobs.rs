@@ -62,6 +62,9 @@ pub struct Knobs {
     pub reset_shut: bool,
     /// Challenge ACKs in a span, host-wide (RFC 5961 7); `None`: no limit.
     pub challenge_acks: Option<(u32, Span)>,
+    /// Whether that number is drawn anew for each second of the clock, from half of it to one and a half times as much, so
+    /// that nobody can find out what others are sent by counting (`tcp_challenge_ack_allowed()`).
+    pub challenges_vary: bool,
     /// Least time between the answers to two segments of one connection that lie outside its window and occupy no
     /// sequence numbers (RFC 5961 7); zero: each is answered. What does occupy some is always answered: it may be a
     /// retransmission whose acknowledgment was lost.
@@ -75,6 +78,8 @@ pub struct Knobs {
     pub soft_errors_abort_connect: bool,
     /// Smallest path MTU that an ICMP error is believed.
     pub min_mtu: u16,
+    /// The least MSS of a peer that is believed (`tcp_min_snd_mss`): smaller segments would cost more than they carry.
+    pub min_mss: u16,
     /// Initial congestion window in segments; `None`: RFC 5681 3.1.
     pub initial_window: Option<u16>,
     /// How losses are found and repaired, and how the congestion window moves.
@@ -474,11 +479,13 @@ impl Default for Knobs {
             syn_again: None,
             reset_shut: false,
             challenge_acks: Some((10, secs(5))),
+            challenges_vary: false,
             empty_answers: ms(500),
             rst_exact: true,
             rst_of_fin: false,
             soft_errors_abort_connect: false,
             min_mtu: 68,
+            min_mss: 1,
             initial_window: None,
             losses: Losses::default(),
             dup_acks: 3,

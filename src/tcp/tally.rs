@@ -51,16 +51,52 @@ pub enum Tally {
     LossProbe,
     /// `TcpExtTCPAbortOnData`: connections reset since data came after CLOSE.
     AbortOnData,
+    /// `TcpExtTCPAbortOnMemory`: orphans that have yielded at a timeout, to others of their kind or for want of memory.
+    AbortOnMemory,
+    /// `TcpExtTCPAbortOnLinger`: connections reset in FIN-WAIT-2 since `TCP_LINGER2` says so.
+    AbortOnLinger,
     /// `TcpExtTCPAbortOnTimeout`: connections given up.
     AbortOnTimeout,
     /// `TcpExtTCPChallengeACK`: challenge ACKs sent (RFC 5961).
     ChallengeAck,
+    /// `TcpExtTCPACKSkippedChallenge`: challenge ACKs that the limit of one connection has held back.
+    AckSkippedChallenge,
+    /// `TcpExtTCPACKSkippedPAWS`: answers to segments with an old timestamp that a limit has held back.
+    AckSkippedPaws,
+    /// `TcpExtTCPACKSkippedSynRecv`: the same of half-open connections.
+    AckSkippedSynRecv,
+    /// `TcpExtTCPACKSkippedTimeWait`: and in TIME-WAIT.
+    AckSkippedTimeWait,
+    /// `TcpExtTCPACKSkippedFinWait2`: and in FIN-WAIT-2 without owner.
+    AckSkippedFinWait2,
+    /// `TcpExtPAWSEstab`: segments of connections and half-open ones whose timestamp was too old.
+    PawsEstab,
+    /// `TcpExtPAWSOldAck`: of these, acknowledgments that reordering explains, which are not answered.
+    PawsOldAck,
+    /// `TcpExtTSEcrRejected`: third segments that echo no timestamp of a SYN-ACK.
+    TsEcrRejected,
+    /// `TcpExtPAWSActive`: answers to our SYN that echo no timestamp of ours.
+    PawsActive,
+    /// `TcpExtTCPDSACKOldSent`: D-SACKs about what had been acknowledged.
+    DSackOldSent,
+    /// `TcpExtTCPDSACKOfoSent`: and about what waits out of order.
+    DSackOfoSent,
+    /// `TcpExtTCPToZeroWindowAdv`: times that the window offered has become 0.
+    ToZeroWindow,
+    /// `TcpExtTCPFromZeroWindowAdv`: and has opened again.
+    FromZeroWindow,
     /// `TcpExtTCPKeepAlive`: keepalive probes sent.
     KeepAlive,
     /// `TcpExtTCPWinProbe`: window probes sent.
     WinProbe,
     /// `TcpExtOfoPruned`: times that what waited out of order was thrown away, for want of memory.
     OfoPruned,
+    /// `TcpExtDelayedACKLost`: segments that were acknowledged before.
+    DelayedAckLost,
+    /// `TcpExtTCPOFOQueue`: here those that wait out of order already; others are told as events.
+    OfoQueue,
+    /// `TcpExtTCPOFOMerge`: segments of which all waits out of order already.
+    OfoMerge,
     /// `TcpExtTCPOFODrop`: segments out of order that were not kept, for want of memory.
     OfoDrop,
     /// `TcpExtTCPRcvQDrop`: segments in order that were not taken, for want of memory.
@@ -75,7 +111,7 @@ pub enum Tally {
 
 impl Tally {
     /// Everything that is counted.
-    pub const ALL: [Tally; 35] = [
+    pub const ALL: [Tally; 53] = [
         Tally::InErrs,
         Tally::DelayedAcks,
         Tally::RenoRecovery,
@@ -101,11 +137,29 @@ impl Tally {
         Tally::Timeouts,
         Tally::LossProbe,
         Tally::AbortOnData,
+        Tally::AbortOnMemory,
+        Tally::AbortOnLinger,
         Tally::AbortOnTimeout,
         Tally::ChallengeAck,
+        Tally::AckSkippedChallenge,
+        Tally::AckSkippedPaws,
+        Tally::AckSkippedSynRecv,
+        Tally::AckSkippedTimeWait,
+        Tally::AckSkippedFinWait2,
+        Tally::PawsEstab,
+        Tally::PawsOldAck,
+        Tally::TsEcrRejected,
+        Tally::PawsActive,
+        Tally::DSackOldSent,
+        Tally::DSackOfoSent,
+        Tally::ToZeroWindow,
+        Tally::FromZeroWindow,
         Tally::KeepAlive,
         Tally::WinProbe,
         Tally::OfoPruned,
+        Tally::DelayedAckLost,
+        Tally::OfoQueue,
+        Tally::OfoMerge,
         Tally::OfoDrop,
         Tally::RcvQDrop,
         Tally::FastOpenActive,

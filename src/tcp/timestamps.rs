@@ -36,11 +36,12 @@ impl Timestamps {
         !seg.has(Flags::RST) && seg.options.timestamps().is_none()
     }
 
-    /// RFC 7323 4.3: remembers the timestamp of an acceptable segment that reaches back to the last ACK sent.
-    pub(super) fn update(&mut self, seg: &Segment, last_ack_sent: Seq) {
+    /// RFC 7323 4.3: remembers the timestamp of an acceptable segment that reaches back to the last ACK sent; `void`: the
+    /// one there is means nothing.
+    pub(super) fn update(&mut self, seg: &Segment, last_ack_sent: Seq, void: bool) {
         if let Some((val, _)) = seg.options.timestamps()
             && seg.seq.le(last_ack_sent)
-            && Seq(val).ge(Seq(self.recent))
+            && (void || Seq(val).ge(Seq(self.recent)))
         {
             self.recent = val;
         }

@@ -1,15 +1,15 @@
 //! What the sockets of the profile `linux` do in their own way.
 
-use super::wire::{C, S, World, any, at};
+use super::wire::{C, S, World, any, at, v4};
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use wirefate::endpoint::{
-    Attach, Endpoint, Errno, Family, HostFault, IfaceId, MsgFlags, NoRoute, Readiness, Shutdown, SockOpt, SocketId,
-    SocketKind, State,
+    Attach, Endpoint, Errno, Family, HostFault, IfaceId, MsgFlags, NoRoute, Order, Readiness, Shutdown, SockOpt,
+    SocketId, SocketKind, State,
 };
 use wirefate::host::{HostConfig, Profile};
-use wirefate::time::{ms, secs};
-use wirefate::wire::{Flags, Payload};
+use wirefate::time::{Span, ms, secs};
+use wirefate::wire::{Body, Flags, Icmp, IcmpKind, Packet, Payload, Segment, quote_of};
 
 fn linux(name: &str) -> HostConfig {
     HostConfig { profile: Profile::Linux, ..HostConfig::named(name) }
@@ -235,20 +235,73 @@ fn files_and_low_ports_have_limits() {
     assert_eq!(socket(&mut world), Err(Errno::EMFILE));
 }
 
-/// One orphan too many is reset after its FIN; what is in FIN-WAIT-2 or TIME-WAIT does not count.
+/// Clients that have just closed while nothing reaches anybody: what each sends in the next second.
+fn orphaned(world: &mut World, count: usize, apart: Span) -> Vec<Vec<Flags>> {
+    let listener = world.listen(S, any(80), 8);
+    let clients: Vec<SocketId> = (0..count).map(|_| world.stream(C)).collect();
+    for &client in &clients {
+        assert_eq!(world.connect(C, client, at(S, 80)), Err(Errno::EINPROGRESS));
+        world.run();
+        world.accept(S, listener).unwrap();
+    }
+    world.lose = Some(Box::new(|_| true));
+    world.sent();
+    let sent = |world: &mut World| world.sent().into_iter().map(|(_, flags, _)| flags).collect();
+    let mut all = Vec::new();
+    for client in clients {
+        world.close(C, client);
+        all.push(sent(world));
+        world.advance(apart);
+    }
+    all
+}
+
+/// One orphan too many is reset after its FIN. They are counted ten times a second: those of one moment all pass.
 #[test]
 fn orphans_have_a_limit() {
-    for (most, sent) in
-        [("0", vec![Flags::FIN | Flags::ACK, Flags::RST | Flags::ACK]), ("1", vec![Flags::FIN | Flags::ACK])]
-    {
+    let (fin, rst) = (Flags::FIN | Flags::ACK, Flags::RST | Flags::ACK);
+    for (most, apart, sent) in [
+        ("1", ms(100), [vec![fin], vec![fin], vec![fin, rst]]),
+        ("0", ms(100), [vec![fin], vec![fin, rst], vec![fin, rst]]),
+        ("1", ms(1), [vec![fin], vec![fin], vec![fin]]),
+    ] {
         let mut world = with_client("net.ipv4.tcp_max_orphans", most);
-        let (client, ..) = world.connected(80);
-        world.close(C, client);
-        let flags: Vec<Flags> =
-            world.sent().into_iter().filter(|(from, ..)| *from == C).map(|(_, flags, _)| flags).collect();
-        assert_eq!(flags, sent);
-        assert_eq!(world.counter(C, "TcpExt.TCPAbortOnMemory"), u64::from(most == "0"));
+        world.advance(ms(5));
+        assert_eq!(orphaned(&mut world, 3, apart), sent, "{most} {apart}");
+        let reset = sent.iter().filter(|flags| flags.contains(&rst)).count();
+        assert_eq!(world.counter(C, "TcpExt.TCPAbortOnMemory"), reset as u64);
     }
+}
+
+/// `tcp_out_of_resources()`: a timeout looks again, and one that an ICMP error is about counts twice.
+#[test]
+fn orphans_yield_at_their_timeouts() {
+    for (most, icmp, left) in [("2", false, 2), ("1", false, 0), ("2", true, 1), ("4", true, 2)] {
+        let mut world = with_client("net.ipv4.tcp_max_orphans", most);
+        world.advance(ms(5));
+        orphaned(&mut world, 2, ms(1));
+        if icmp {
+            let mut views = Vec::new();
+            world.hosts[C].connections(&mut |view| views.push(view));
+            let (tuple, seq) = (views[0].tuple, views[0].snd.unwrap().una);
+            let (src_port, dst_port) = (tuple.local.port(), tuple.remote.port());
+            let fin = Segment { src_port, dst_port, seq, flags: Flags::FIN | Flags::ACK, ..Segment::default() };
+            let quote = quote_of(&Packet::new(v4(C), v4(S), Body::Tcp(fin)));
+            let icmp = Icmp { kind: IcmpKind::HostUnreachable, quote };
+            let error = Packet::new(v4(S), v4(C), Body::Icmp(icmp));
+            world.arrive(C, error);
+        }
+        world.sent();
+        world.advance(secs(1));
+        assert_eq!(world.states(C).len(), left, "{most} {icmp}");
+        let resets = world.sent().into_iter().filter(|(_, flags, _)| flags.contains(Flags::RST)).count();
+        assert_eq!((resets, world.counter(C, "TcpExt.TCPAbortOnMemory")), (2 - left, 2 - left as u64));
+    }
+}
+
+/// What is in FIN-WAIT-2 or TIME-WAIT does not count.
+#[test]
+fn what_is_left_of_a_connection_is_no_orphan() {
     let mut world = with_client("net.ipv4.tcp_max_orphans", "1");
     let (client, listener, _) = world.connected(80);
     world.close(C, client);
@@ -327,4 +380,123 @@ fn a_write_that_waits_saves_the_third_segment() {
         assert_eq!(send(&mut world), Ok(5));
         assert_eq!(world.sent()[1], first, "after the SYN-ACK");
     }
+}
+
+/// `ip_local_reserved_ports`: who names a port gets it, nobody else does; it may change at any time.
+#[test]
+fn reserved_ports_are_given_to_who_asks_for_them() {
+    let client = linux("client")
+        .sysctl("net.ipv4.ip_local_port_range", "40000 40003")
+        .sysctl("net.ipv4.ip_local_reserved_ports", "80,40001-40003");
+    let mut world = World::pair(client, linux("server"));
+    world.listen(S, any(80), 64);
+    let connect = |world: &mut World| {
+        let id = world.stream(C);
+        let result = world.connect(C, id, at(S, 80));
+        (result, world.call(C, |s, _| s.local_addr(id)).unwrap().port())
+    };
+    assert_eq!(connect(&mut world), (Err(Errno::EINPROGRESS), 40_000));
+    assert_eq!(connect(&mut world), (Err(Errno::EADDRNOTAVAIL), 0));
+    let id = world.stream(C);
+    assert_eq!(world.call(C, |s, cx| s.bind(cx, id, any(0))), Err(Errno::EADDRINUSE));
+    assert_eq!(world.call(C, |s, cx| s.bind(cx, id, any(40_002))), Ok(()));
+    let order = Order::Sysctl { name: "net.ipv4.ip_local_reserved_ports".to_owned(), value: String::new() };
+    world.with(C, |host, cx| host.administer(cx, &order)).unwrap();
+    // Port 40002 is bound.
+    assert_eq!([connect(&mut world).1, connect(&mut world).1].into_iter().collect::<BTreeSet<_>>().len(), 2);
+    assert_eq!(connect(&mut world).0, Err(Errno::EADDRNOTAVAIL));
+}
+
+/// `tcp_timestamps`: 1 hides the clock behind the connection, 2 does not.
+#[test]
+fn timestamps_are_the_clock_where_asked() {
+    for (value, same) in [("1", false), ("2", true)] {
+        let mut world = with_client("net.ipv4.tcp_timestamps", value);
+        world.advance(secs(5));
+        let stamps = std::rc::Rc::new(std::cell::RefCell::new(Vec::new()));
+        let seen = stamps.clone();
+        world.lose = Some(Box::new(move |packet| {
+            let val = packet.segment().and_then(|segment| segment.options.timestamps());
+            seen.borrow_mut().extend(val.map(|(val, _)| val));
+            true
+        }));
+        for port in [80, 81] {
+            let id = world.stream(C);
+            assert_eq!(world.connect(C, id, at(S, port)), Err(Errno::EINPROGRESS));
+        }
+        let stamps = stamps.borrow();
+        assert_eq!((stamps.len(), stamps[0] == stamps[1]), (2, same), "{value}");
+    }
+}
+
+/// Each destination has a row of its own, which goes on by 2 to 16 ports at a time; `bind` takes any port, and one that is to
+/// be shared from the lower half while there is one.
+#[test]
+fn ephemeral_ports_are_of_their_destination() {
+    let mut world = plain();
+    let mut chosen = |port: u16| {
+        let id = world.stream(C);
+        assert_eq!(world.connect(C, id, at(S, port)), Err(Errno::EINPROGRESS));
+        world.call(C, |s, _| s.local_addr(id)).unwrap().port()
+    };
+    let [mut first, mut second] = [chosen(80), chosen(81)];
+    assert_ne!(first, second);
+    let mut steps = BTreeSet::new();
+    for _ in 0..40 {
+        for (port, last) in [(80, &mut first), (81, &mut second)] {
+            let next = chosen(port);
+            steps.insert((i32::from(next) - i32::from(*last)).rem_euclid(28_232));
+            *last = next;
+        }
+    }
+    assert_eq!(steps.into_iter().collect::<Vec<_>>(), [2, 4, 6, 8, 10, 12, 14, 16]);
+    let mut bound = |shares: bool| {
+        let id = world.stream(C);
+        world.call(C, |s, cx| s.set_option(cx, id, SockOpt::ReuseAddr(shares))).unwrap();
+        world.call(C, |s, cx| s.bind(cx, id, any(0))).unwrap();
+        world.call(C, |s, _| s.local_addr(id)).unwrap().port()
+    };
+    let half = 32_768 + 28_232 / 2;
+    assert!((0..40).map(|_| bound(true)).all(|port| port < half && port % 2 == 1));
+    let any: Vec<u16> = (0..40).map(|_| bound(false)).collect();
+    assert!(any.iter().any(|&port| port >= half) && !any.is_sorted() && any.iter().all(|port| port % 2 == 1));
+}
+
+/// A path MTU that one connection has learned is that of the next ones, for ten minutes, and the MSS that they announce.
+#[test]
+fn a_path_mtu_is_remembered() {
+    let mut world = plain();
+    let (client, listener, _) = world.connected(80);
+    world.lose = Some(Box::new(|_| true));
+    world.send(C, client, &"x".repeat(1_448)).unwrap();
+    let mut views = Vec::new();
+    world.hosts[C].connections(&mut |view| views.push(view));
+    let (tuple, seq) = (views[0].tuple, views[0].snd.unwrap().una);
+    let (src_port, dst_port) = (tuple.local.port(), tuple.remote.port());
+    let data = Segment { src_port, dst_port, seq, flags: Flags::ACK, ..Segment::default() };
+    let quote = quote_of(&Packet::new(v4(C), v4(S), Body::Tcp(data)));
+    let error = Packet::new(v4(S), v4(C), Body::Icmp(Icmp { kind: IcmpKind::TooBig { mtu: 1_000 }, quote }));
+    world.arrive(C, error);
+    let now = world.now;
+    let mss = |world: &mut World| {
+        let mss = std::rc::Rc::new(std::cell::Cell::new(None));
+        let told = mss.clone();
+        world.lose = Some(Box::new(move |packet| {
+            let syn = packet.segment().filter(|segment| segment.flags == Flags::SYN);
+            syn.into_iter().for_each(|segment| told.set(segment.options.mss()));
+            false
+        }));
+        let id = world.stream(C);
+        assert_eq!(world.connect(C, id, at(S, 80)), Err(Errno::EINPROGRESS));
+        world.run();
+        world.accept(S, listener).unwrap();
+        let info = world.call(C, |s, _| s.tcp_info(now, id)).unwrap();
+        (mss.get(), info.pmtu, info.snd_mss)
+    };
+    assert_eq!(world.call(C, |s, _| s.tcp_info(now, client)).map(|info| (info.pmtu, info.snd_mss)), Ok((1_000, 948)));
+    assert_eq!(mss(&mut world), (Some(960), 1_000, 948));
+    world.advance(secs(599));
+    assert_eq!(mss(&mut world), (Some(960), 1_000, 948));
+    world.advance(secs(1));
+    assert_eq!(mss(&mut world), (Some(1_460), 1_500, 1_448));
 }

@@ -252,6 +252,12 @@ impl World {
         queues[0]
     }
 
+    /// A packet arrives at a host, from wherever.
+    pub(crate) fn arrive(&mut self, host: usize, packet: Packet) {
+        self.wire.push_back((host, IfaceId(1), packet));
+        self.run();
+    }
+
     /// Puts a segment to `to` on the wire as if `from` had sent it.
     pub(crate) fn inject(&mut self, from: SocketAddr, to: SocketAddr, segment: Segment) {
         let segment = Segment { src_port: from.port(), dst_port: to.port(), ..segment };

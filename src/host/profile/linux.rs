@@ -8,7 +8,7 @@ use crate::host::config::BufferRule;
 use crate::host::cookies::CookieUse;
 use crate::host::fast_open::{self, Uses};
 use crate::host::listener::QueueRule;
-use crate::host::ports::{BindRule, PortRule};
+use crate::host::ports::{self, BindRule, PortRule};
 use crate::host::reconnect;
 use crate::host::sysctl::{Sysctl, Unit};
 use crate::tcp::{
@@ -39,6 +39,19 @@ pub(super) const SYSCTLS: &[Sysctl] = &[
             s.ports = (port(low), port(high));
         })
     },
+    text(
+        "net.ipv4.ip_local_reserved_ports",
+        "ports and ranges of ports with commas between them: `8080,9000-9010`",
+        "none",
+        ("ip-sysctl.rst", Specified),
+        |s, text| match ports::read_ranges(text) {
+            Some(ranges) => {
+                s.reserved = ranges;
+                true
+            }
+            None => false,
+        },
+    ),
     // 1024 by default, but applications here are root unless told otherwise by this.
     one(
         "net.ipv4.ip_unprivileged_port_start",
@@ -50,9 +63,18 @@ pub(super) const SYSCTLS: &[Sysctl] = &[
             s.unprivileged = port(n);
         },
     ),
+    // rt_min_pmtu; what the network says below it is not believed.
+    one("net.ipv4.route.min_pmtu", Unit::Bytes, 552, (68, 65_535), ("route.c", Specified), |s, [n, ..]| {
+        s.knobs.min_mtu = port(n);
+    }),
+    // How long a path MTU is remembered.
+    one("net.ipv4.route.mtu_expires", Unit::Seconds, 600, (0, 0x7fff_ffff), ("route.c", Specified), |s, [n, ..]| {
+        s.path_mtu_lasts = secs(n);
+    }),
     one("net.ipv4.tcp_abort_on_overflow", Unit::Switch, 0, (0, 1), RST, |s, [n, ..]| s.abort_on_overflow = n == 1),
     one("net.ipv4.tcp_challenge_ack_limit", Unit::Number, 0x7fff_ffff, (0, 0x7fff_ffff), RST, |s, [n, ..]| {
         s.knobs.challenge_acks = (n < 0x7fff_ffff).then_some((int(n), secs(1)));
+        s.knobs.challenges_vary = true;
     }),
     one("net.ipv4.tcp_comp_sack_delay_ns", Unit::Nanoseconds, 1_000_000, (0, 1_000_000_000), RST, |s, [n, ..]| {
         s.knobs.compress_acks.0 = ns(n);
@@ -80,7 +102,9 @@ pub(super) const SYSCTLS: &[Sysctl] = &[
             key.is_some()
         },
     ),
-    one("net.ipv4.tcp_fin_timeout", Unit::Seconds, 60, (1, 120), RST, |s, [n, ..]| s.knobs.fin_wait2 = Some(secs(n))),
+    one("net.ipv4.tcp_fin_timeout", Unit::Seconds, 60, (0, 1 << 20), RST, |s, [n, ..]| {
+        s.knobs.fin_wait2 = Some(secs(n));
+    }),
     one("net.ipv4.tcp_frto", Unit::Number, 2, (0, 2), RST, |s, [n, ..]| s.knobs.losses.frto = n > 0),
     one("net.ipv4.tcp_invalid_ratelimit", Unit::Milliseconds, 500, (0, 3_600_000), RST, |s, [n, ..]| {
         s.knobs.empty_answers = ms(n);
@@ -118,14 +142,14 @@ pub(super) const SYSCTLS: &[Sysctl] = &[
     one("net.ipv4.tcp_min_rtt_wlen", Unit::Seconds, 300, (0, 86_400), RST, |s, [n, ..]| {
         s.knobs.losses.min_rtt_window = secs(n);
     }),
+    one("net.ipv4.tcp_min_snd_mss", Unit::Bytes, 48, (48, 65_535), RST, |s, [n, ..]| s.knobs.min_mss = port(n)),
     one("net.ipv4.tcp_min_tso_segs", Unit::Number, 2, (1, 65_535), RST, |s, [n, ..]| s.knobs.losses.units.0 = int(n)),
     one("net.ipv4.tcp_moderate_rcvbuf", Unit::Switch, 1, (0, 1), RST, |s, [n, ..]| s.moderate = n == 1),
-    // 0 stands for 8 (tcp_orphan_retries() in tcp_timer.c).
     one("net.ipv4.tcp_notsent_lowat", Unit::Bytes, u32::MAX as u64, (0, u32::MAX as u64), RST, |s, [n, ..]| {
         s.notsent_lowat = int(n);
     }),
     one("net.ipv4.tcp_orphan_retries", Unit::Number, 0, (0, 255), RST, |s, [n, ..]| {
-        s.knobs.orphan_give_up = Some(GiveUp::Backoffs(if n == 0 { 8 } else { small(n) }));
+        s.knobs.orphan_give_up = Some(GiveUp::Backoffs(small(n)));
     }),
     one("net.ipv4.tcp_recovery", Unit::Number, 1, (0, 7), RST, |s, [n, ..]| s.knobs.losses.rack = n & 1 == 1),
     one("net.ipv4.tcp_reordering", Unit::Number, 3, (1, 65_535), RST, |s, [n, ..]| s.knobs.losses.reordering = int(n)),
@@ -157,7 +181,9 @@ pub(super) const SYSCTLS: &[Sysctl] = &[
     one("net.ipv4.tcp_syncookies", Unit::Number, 1, (0, 2), RST, |s, [n, ..]| {
         s.cookies = [CookieUse::Never, CookieUse::Overflow, CookieUse::Always][usize::from(small(n)).min(2)];
     }),
-    one("net.ipv4.tcp_timestamps", Unit::Number, 1, (0, 2), RST, |s, [n, ..]| s.knobs.timestamps = n > 0),
+    one("net.ipv4.tcp_timestamps", Unit::Number, 1, (0, 2), RST, |s, [n, ..]| {
+        (s.knobs.timestamps, s.plain_timestamps) = (n > 0, n == 2);
+    }),
     one("net.ipv4.tcp_tso_win_divisor", Unit::Number, 3, (0, 255), RST, |s, [n, ..]| s.knobs.losses.units.1 = int(n)),
     one("net.ipv4.tcp_tw_reuse", Unit::Number, 2, (0, 2), RST, |s, [n, ..]| {
         s.reuse.chosen = [reconnect::Chosen::Never, reconnect::Chosen::Always, reconnect::Chosen::OnLoopback]
@@ -233,7 +259,8 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
     ),
     does(
         "ephemeral port",
-        "random start, then every second port: connect takes those with the low end's parity first, bind the others",
+        "every second port: connect takes those with the low end's parity first, from a place of each destination's own and 2 \
+                to 16 further each time; bind the others, from anywhere",
         ("__inet_hash_connect(), inet_csk_find_open_port()", Recorded),
         |s| s.port_rule = PortRule::Parity,
     ),

@@ -1,6 +1,6 @@
 use super::{Closing, ClosingStep, Due};
 use crate::endpoint::{Arrival, DropReason, State, TimerChange, TimerKind};
-use crate::tcp::{Context, TcpEvent};
+use crate::tcp::{Context, Tally, TcpEvent};
 use crate::wire::{Flags, Segment, Seq};
 
 /// `tcp_timewait_state_process()` in tcp_minisocks.c.
@@ -100,7 +100,15 @@ impl Closing {
     fn answer_limited(&mut self, cx: &mut Context<'_>, seg: &Segment, why: DropReason) -> ClosingStep {
         let limited = seg.seq_len() == 0 || seg.has(Flags::SYN);
         if limited && !self.throttle.allows(cx) {
-            cx.dropped(DropReason::OutOfWindowUnanswered);
+            if why != DropReason::Paws {
+                cx.dropped(DropReason::OutOfWindowUnanswered);
+                return ClosingStep::Stay;
+            }
+            cx.count(match self.state {
+                State::TimeWait => Tally::AckSkippedTimeWait,
+                _ => Tally::AckSkippedFinWait2,
+            });
+            cx.dropped(why);
             return ClosingStep::Stay;
         }
         cx.dropped(why);

@@ -7,7 +7,7 @@ mod rfc9293;
 use super::throttle::Throttle;
 use super::timestamps::Timestamps;
 use super::{ClosingRule, Context, Ports};
-use crate::endpoint::{State, TimerChange, TimerKind};
+use crate::endpoint::{DropReason, State, TimerChange, TimerKind};
 use crate::time::{HostTime, Span};
 use crate::wire::{Flags, Segment, Seq};
 
@@ -167,6 +167,17 @@ impl Closing {
             ClosingRule::Rfc9293 => self.on_segment_rfc9293(cx, seg),
             ClosingRule::Linux => self.on_segment_linux(cx, seg),
             ClosingRule::Bsd => self.on_segment_bsd(cx, seg),
+        }
+    }
+
+    /// A SYN could open, but nobody listens: TIME-WAIT goes on, and answers as to any SYN (RFC 5961 4.2; the end of
+    /// `tcp_v4_rcv()`), but for BSD's.
+    pub fn stay_for_nobody(&mut self, cx: &mut Context<'_>) -> ClosingStep {
+        cx.dropped(DropReason::NoSocket);
+        match cx.knobs.closing {
+            ClosingRule::Rfc9293 => self.challenge(cx),
+            ClosingRule::Linux => self.answer(Due::Ack),
+            ClosingRule::Bsd => ClosingStep::Stay,
         }
     }
 

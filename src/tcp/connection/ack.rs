@@ -7,7 +7,7 @@ use crate::tcp::acks::Reply;
 use crate::tcp::newreno::Phase;
 use crate::tcp::timers::Timer;
 use crate::tcp::timestamps::clock;
-use crate::tcp::{AckRule, Context, Tally, TcpEvent, WindowProbe};
+use crate::tcp::{AckRule, ClosingRule, Context, Linger2, Tally, TcpEvent, WindowProbe};
 use crate::time::{Span, ms};
 use crate::wire::{Flags, Segment};
 
@@ -180,10 +180,17 @@ impl Connection {
     }
 
     /// FIN-WAIT-1 -> FIN-WAIT-2, where the segment at hand brought the ACK of our FIN and no FIN.
-    pub(super) fn settle_fin_wait(&mut self, cx: &mut Context<'_>) {
+    pub(super) fn settle_fin_wait(&mut self, cx: &mut Context<'_>, seg: &Segment) {
         if self.state == State::FinWait1 && self.snd.fin_acked() {
             let lasts = self.fin_wait2(cx).filter(|_| self.is_orphan());
             cx.transition(&mut self.state, State::FinWait2, lasts, None);
+            if self.is_orphan() && self.setup.linger2 == Linger2::Never && cx.knobs.closing == ClosingRule::Linux {
+                // tcp_rcv_state_process(): the acknowledgment of the FIN is answered as one of no connection.
+                cx.count(Tally::AbortOnData);
+                self.die(cx, None);
+                self.urgently = Some(Urgently::Reset(seg.ack, None));
+                return;
+            }
             self.leave_fin_wait2(cx);
         }
     }

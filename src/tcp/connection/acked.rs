@@ -31,7 +31,7 @@ impl Connection {
         } else if forward {
             self.rto.alive(cx.now);
         }
-        if self.snd.wnd == 0 && self.snd.flight() > 0 && !forward {
+        if self.snd.wnd == 0 && self.snd.flight() > 0 && !forward && !self.probes_by_rto(cx) {
             // RFC 9293 3.8.6.1: whoever answers probes is alive.
             self.rto.alive(cx.now);
         }

@@ -6,7 +6,7 @@ use crate::tcp::closing::Remains;
 use crate::tcp::rcv::Reader;
 use crate::tcp::snd::End;
 use crate::tcp::timers::Timer;
-use crate::tcp::{Closing, ClosingRule, Context, Linger2, WindowRule};
+use crate::tcp::{Closing, ClosingRule, Context, Linger2, Tally, WindowRule};
 use crate::time::Span;
 
 impl Connection {
@@ -64,6 +64,19 @@ impl Connection {
         self.urgently = reset;
     }
 
+    /// ABORT by the user, who has taken all that came. Once the peer's FIN has come as well and ours is sent there is
+    /// nothing to reset: RFC 9293 3.10.5, CLOSING and LAST-ACK: "respond with "ok" ... and enter CLOSED state"
+    /// (`tcp_disconnect()`, `tcp_need_reset()`); BSD resets all the same (`tcp_drop()`).
+    pub fn disconnect(&mut self, cx: &mut Context<'_>) {
+        let both_closed = matches!(self.state, State::Closing | State::LastAck);
+        if both_closed && self.snd.nxt == self.snd.all_end() && cx.knobs.closing != ClosingRule::Bsd {
+            self.die(cx, None);
+            self.rcv.clear();
+        } else {
+            self.abort(cx);
+        }
+    }
+
     /// Nobody reads any more: the socket is closed in full. Unread data, now or later, is answered by a reset where
     /// the profile does so. Call [`Connection::close`] as well.
     pub fn stop_receiving(&mut self, cx: &mut Context<'_>) {
@@ -96,6 +109,7 @@ impl Connection {
             return;
         }
         if self.setup.linger2 == Linger2::Never {
+            cx.count(Tally::AbortOnLinger);
             return self.abort(cx);
         }
         let Some(lasts) = self.fin_wait2(cx) else { return };

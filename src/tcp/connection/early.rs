@@ -7,7 +7,7 @@ use super::{Connection, Urgently};
 use crate::endpoint::{DropReason, Errno, State};
 use crate::tcp::handshake::{Agreed, Offer};
 use crate::tcp::timers::Timer;
-use crate::tcp::{Context, FastOpenCookie, GiveUp, Ports, Setup};
+use crate::tcp::{Context, FastOpenCookie, GiveUp, Ports, Setup, Tally};
 use crate::time::HostTime;
 use crate::wire::{Flags, Segment, Seq};
 
@@ -152,6 +152,9 @@ impl Connection {
         let inside = seg.seq == nxt || (end.gt(nxt) && seg.seq.lt(edge)) || (seg.seq == edge && end == edge);
         if paws || !inside {
             let reason = if paws { DropReason::Paws } else { DropReason::OutOfWindow };
+            if paws {
+                cx.count(Tally::PawsEstab);
+            }
             if seg.has(Flags::RST) {
                 cx.dropped(reason);
             } else if seg.seq_len() > 0 || self.throttle.allows(cx) {
@@ -218,6 +221,8 @@ impl Connection {
         let own = self.setup.syn_count;
         let Some(early) = self.early_mut() else { return };
         let (timeouts, elapsed) = (early.timeouts, cx.now.since(early.sent.0));
+        // tcp_syn_ack_timeout()
+        cx.count(Tally::Timeouts);
         let over = match (own, cx.knobs.synack_give_up) {
             (Some(most), _) => timeouts >= most,
             (None, GiveUp::Retries(most)) => timeouts > most,

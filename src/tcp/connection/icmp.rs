@@ -5,9 +5,12 @@ use crate::endpoint::{DropReason, Errno, State};
 use crate::tcp::handshake::effective_mss;
 use crate::tcp::snd::Syn;
 use crate::tcp::timers::Timer;
-use crate::tcp::{Context, Tally};
+use crate::tcp::{CheckRule, Context, Tally};
 use crate::time::{Span, ns};
 use crate::wire::{IcmpKind, Seq};
+
+/// Bytes of IPv6 and TCP headers.
+const OVERHEAD_V6: u16 = 60;
 
 impl Connection {
     /// An ICMP error about a segment of ours that began with `seq`.
@@ -63,7 +66,15 @@ impl Connection {
 
     /// Routers older than RFC 1191 say 0: the least that every host must take then.
     fn believed(&self, cx: &Context<'_>, mtu: u16) -> u16 {
-        if mtu == 0 { self.setup.default_mss + self.setup.overhead } else { mtu.max(cx.knobs.min_mtu) }
+        // RFC 8200 5: every link takes so much.
+        const LEAST_V6: u16 = 1_280;
+        match (mtu, cx.knobs.checks) {
+            _ if self.setup.overhead == OVERHEAD_V6 => mtu.max(LEAST_V6),
+            // __ip_rt_update_pmtu()
+            (_, CheckRule::Linux) => mtu.max(cx.knobs.min_mtu),
+            (0, _) => self.setup.default_mss + self.setup.overhead,
+            _ => mtu.max(cx.knobs.min_mtu),
+        }
     }
 
     /// RFC 1191 6.4: a smaller path MTU; what was too big goes out again in smaller pieces.

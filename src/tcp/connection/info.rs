@@ -2,7 +2,7 @@
 
 use super::{Connection, Persist};
 use crate::endpoint::{CaState, SegmentCounts, State, TcpInfo};
-use crate::tcp::Knobs;
+use crate::tcp::knobs::{GiveUp, Knobs};
 use crate::tcp::newreno::Phase;
 use crate::tcp::snd::Syn;
 use crate::time::HostTime;
@@ -15,13 +15,19 @@ impl Connection {
             Persist::Probe { unanswered, .. } => unanswered,
             _ => self.keep.probes,
         };
+        let backoff = match (self.persist, knobs.r2) {
+            // icsk_backoff is that of the probes too.
+            (Persist::Probe { sent, .. }, GiveUp::Backoffs(most)) => sent.min(most),
+            (Persist::Probe { sent, .. }, _) => sent,
+            _ => self.rto.backoff,
+        };
         let synchronized = !matches!(self.state, State::Closed | State::SynSent);
         TcpInfo {
             state: self.state,
             ca_state: self.ca_state(),
             retransmits: self.rto.tries,
             probes,
-            backoff: self.rto.backoff,
+            backoff,
             timestamps: self.ts.is_some(),
             sack: self.sack,
             window_scaling: self.scales,
@@ -33,7 +39,7 @@ impl Connection {
             rtt: self.rto.srtt(),
             rttvar: self.rto.rttvar(),
             snd_mss: u32::from(snd.mss),
-            rcv_mss: rcv.mss,
+            rcv_mss: self.rcv_mss(),
             advmss: u32::from(self.setup.mss),
             snd_cwnd: self.window_bytes().0,
             snd_ssthresh: Some(self.window_bytes().1).filter(|&bytes| bytes < u32::MAX),

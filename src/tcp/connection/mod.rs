@@ -10,6 +10,7 @@ mod icmp;
 mod info;
 mod open;
 mod output;
+mod patience;
 mod segment;
 mod text;
 mod timeout;
@@ -199,6 +200,11 @@ impl Connection {
         len - usize::from(!self.setup.oob_inline && self.rcv.urgent.is_some_and(inside))
     }
 
+    /// Whether something has come that nobody has read past, if only an urgent byte that was read out of line.
+    pub fn has_unread(&self) -> bool {
+        !self.rcv.queue.is_empty()
+    }
+
     /// Free bytes of the send buffer; 0 where nothing may be written.
     pub fn writable(&self) -> u32 {
         let open = matches!(self.state, State::Established | State::CloseWait)
@@ -225,6 +231,12 @@ impl Connection {
     /// Whether urgent data is announced that the application has not read past.
     pub fn has_urgent(&self) -> bool {
         self.rcv.urgent.is_some()
+    }
+
+    /// Whether urgent data is announced whose last byte has not come.
+    pub fn awaits_urgent(&self) -> bool {
+        let ahead = |u: super::urgent::Urgent| u.distance(self.rcv.read_seq()) as usize;
+        !self.setup.oob_inline && self.rcv.urgent.is_some_and(|u| ahead(u) >= self.rcv.queue.len())
     }
 
     /// Whether the next byte to read is the last urgent one (`sockatmark`).

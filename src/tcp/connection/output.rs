@@ -286,6 +286,7 @@ impl Connection {
         let mut seg =
             Segment { src_port: self.ports.local, dst_port: self.ports.remote, seq, flags, ..Segment::default() };
         if flags.contains(Flags::ACK) {
+            let offered = self.rcv.edge.since(self.rcv.last_ack);
             if cx.knobs.window == WindowRule::Bsd && self.state != State::SynSent {
                 self.rcv.edge = self.rcv.free_edge(self.setup.mss);
             } else if self.state != State::TimeWait && !self.rcv.at_end() {
@@ -293,6 +294,12 @@ impl Connection {
             }
             seg.ack = self.rcv.nxt;
             seg.window = self.rcv.offer();
+            // tcp_select_window()
+            match (offered, seg.window) {
+                (0, 1..) => cx.count(Tally::FromZeroWindow),
+                (1.., 0) => cx.count(Tally::ToZeroWindow),
+                _ => {}
+            }
             self.rcv.last_ack = self.rcv.nxt;
             self.pace.sent(self.ack != Ack::None);
             self.ack = Ack::None;

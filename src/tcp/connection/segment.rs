@@ -11,7 +11,7 @@ use crate::tcp::timers::Timer;
 use crate::tcp::timestamps::Timestamps;
 use crate::tcp::window;
 use crate::tcp::{AckRule, CheckRule, Context, Tally, TcpEvent};
-use crate::wire::{Flags, Segment};
+use crate::wire::{Flags, Segment, Seq};
 
 /// Whether the steps go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,21 +66,22 @@ impl Connection {
         }
         // tcp_ack() looks at the timestamp last: an old acknowledgment does not bring a new one.
         let current = !linux || (seg.has(Flags::ACK) && seg.ack.ge(self.snd.una) && seg.ack.le(self.snd.max));
+        let void = linux && self.is_stamp_void(cx);
         if let Some(ts) = self.ts.as_mut().filter(|_| current) {
-            ts.update(seg, self.rcv.last_ack);
+            ts.update(seg, self.rcv.last_ack, void);
         }
         (self.keep.heard, self.keep.probes) = (cx.now, 0);
         if self.process_ack(cx, seg) == Step::Done {
             return;
         }
-        self.process_urgent(seg);
+        self.process_urgent(cx, seg);
         if text {
             if seg.seq_len() > 0 && !seg.has(Flags::SYN) && self.process_text(cx, seg) == Step::Done {
                 return;
             }
             self.process_fin(cx);
         }
-        self.settle_fin_wait(cx);
+        self.settle_fin_wait(cx, seg);
     }
 
     /// RFC 9293 3.10.7.3.
@@ -99,6 +100,7 @@ impl Connection {
             return;
         }
         if acked && seg.has(Flags::SYN) && self.echoes_another(cx, seg) {
+            cx.count(Tally::PawsActive);
             cx.dropped(DropReason::Paws);
             if !seg.has(Flags::RST) {
                 self.urgently = Some(Urgently::Reset(seg.ack, None));
@@ -140,7 +142,7 @@ impl Connection {
             self.timers.set(cx, Timer::DelayedAck, acks::MOST);
         }
         // "If there are other controls or text in the segment, then continue processing at the sixth step".
-        self.process_urgent(seg);
+        self.process_urgent(cx, seg);
         if seg.seq_len() > 1 && (cx.knobs.syn_ack_text || answer == Answer::Well) {
             let rest = Segment { seq: seg.seq + 1, flags: seg.flags - Flags::SYN, ..seg.clone() };
             if self.process_text(cx, &rest) != Step::Done {
@@ -153,11 +155,13 @@ impl Connection {
     /// bit is set)".
     pub(super) fn check_sequence(&mut self, cx: &mut Context<'_>, seg: &Segment) -> Step {
         if self.ts.is_some() && !cx.knobs.missing_timestamps && Timestamps::missing(seg) {
+            cx.count(Tally::PawsEstab);
             cx.dropped(DropReason::Paws);
             return Step::Done;
         }
         // RFC 7323 5.3 R1: PAWS comes before everything else and spares RST.
         if !seg.has(Flags::RST) && self.ts.is_some_and(|ts| ts.too_old(seg)) {
+            cx.count(Tally::PawsEstab);
             cx.dropped(DropReason::Paws);
             self.ack = Ack::Now;
             return Step::Done;
@@ -189,7 +193,7 @@ impl Connection {
         if again && self.state == State::SynReceived && acks {
             if cx.knobs.crossing_repeats_syn {
                 // tcp_data_queue(): the SYN is sequence space that has come before.
-                self.sacks.came_twice(self.rcv.irs, self.rcv.nxt);
+                self.came_twice(cx, self.rcv.irs, self.rcv.nxt);
                 self.ack = Ack::Now;
             }
             return Step::NoText;
@@ -204,10 +208,13 @@ impl Connection {
             return Step::Done;
         }
         if len > 0 && seg.seq.lt(self.rcv.nxt) && !seg.has(Flags::SYN) {
-            self.sacks.came_twice(seg.seq, seg.end().min(self.rcv.nxt));
+            self.came_twice(cx, seg.seq, seg.end().min(self.rcv.nxt));
         }
         // What lies before the peer's SYN was never received: it is of another incarnation.
         let old = len > 0 && self.rcv.irs.le(seg.seq) && seg.end().le(self.rcv.nxt);
+        if old {
+            cx.count(Tally::DelayedAckLost);
+        }
         cx.note(TcpEvent::Arrival(match old {
             true => Arrival::Duplicate,
             false => Arrival::Dropped(DropReason::OutOfWindow),
@@ -235,6 +242,9 @@ impl Connection {
     /// A RST that counts.
     pub(super) fn reset(&mut self, cx: &mut Context<'_>) {
         let error = match self.state {
+            State::SynReceived | State::Closing | State::LastAck if cx.knobs.checks == CheckRule::Linux => {
+                Some(Errno::ECONNRESET)
+            }
             State::SynReceived => Some(Errno::ECONNREFUSED),
             State::CloseWait => Some(cx.knobs.reset_after_fin),
             State::Closing | State::LastAck => None,
@@ -256,18 +266,32 @@ impl Connection {
             self.urgently = Some(reset);
             return Step::Done;
         }
+        self.challenge_syn(cx);
+        Step::Done
+    }
+
+    /// A SYN where none may be is challenged (RFC 5961 4.2).
+    pub(super) fn challenge_syn(&mut self, cx: &mut Context<'_>) {
         cx.dropped(DropReason::SynChallenged);
         if self.state == State::Established {
             cx.count(Tally::InErrs);
         }
         self.challenge(cx);
-        Step::Done
+    }
+
+    /// `from..to` came although it was there: the next acknowledgment says so (`tcp_dsack_set()`).
+    pub(super) fn came_twice(&mut self, cx: &mut Context<'_>, from: Seq, to: Seq) {
+        if self.sack && cx.knobs.dsack {
+            cx.count(if from.lt(self.rcv.nxt) { Tally::DSackOldSent } else { Tally::DSackOfoSent });
+        }
+        self.sacks.came_twice(from, to);
     }
 
     /// "<SEQ=SND.NXT><ACK=RCV.NXT><CTL=ACK>", where the limit allows one more.
     pub(super) fn challenge(&mut self, cx: &mut Context<'_>) {
-        let limited = cx.knobs.checks == CheckRule::Linux && !self.throttle.allows(cx);
-        if !limited && cx.allow_challenge() {
+        if cx.knobs.checks == CheckRule::Linux && !self.throttle.allows(cx) {
+            cx.count(Tally::AckSkippedChallenge);
+        } else if cx.allow_challenge() {
             cx.count(Tally::ChallengeAck);
             self.ack = Ack::Now;
         }

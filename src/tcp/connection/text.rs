@@ -7,20 +7,27 @@ use crate::tcp::acks::Reply;
 use crate::tcp::rcv::{Reader, Taken};
 use crate::tcp::timers::Timer;
 use crate::tcp::urgent::Urgent;
-use crate::tcp::{AckRule, Context, Tally, TcpEvent};
+use crate::tcp::{AckRule, CheckRule, Context, Tally, TcpEvent};
 use crate::time::Span;
 use crate::wire::{Flags, Segment, Seq};
 
 impl Connection {
     /// Sixth: "If the URG bit is set, RCV.UP <- max(RCV.UP,SEG.UP), and signal the user that the remote side has
     /// urgent data".
-    pub(super) fn process_urgent(&mut self, seg: &Segment) {
+    pub(super) fn process_urgent(&mut self, cx: &Context<'_>, seg: &Segment) {
         let receives = matches!(self.state, State::Established | State::FinWait1 | State::FinWait2);
-        if !seg.has(Flags::URG) || seg.urgent == 0 || !receives {
+        let linux = cx.knobs.checks == CheckRule::Linux;
+        if !seg.has(Flags::URG) || !receives || (seg.urgent == 0 && !linux) {
             return;
         }
+        // tcp_check_urg(): a pointer of 0 names the first byte, as one of 1 does.
+        let up = seg.seq + u32::from(seg.urgent.max(1));
         let read = self.rcv.read_seq();
-        if Urgent::note(&mut self.rcv.urgent, seg.seq + u32::from(seg.urgent), read) {
+        // The same: "Do not replay urg ptr".
+        if linux && up.le(self.rcv.nxt) {
+            return;
+        }
+        if Urgent::note(&mut self.rcv.urgent, up, read) {
             self.events |= Pending::URGENT;
         }
     }
@@ -77,7 +84,7 @@ impl Connection {
             }
         }
         if seg.seq.lt(before) {
-            self.sacks.came_twice(seg.seq, seg.end().min(before));
+            self.came_twice(cx, seg.seq, seg.end().min(before));
         }
         match taken {
             Taken::InOrder { filled } => {
@@ -98,15 +105,20 @@ impl Connection {
                 // arrives."
                 cx.note(TcpEvent::Arrival(Arrival::OutOfOrder));
                 if let Some((from, to)) = had {
-                    self.sacks.came_twice(from, to);
+                    self.came_twice(cx, from, to);
                 }
                 self.note_run(cx, (seg.seq.max(self.rcv.nxt), seg.end()));
                 self.ack_out_of_order(cx);
             }
             Taken::Nothing => {
                 if seg.seq.ge(self.rcv.nxt) {
-                    self.sacks.came_twice(seg.seq, seg.seq + len);
+                    self.came_twice(cx, seg.seq, seg.seq + len);
                     self.note_run(cx, (seg.seq, seg.end()));
+                    // tcp_data_queue_ofo()
+                    cx.count(Tally::OfoQueue);
+                    cx.count(Tally::OfoMerge);
+                } else {
+                    cx.count(Tally::DelayedAckLost);
                 }
                 cx.note(TcpEvent::Arrival(Arrival::Duplicate));
                 self.ack = Ack::Now;

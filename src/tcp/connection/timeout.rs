@@ -63,6 +63,9 @@ impl Connection {
         if self.snd.wnd > 0 || self.snd.syn == Syn::Unacked || self.is_orphan() {
             cx.count(Tally::Timeouts);
         }
+        if self.yields(cx) {
+            return self.note_fired(cx, Timer::Retransmit, last, self.rto.tries.saturating_add(1), None);
+        }
         let is_over = !self.holds_out(cx, self.rto.tries) && self.has_tried_enough(cx);
         if self.fast.is_some() {
             self.detect_blackhole(cx, self.rto.tries, is_over);
@@ -122,10 +125,12 @@ impl Connection {
             return;
         }
         let elapsed = cx.now.since(since);
-        let over = match (self.setup.user_timeout, self.patience(cx)) {
+        let alive = last < cx.knobs.rto_max;
+        let patience = if self.is_orphan() { self.patience_of_orphan(cx, alive) } else { cx.knobs.r2 };
+        let over = match (self.setup.user_timeout, patience) {
             (Some(timeout), _) => elapsed >= timeout,
             // tcp_probe_timer(): nobody is left to wait once the interval has reached its bound, answered or not.
-            (None, GiveUp::Backoffs(_)) if self.is_orphan() && last >= cx.knobs.rto_max => true,
+            (None, GiveUp::Backoffs(most)) if self.is_orphan() && !alive && sent >= most => true,
             (None, GiveUp::Retries(most) | GiveUp::Backoffs(most)) => unanswered >= most,
             (None, patience) => {
                 !self.holds_out(cx, unanswered)
@@ -137,6 +142,9 @@ impl Connection {
             // TCP_INFO goes on to tell of them.
             self.keep.probes = unanswered;
             return self.time_out(cx);
+        }
+        if self.is_orphan() && self.lacks_resources(cx, true) {
+            return self.note_fired(cx, Timer::Persist, last, u32::from(sent) + 1, None);
         }
         let sent = sent.saturating_add(1);
         self.persist = Persist::Probe { sent, unanswered: unanswered.saturating_add(1), since };
@@ -208,43 +216,6 @@ impl Connection {
         self.urgently = resets.then_some(reset);
     }
 
-    /// When this connection gives up: R2 (RFC 9293 3.8.3), or what the user set.
-    pub(super) fn patience(&self, cx: &Context<'_>) -> GiveUp {
-        let connecting = self.state == State::SynSent || (self.state == State::SynReceived);
-        match (self.setup.user_timeout, self.setup.syn_count) {
-            (Some(timeout), _) => GiveUp::After(timeout),
-            (None, Some(count)) if connecting => match cx.knobs.syn_give_up {
-                GiveUp::Backoffs(_) => GiveUp::Backoffs(count),
-                GiveUp::Retries(_) | GiveUp::After(_) => GiveUp::Retries(count),
-            },
-            (None, None) if connecting => cx.knobs.syn_give_up,
-            _ if self.is_orphan() => cx.knobs.orphan_give_up.unwrap_or(cx.knobs.r2),
-            _ => cx.knobs.r2,
-        }
-    }
-
-    /// Whether the timeout at hand is the last one.
-    fn has_tried_enough(&self, cx: &Context<'_>) -> bool {
-        let (patience, tries) = (self.patience(cx), self.rto.tries);
-        let connecting = self.snd.syn == Syn::Unacked;
-        if let (GiveUp::Backoffs(most), true) = (patience, connecting) {
-            // tcp_write_timeout(): the linear timeouts of a SYN count beside its retries.
-            let linear = if self.state == State::SynSent { cx.knobs.syn_linear_timeouts } else { 0 };
-            if tries >= most.saturating_add(linear) {
-                return true;
-            }
-        }
-        let base = if connecting { cx.knobs.rto_init } else { cx.knobs.rto_min };
-        patience.reached(tries, self.tried_for(cx), base, cx.knobs)
-    }
-
-    /// How long it has been trying, as the profile counts: Linux from the first time that data is sent again.
-    fn tried_for(&self, cx: &Context<'_>) -> Span {
-        let from_resending = matches!(cx.knobs.r2, GiveUp::Backoffs(_)) && self.snd.syn == Syn::Acked;
-        let since = if from_resending { self.rto.resent } else { self.rto.since };
-        since.map_or(Span::ZERO, |since| cx.now.since(since))
-    }
-
     /// The RTO, cut short where it would reach past the end of all tries.
     pub(super) fn bounded_rto(&self, cx: &Context<'_>) -> Span {
         let rto = self.rto.current(cx.knobs);
@@ -252,17 +223,12 @@ impl Connection {
         if self.holds_out(cx, self.rto.tries) || bound == Span::ZERO { rto } else { bound }
     }
 
-    /// Whether a closed window keeps the connection open though R2 has passed: a peer that answers probes lives
-    /// (RFC 9293 3.8.6.1), and at intervals of the greatest RTO one lost answer would be enough to reach R2.
-    fn holds_out(&self, cx: &Context<'_>, unanswered: u8) -> bool {
-        let closed = self.snd.wnd == 0 && self.snd.syn == Syn::Acked;
-        closed && self.setup.user_timeout.is_none() && unanswered < cx.knobs.r1
-    }
-
     /// RFC 9293 3.8.6.1: the first probe after an RTO, then at exponentially increasing intervals; none reaches past the
     /// user's timeout, which runs since `since`.
     pub(super) fn persist_interval(&self, cx: &Context<'_>, sent: u8, since: HostTime) -> Span {
-        let factor = 1u64.checked_shl(u32::from(sent)).unwrap_or(u64::MAX);
+        // tcp_send_probe0(): no more doublings than tcp_retries2.
+        let doublings = if let GiveUp::Backoffs(most) = cx.knobs.r2 { sent.min(most) } else { sent };
+        let factor = 1u64.checked_shl(u32::from(doublings)).unwrap_or(u64::MAX);
         let (least, most) = cx.knobs.persist;
         let interval = (self.rto.current(cx.knobs).max(least) * factor).min(most).min(cx.knobs.rto_max.max(least));
         match self.setup.user_timeout {

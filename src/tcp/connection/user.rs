@@ -5,6 +5,7 @@ use crate::endpoint::{Congestion, MsgFlags, State};
 use crate::tcp::knobs::{KeepAlive, Linger2};
 use crate::tcp::rcv::Reader;
 use crate::tcp::snd::End;
+use crate::tcp::timers::Timer;
 use crate::tcp::{AckRule, Context, Setup};
 use crate::time::Span;
 use crate::wire::{Payload, Rope};
@@ -145,9 +146,18 @@ impl Connection {
 
     /// `SO_KEEPALIVE` with its times.
     pub fn set_keepalive(&mut self, cx: &mut Context<'_>, keepalive: Option<KeepAlive>) {
-        self.setup.keepalive = keepalive;
-        if self.state.is_synchronized() && self.state != State::TimeWait {
-            self.start_keepalive(cx);
+        let before = std::mem::replace(&mut self.setup.keepalive, keepalive);
+        if !self.state.is_synchronized() || self.state == State::TimeWait {
+            return;
+        }
+        match (before, keepalive) {
+            // tcp_sock_set_keepidle_locked(): the silence so far counts; other times only change what comes next.
+            (Some(old), Some(new)) if old.idle != new.idle => {
+                let silent = cx.now.since(self.keep.heard);
+                self.timers.set(cx, Timer::KeepAlive, new.idle.saturating_sub(silent));
+            }
+            (Some(_), Some(_)) => {}
+            _ => self.start_keepalive(cx),
         }
     }
 

@@ -3,9 +3,12 @@
 use super::segment::Step;
 use super::{Ack, Connection};
 use crate::endpoint::{Arrival, DropReason, State};
-use crate::tcp::{Context, TcpEvent};
-use crate::time::ms;
+use crate::tcp::{Context, Tally, TcpEvent};
+use crate::time::{Span, ms, secs};
 use crate::wire::{Flags, Segment};
+
+/// `TCP_PAWS_WRAP`: after so long without a segment the peer's clock may have gone round, if it counts microseconds.
+const PAWS_WRAP: Span = secs(2_147);
 
 impl Connection {
     /// PAWS, the sequence number, RST and SYN of a segment for a synchronized connection.
@@ -18,12 +21,15 @@ impl Connection {
         // RST is taken though it did not pass PAWS.
         if !rst && let Some(answered) = self.disordered(cx, seg) {
             match (syn, answered) {
-                (true, _) => {
-                    cx.dropped(DropReason::SynChallenged);
-                    self.challenge(cx);
+                (true, _) => self.challenge_syn(cx),
+                (false, true) => {
+                    cx.count(Tally::PawsEstab);
+                    self.answer_invalid(cx, seg, Arrival::Dropped(DropReason::Paws));
                 }
-                (false, true) => self.answer_invalid(cx, seg, Arrival::Dropped(DropReason::Paws)),
-                (false, false) => cx.dropped(DropReason::Paws),
+                (false, false) => {
+                    cx.count(Tally::PawsOldAck);
+                    cx.dropped(DropReason::Paws);
+                }
             }
             return Step::Done;
         }
@@ -46,8 +52,7 @@ impl Connection {
             return Step::Done;
         }
         if syn {
-            cx.dropped(DropReason::SynChallenged);
-            self.challenge(cx);
+            self.challenge_syn(cx);
             return Step::Done;
         }
         self.check_text(cx, seg)
@@ -60,7 +65,7 @@ impl Connection {
         }
         if seg.end().le(self.rcv.nxt) {
             cx.note(TcpEvent::Arrival(Arrival::Duplicate));
-            self.came_again(seg);
+            self.came_again(cx, seg);
             return Step::NoText;
         }
         // A bare FIN needs no room.
@@ -75,10 +80,11 @@ impl Connection {
     }
 
     /// Quick acknowledgments from here on, the first one with a D-SACK.
-    fn came_again(&mut self, seg: &Segment) {
+    fn came_again(&mut self, cx: &mut Context<'_>, seg: &Segment) {
         let offered = self.rcv.edge.since(self.rcv.last_ack);
+        cx.count(Tally::DelayedAckLost);
         self.pace.alarm(offered, self.rcv_mss());
-        self.sacks.came_twice(seg.seq, seg.end().min(self.rcv.nxt));
+        self.came_twice(cx, seg.seq, seg.end().min(self.rcv.nxt));
         self.ack = Ack::Now;
     }
 
@@ -86,8 +92,7 @@ impl Connection {
         if seg.has(Flags::RST) {
             cx.dropped(DropReason::RstIgnored);
         } else if seg.has(Flags::SYN) {
-            cx.dropped(DropReason::SynChallenged);
-            self.challenge(cx);
+            self.challenge_syn(cx);
         } else {
             let old = seg.seq_len() > 0 && self.rcv.irs.le(seg.seq) && seg.end().le(self.rcv.nxt);
             let arrival = if old { Arrival::Duplicate } else { Arrival::Dropped(DropReason::OutOfWindow) };
@@ -113,7 +118,7 @@ impl Connection {
         let (val, _) = seg.options.timestamps()?;
         let behind = ts.recent.wrapping_sub(val);
         // TCP_PAWS_WINDOW: one tick.
-        if behind >= 1 << 31 || behind <= 1 {
+        if self.is_stamp_void(cx) || behind >= 1 << 31 || behind <= 1 {
             return None;
         }
         if !seg.has(Flags::ACK) || seg.seq_len() > 0 {
@@ -128,14 +133,23 @@ impl Connection {
         (seg.ack != self.snd.una || updates || !near).then_some(true)
     }
 
+    /// `tcp_paws_check()`: whether the peer's last timestamp is so old, or was never one, that it says nothing any more.
+    pub(super) fn is_stamp_void(&self, cx: &Context<'_>) -> bool {
+        self.ts.is_some_and(|ts| ts.recent == 0 || cx.now.since(self.keep.heard) >= PAWS_WRAP)
+    }
+
     /// `tcp_send_dupack()`, limited as `tcp_oow_rate_limited()` has it: not for data.
     fn answer_invalid(&mut self, cx: &mut Context<'_>, seg: &Segment, arrival: Arrival) {
         if seg.seq_len() == 0 && !self.throttle.allows(cx) {
-            return cx.dropped(DropReason::OutOfWindowUnanswered);
+            if arrival != Arrival::Dropped(DropReason::Paws) {
+                return cx.dropped(DropReason::OutOfWindowUnanswered);
+            }
+            cx.count(Tally::AckSkippedPaws);
+            return cx.dropped(DropReason::Paws);
         }
         cx.note(TcpEvent::Arrival(arrival));
         if seg.seq_len() > 0 && seg.seq.lt(self.rcv.nxt) {
-            self.came_again(seg);
+            self.came_again(cx, seg);
         }
         self.ack = Ack::Now;
     }

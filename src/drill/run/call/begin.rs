@@ -168,7 +168,8 @@ impl Runner<'_> {
                 self.length(&call.args[2])?
             }
         };
-        let blocks = !self.socks[sock].nonblocking && !flags.contains(MsgFlags::DONTWAIT);
+        // tcp_recv_urg(): "this call should never block".
+        let blocks = !self.socks[sock].nonblocking && !flags.intersects(MsgFlags::DONTWAIT | MsgFlags::OOB);
         Ok(Op::Receive(Receive { sock, max, flags, blocks, got: 0, message }))
     }
 
