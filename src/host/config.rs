@@ -107,12 +107,12 @@ impl HostConfig {
             let set = sysctl::set(self.profile, &mut settings, name, value);
             set.map_err(|sysctl| ConfigError { host: self.name.clone(), sysctl })?;
         }
-        if settings.knobs.tick.is_some() {
+        if settings.knobs.ticks.length.is_some() {
             let hz = u64::from(self.hz.unwrap_or(1_000).clamp(1, 1_000_000_000));
-            settings.knobs.tick = Some(ns(1_000_000_000 / hz));
+            settings.knobs.ticks.length = Some(ns(1_000_000_000 / hz));
         }
-        settings.knobs.timers = self.timers;
-        settings.knobs.uptime = self.uptime;
+        settings.knobs.ticks.timers = self.timers;
+        settings.knobs.ticks.uptime = self.uptime;
         settings.knobs.handshake = self.teaching.handshake;
         settings.knobs.time_wait = self.teaching.time_wait.unwrap_or(settings.knobs.time_wait);
         settings.isn = self.teaching.isn.unwrap_or(settings.isn);

@@ -28,7 +28,7 @@ impl Host {
             self.tcp_ports.release(addr.port(), scope, hold, reuse);
         }
         self.orphan(cx, stream.conn, Linger::Graceful);
-        let until = self.settings.knobs.after(cx.now(), span);
+        let until = self.settings.knobs.ticks.after(cx.now(), span);
         let lingering = Lingering { socket: id, conn: (stream.conn, birth), until };
         if !self.has_unacked_fin(lingering) {
             return false;

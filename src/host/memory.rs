@@ -27,7 +27,7 @@ pub(super) struct Orphans {
 
 impl Orphans {
     fn look(&mut self, now: HostTime, settings: &Settings) {
-        let uptime = now.since(HostTime::ZERO) + settings.knobs.uptime;
+        let uptime = now.since(HostTime::ZERO) + settings.knobs.ticks.uptime;
         let count = uptime.as_nanos() / COUNTED_EVERY.as_nanos();
         if count != self.count {
             (self.seen, self.count) = (self.now, count);

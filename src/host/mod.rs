@@ -29,6 +29,7 @@ mod linger;
 mod listener;
 mod memory;
 mod options;
+mod output;
 mod ports;
 mod profile;
 mod reconnect;

@@ -1,9 +1,9 @@
 use super::Host;
 use super::config::{BufferRule, Settings};
 use super::fast_open::Uses;
+use super::output::IpHeader;
 use super::ports::{BindRule, Sharing};
 use super::sockets::{Role, Socket};
-use super::stream::IpHeader;
 use crate::endpoint::{Congestion, Cx, Errno, Family, FastOpenKey, PathMtu, SockOpt, SocketId};
 use crate::tcp::{ClosingRule, KeepAlive, Knobs, Linger2, RecoveryRule, Route, Setup, WindowRule};
 use crate::time::{Span, secs};

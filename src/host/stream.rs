@@ -1,18 +1,17 @@
 use super::Host;
 use super::addrs::Path;
-use super::counters::{Counter, Counters, Machine};
+use super::counters::{Counter, Machine};
 use super::demux::{Key, Place, Slot};
 use super::listener::QueueRule;
 use super::memory::Memory;
 use super::options::Options;
+use super::output::{IpHeader, Output};
 use super::ports::{Destination, Hold, Scope, Sharing};
 use super::sockets::{Phase, Role};
-use crate::endpoint::{
-    Congestion, Cx, Errno, Event, IfaceId, Readiness, RouteMetrics, SocketId, State, TcpInfo, Tuple,
-};
+use crate::endpoint::{Congestion, Cx, Errno, IfaceId, Readiness, RouteMetrics, SocketId, State, TcpInfo, Tuple};
 use crate::tcp::{Closing, ClosingStep, ConnEvent, Connection, Context, Knobs, Ports, Setup, Tally, TcpEvent};
 use crate::time::{HostTime, Span, ms, secs};
-use crate::wire::{Body, Flags, Packet, Segment, Seq};
+use crate::wire::{Flags, Segment, Seq};
 use std::net::{IpAddr, SocketAddr};
 
 /// A whole connection.
@@ -43,14 +42,6 @@ pub(super) struct Conn {
     pub(super) early_for: Option<SocketId>,
     /// What its socket says of IP headers.
     ip: IpHeader,
-}
-
-/// What a socket says of IP headers (`IP_TOS`, `IP_TTL`).
-#[derive(Clone, Copy, Debug)]
-pub(super) struct IpHeader {
-    /// Type of service or traffic class without the bits of ECN, which are TCP's.
-    pub(super) tos: u8,
-    pub(super) ttl: u8,
 }
 
 /// Who has a connection.
@@ -546,49 +537,4 @@ pub(super) enum Linger {
     Abort,
     /// The same for one that nobody has accepted: its listener is closed.
     Child,
-}
-
-/// The way out for what one machine says and sends.
-pub(super) struct Output<'a, 'b> {
-    pub(super) cx: &'a mut Cx<'b>,
-    pub(super) counters: &'a mut Counters,
-    pub(super) ip: IpHeader,
-    pub(super) tuple: Tuple,
-    pub(super) of: Machine,
-}
-
-impl Output<'_, '_> {
-    /// Tells what the machine has noted.
-    #[inline]
-    pub(super) fn tell(&mut self, events: &mut Vec<TcpEvent>) {
-        if !events.is_empty() {
-            self.tell_all(events);
-        }
-    }
-
-    fn tell_all(&mut self, events: &mut Vec<TcpEvent>) {
-        for event in &*events {
-            self.counters.note(event, self.of);
-            let event: Event = event.at(self.tuple);
-            self.cx.note(event);
-        }
-        events.clear();
-    }
-
-    /// Sends a segment; without carrier it is lost where it stands.
-    pub(super) fn send(&mut self, iface: IfaceId, carrier: bool, segment: Segment) {
-        self.counters.sent(&segment);
-        self.emit(iface, carrier, segment, false);
-    }
-
-    /// Sends a segment that is counted already.
-    /// Sends `segment` where the interface has a carrier; `ect`: routers may mark it (RFC 3168 5: ECT(0)).
-    fn emit(&mut self, iface: IfaceId, carrier: bool, segment: Segment, ect: bool) {
-        if carrier {
-            let Tuple { local, remote } = self.tuple;
-            let tos = self.ip.tos | if ect { 2 } else { 0 };
-            let packet = Packet { ttl: self.ip.ttl, tos, ..Packet::new(local.ip(), remote.ip(), Body::Tcp(segment)) };
-            self.cx.send(iface, packet);
-        }
-    }
 }

@@ -11,7 +11,8 @@ pub(super) const NAME: &str = "window";
 /// No data beyond the right edge of any window that has reached the sender, but for a probe of one byte; and no end
 /// moves the right edge of its own window to the left (RFC 9293 3.8.6, SHLD-14), in the order of its sending.
 ///
-/// What a SYN-ACK offered may be taken back by less than a segment: it may have been a SYN cookie, which keeps no window.
+/// What a SYN-ACK offered may be taken back by less than a segment of either end: it may have been a SYN cookie, which keeps
+/// no window.
 /// An edge that is rounded to units of the window scale may fall back by less than one. What an end offers past its
 /// peer's FIN, or after something happened to its host, is left alone.
 #[derive(Default)]
@@ -34,6 +35,8 @@ struct Known {
     /// The rightmost edge of its own, the packet that told it, and when.
     offered: Option<Told>,
     offered_at: SimTime,
+    /// The greatest MSS in a SYN of its peer.
+    peer_mss: u16,
     /// The edge that its own SYN-ACK told, and the MSS in it.
     syn_ack: Option<(Seq, u16)>,
     /// The number past the peer's FIN.
@@ -117,6 +120,7 @@ impl Window {
         let Some(known) = self.ends.get_mut(&coming.end) else { return };
         if is_syn {
             known.peer_shift.tell(segment);
+            known.peer_mss = known.peer_mss.max(segment.options.mss().unwrap_or(0));
             if !known.is_past_syn {
                 known.syn_window = known.syn_window.max(Some(segment.window));
             }
@@ -178,7 +182,7 @@ impl Window {
             return;
         }
         // Where the SYN-ACK was a cookie nobody remembers its window, and Linux rounds to segments anew.
-        if known.syn_ack.is_some_and(|(edge, mss)| edge == former && by < mss.into()) {
+        if known.syn_ack.is_some_and(|(edge, mss)| edge == former && by < mss.max(known.peer_mss).into()) {
             (known.offered, known.offered_at) = fresh;
             return;
         }

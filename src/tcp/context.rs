@@ -137,7 +137,7 @@ impl Limits {
     pub(super) fn allow_challenge(&mut self, now: HostTime, knobs: &Knobs) -> bool {
         let Some((most, per)) = knobs.challenge_acks else { return true };
         if knobs.challenges_vary {
-            return self.allow_drawn((most, per), now.since(HostTime::ZERO) + knobs.uptime);
+            return self.allow_drawn((most, per), now.since(HostTime::ZERO) + knobs.ticks.uptime);
         }
         let (start, sent) = self.challenge.filter(|(start, _)| now.since(*start) < per).unwrap_or((now, 0));
         if sent >= most {
@@ -166,7 +166,7 @@ impl Limits {
 impl Context<'_> {
     /// When a timer fires that is set now for `span`.
     pub(super) fn after(&self, span: Span) -> HostTime {
-        self.knobs.after(self.now, span)
+        self.knobs.ticks.after(self.now, span)
     }
 
     /// Tells that something happened.

@@ -1,5 +1,6 @@
+use super::Ticks;
 use crate::endpoint::{Congestion, Errno};
-use crate::time::{HostTime, Span, ms, secs};
+use crate::time::{Span, ms, secs};
 
 /// How TCP behaves on one host: what its profile, sysctls and teaching settings say, as plain data.
 ///
@@ -106,13 +107,8 @@ pub struct Knobs {
     pub sack_memory: Option<u8>,
     /// In which order a SYN's options stand.
     pub syn_layout: SynLayout,
-    /// The kernel's clock tick, in which it counts its timers; none: nanoseconds.
-    pub tick: Option<Span>,
-    /// Where in the kernel's timer wheel a timer fires; means something only with a tick.
-    pub timers: TimerRule,
-    /// How long the system had been up when the host's clock showed zero: its ticks, and the buckets of its timer wheel,
-    /// count from its start.
-    pub uptime: Span,
+    /// The kernel's clock tick.
+    pub ticks: Ticks,
     /// How the RTO follows from measurements.
     pub rtt: RttRule,
     /// When acknowledgments are delayed.
@@ -225,17 +221,6 @@ pub enum SynLayout {
     /// As `tcp_addoptions()` of BSD does: MSS, window scale, SACK permitted, timestamps, with as little padding in front
     /// of each as aligns its value, and the end of the list behind.
     Bsd,
-}
-
-/// When a timer of a kernel that counts in ticks fires.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum TimerRule {
-    /// At its tick.
-    #[default]
-    Exact,
-    /// At the end of its bucket of Linux's timer wheel: the next tick up to 63 ticks, then ever coarser steps of 8, 64,
-    /// 512 … ticks (`calc_index()` in kernel/time/timer.c).
-    Wheel,
 }
 
 /// How the RTO follows from measurements.
@@ -426,27 +411,6 @@ pub struct Route {
     pub asks_ecn: bool,
 }
 
-impl Knobs {
-    /// When a timer fires that is set at `now` for `span`. A kernel counts in ticks: `span` is rounded up to whole ones,
-    /// and the timer fires at the first tick that is no earlier (`mod_timer(jiffies + n)`, and one more for what has
-    /// passed of this one).
-    pub fn after(&self, now: HostTime, span: Span) -> HostTime {
-        let Some(tick) = self.tick.map(Span::as_nanos).filter(|&tick| tick > 0) else { return now + span };
-        let uptime = self.uptime.as_nanos();
-        let now = now.since(HostTime::ZERO).as_nanos() + uptime;
-        let ticks = span.as_nanos().div_ceil(tick);
-        let due = match self.timers {
-            TimerRule::Exact => now.div_ceil(tick) + ticks,
-            TimerRule::Wheel => {
-                // Level n holds what is due in 63 * 8^(n-1) ticks or more, in buckets of 8^n.
-                let level = (ticks / 63).checked_ilog2().map_or(0, |log| log / 3 + 1).min(8);
-                ((now / tick + ticks) >> (3 * level)).saturating_add(1) << (3 * level)
-            }
-        };
-        HostTime::from_nanos((tick * due).saturating_sub(uptime))
-    }
-}
-
 impl Default for Knobs {
     fn default() -> Knobs {
         Knobs {
@@ -498,9 +462,7 @@ impl Default for Knobs {
             dsack: true,
             sack_memory: None,
             syn_layout: SynLayout::Rfc,
-            tick: None,
-            timers: TimerRule::Exact,
-            uptime: Span::ZERO,
+            ticks: Ticks::default(),
             rtt: RttRule::Rfc6298,
             acks: AckRule::Delay,
             window: WindowRule::Buffer,

@@ -37,6 +37,7 @@ mod snd;
 mod space;
 mod tally;
 mod throttle;
+mod ticks;
 mod timers;
 mod timestamps;
 mod urgent;
@@ -50,7 +51,8 @@ pub use fast_open::{FastOpenAsk, FastOpenCookie, FastOpenKind, FastOpenLearned};
 pub use half_open::{Demands, HalfOpen, HalfOpenStep};
 pub use knobs::{
     AckRule, CheckRule, ClosingRule, EcnRule, GiveUp, GiveUpReset, Handshake, KeepAlive, Knobs, Linger2, Losses,
-    NagleRule, RecoveryRule, Route, RttRule, Setup, SynLayout, SynReceivedRule, TimerRule, WindowProbe, WindowRule,
+    NagleRule, RecoveryRule, Route, RttRule, Setup, SynLayout, SynReceivedRule, WindowProbe, WindowRule,
 };
 pub use reset::reset_for;
 pub use tally::Tally;
+pub use ticks::{Ticks, TimerRule};

@@ -189,7 +189,7 @@ impl Rto {
         };
         self.estimate = Some(new);
         // icsk_rto is in ticks, and so are its doubles.
-        let tick = knobs.tick.map_or(1, Span::as_nanos).max(1);
+        let tick = knobs.ticks.length.map_or(1, Span::as_nanos).max(1);
         self.base = ns(us(new.srtt / 8 + new.rttvar).as_nanos().next_multiple_of(tick)).min(knobs.rto_max);
     }
 

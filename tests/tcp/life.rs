@@ -2,7 +2,7 @@
 
 use super::script::check_with;
 use wirefate::endpoint::Errno;
-use wirefate::tcp::{CheckRule, ClosingRule, Knobs, Linger2, Setup};
+use wirefate::tcp::{CheckRule, ClosingRule, Knobs, Linger2, Setup, Ticks};
 use wirefate::time::{ms, secs};
 
 const OPEN: &str = "open
@@ -260,7 +260,7 @@ fn a_bad_ack_brings_the_first_syn_again() {
     let bad = "< . 5:5(0) ack 77 win 1000
         ! ack of unsent
         > R 77:77(0)\n";
-    let knobs = Knobs { syn_again: Some(2), tick: Some(ms(4)), ..linux() };
+    let knobs = Knobs { syn_again: Some(2), ticks: Ticks { length: Some(ms(4)), ..Ticks::default() }, ..linux() };
     let check = |knobs: &Knobs, script: &str| check_with(knobs.clone(), Setup::default(), script);
     check(&knobs, &format!("{syn}{bad}wait 500ms\n@0.008000 > S 0:0(0)"));
     check(&Knobs { syn_again: None, ..knobs.clone() }, &format!("{syn}{bad}wait 500ms"));

@@ -3,7 +3,7 @@
 use super::pair::{Pair, perfect};
 use wirefate::endpoint::{Congestion, State};
 use wirefate::rng::{Stream, below};
-use wirefate::tcp::{GiveUp, Knobs, Losses, NagleRule, RecoveryRule, RttRule, Setup};
+use wirefate::tcp::{GiveUp, Knobs, Losses, NagleRule, RecoveryRule, RttRule, Setup, Ticks};
 use wirefate::time::{Span, ms, secs, us};
 use wirefate::wire::{Payload, Segment};
 
@@ -55,7 +55,7 @@ fn by_segments(seed: u64, knobs: Knobs) -> Knobs {
         sack: !seed.is_multiple_of(5),
         loss_probe: seed.is_multiple_of(2),
         rto_min: ms(200),
-        tick: Some(ms(1)),
+        ticks: Ticks { length: Some(ms(1)), ..Ticks::default() },
         initial_window: Some(10),
         nagle: if seed.is_multiple_of(6) { NagleRule::All } else { NagleRule::Partial },
         ..knobs

@@ -196,7 +196,7 @@ pub(super) const SYSCTLS: &[Sysctl] = &[
 
 pub(super) const BEHAVIOURS: &[Behaviour] = &[
     does("clock", "timers are counted in ticks, 1000 a second unless built otherwise", ("CONFIG_HZ", Specified), |s| {
-        (s.knobs.tick, s.wheel) = (Some(ms(1)), true);
+        (s.knobs.ticks.length, s.wheel) = (Some(ms(1)), true);
     }),
     does("SO_RCVBUF, SO_SNDBUF", "doubled", ("socket(7), sock_setsockopt()", Specified), |s| {
         s.buffers = BufferRule::Doubled { least: 2_304 };

@@ -57,7 +57,7 @@ impl Connection {
         if seq == self.snd.una && self.rto.backoff > 0 && self.timers.is_armed(Timer::Retransmit) {
             self.rto.backoff -= 1;
             // What has passed since the retransmission counts, rounded up to a tick.
-            let tick = cx.knobs.tick.map_or(1, Span::as_nanos).max(1);
+            let tick = cx.knobs.ticks.length.map_or(1, Span::as_nanos).max(1);
             let passed = cx.now.since(self.last_sent).as_nanos().next_multiple_of(tick);
             let rest = self.bounded_rto(cx).saturating_sub(ns(passed));
             self.timers.set(cx, Timer::Retransmit, rest);

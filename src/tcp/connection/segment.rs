@@ -94,7 +94,7 @@ impl Connection {
                 self.urgently = Some(Urgently::Reset(seg.ack, None));
             }
             if let Some(soon) = cx.knobs.syn_again.filter(|_| self.rto.tries == 0) {
-                let tick = cx.knobs.tick.unwrap_or(cx.knobs.clock_granularity);
+                let tick = cx.knobs.ticks.length.unwrap_or(cx.knobs.clock_granularity);
                 self.timers.set(cx, Timer::Retransmit, tick * u64::from(soon));
             }
             return;

@@ -150,7 +150,7 @@ impl Moment<'_> {
     }
 
     fn tick(&self) -> u64 {
-        self.knobs.tick.unwrap_or(self.knobs.clock_granularity).as_nanos().max(1)
+        self.knobs.ticks.length.unwrap_or(self.knobs.clock_granularity).as_nanos().max(1)
     }
 
     /// The kernel's clock, jiffies.
