@@ -52,7 +52,7 @@ impl Oracle for AckRequired {
     }
 
     fn hears(&self) -> Hears {
-        Hears::SENT | Hears::ARRIVED | Hears::DONE | Hears::DISTURBED
+        Hears::SENT | Hears::TELLING | Hears::DONE | Hears::DISTURBED
     }
 
     fn on_record(&mut self, record: &Record<'_>, seen: &mut Seen<'_>) {

@@ -42,7 +42,7 @@ impl Oracle for AckStorm {
     }
 
     fn hears(&self) -> Hears {
-        Hears::SEGMENTS | Hears::ENDED
+        Hears::ACKS | Hears::ENDED
     }
 
     fn on_record(&mut self, record: &Record<'_>, seen: &mut Seen<'_>) {

@@ -75,7 +75,7 @@ pub trait Oracle: Send {
 bitflags::bitflags! {
     /// Kinds of records.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-    pub struct Hears: u16 {
+    pub struct Hears: u32 {
         /// A packet was sent.
         const SENT = 1;
         /// A packet arrived.
@@ -109,6 +109,8 @@ bitflags::bitflags! {
         const DATA = 16384;
         /// Of what arrived, SYNs.
         const SYNS = 32768;
+        /// Of segments that prove something, sent or arrived, acknowledgments and nothing more.
+        const ACKS = 65536;
 
         /// Segments that prove something.
         const SEGMENTS = Self::SENDINGS.bits() | Self::COMINGS.bits();

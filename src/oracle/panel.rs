@@ -144,11 +144,11 @@ impl Kind {
     pub(super) const fn bits(self) -> Hears {
         match self {
             Kind::Sent => Hears::SENT,
-            Kind::SentAck => Hears::SENT.union(Hears::SENDINGS),
+            Kind::SentAck => Hears::SENT.union(Hears::SENDINGS).union(Hears::ACKS),
             Kind::SentData => Hears::SENT.union(Hears::SENDINGS).union(Hears::TELLING).union(Hears::DATA),
             Kind::SentMore => Hears::SENT.union(Hears::SENDINGS).union(Hears::TELLING),
             Kind::Arrived => Hears::ARRIVED,
-            Kind::CameAck => Hears::ARRIVED.union(Hears::COMINGS),
+            Kind::CameAck => Hears::ARRIVED.union(Hears::COMINGS).union(Hears::ACKS),
             Kind::CameSyn => Hears::ARRIVED.union(Hears::COMINGS).union(Hears::TELLING).union(Hears::SYNS),
             Kind::CameMore => Hears::ARRIVED.union(Hears::COMINGS).union(Hears::TELLING),
             Kind::Garbled => Hears::ARRIVED.union(Hears::GARBLED),
