@@ -28,6 +28,7 @@ scripts! {
     freebsd {
         accept_queue_full_ack_dropped
         accept_queue_holds_half_as_many_more
+        bound_port_is_closed
         buffers_of_whole_segments
         cookie_after_an_overflow
         cookie_without_overflow
