@@ -35,6 +35,8 @@ scripts! {
         delayed_ack
         finwait2_as_long_as_keepalive
         finwait2_recycled_fast
+        icmp_refusals_end_syn_sent
+        icmp_says_nothing_to_a_connection
         insecure_rst
         insecure_syn
         insecure_syn_counts_from_the_last_ack

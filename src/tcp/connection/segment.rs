@@ -237,7 +237,7 @@ impl Connection {
         let error = match self.state {
             State::SynReceived => Some(Errno::ECONNREFUSED),
             State::CloseWait => Some(cx.knobs.reset_after_fin),
-            State::Closing | State::LastAck => None,
+            State::Closing | State::LastAck => cx.knobs.reset_in_the_end,
             _ => Some(Errno::ECONNRESET),
         };
         self.die(cx, error);
