@@ -33,6 +33,7 @@ scripts! {
         cookie_after_an_overflow
         cookie_without_overflow
         delayed_ack
+        fin_again_with_every_ack
         finwait2_as_long_as_keepalive
         finwait2_recycled_fast
         icmp_refusals_end_syn_sent
@@ -43,6 +44,7 @@ scripts! {
         keepalive_always
         missing_timestamp_dropped
         missing_timestamp_taken
+        old_data_brings_its_ack
         pushed_out_and_no_cookies
         retries_gives_up_with_a_reset
         rto_has_a_slop

@@ -53,11 +53,9 @@ pub struct Knobs {
     pub closing: ClosingRule,
     /// What a segment has to pass before its acknowledgment counts.
     pub checks: CheckRule,
-    /// The error of a connection that is reset after the peer's FIN.
-    pub reset_after_fin: Errno,
-    /// The error of a connection that is reset when both ends have closed; none: it has ended in order (RFC 9293
-    /// 3.10.7.4).
-    pub reset_in_the_end: Option<Errno>,
+    /// The error of a connection that is reset after the peer's FIN: in CLOSE-WAIT, and when both ends have closed; none:
+    /// then it has ended in order (RFC 9293 3.10.7.4).
+    pub reset_after_fin: (Errno, Option<Errno>),
     /// Whether the text and the FIN of a SYN-ACK are taken (RFC 9293 3.10.7.3, fourth).
     pub syn_ack_text: bool,
     /// After how many ticks a SYN that went once goes again where an old acknowledgment answers it; none: no sooner.
@@ -179,7 +177,9 @@ pub enum CheckRule {
     /// and [`Knobs::empty_answers`] also limits the challenge ACKs of each connection.
     Linux,
     /// `tcp_do_segment()` of BSD: RST and SYN come first, and the window that they are held against begins at the last
-    /// acknowledgment that was sent, not at RCV.NXT. Of what has an old timestamp, only data is answered.
+    /// acknowledgment that was sent, not at RCV.NXT. Of what has an old timestamp, only data is answered. What is old and
+    /// what a closed window does not take bring their acknowledgment. Ends that count on this may repeat a FIN: each
+    /// acknowledgment that is sent while it is not acknowledged has it again (`tcp_output()`).
     Bsd,
 }
 
@@ -476,8 +476,7 @@ impl Default for Knobs {
             fin_wait2_again: None,
             closing: ClosingRule::Rfc9293,
             checks: CheckRule::Rfc9293,
-            reset_after_fin: Errno::ECONNRESET,
-            reset_in_the_end: None,
+            reset_after_fin: (Errno::ECONNRESET, None),
             syn_ack_text: true,
             syn_again: None,
             reset_shut: false,

@@ -315,6 +315,19 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
     does("FIN in SYN-RECEIVED", "without ACK is dropped", ("tcp_input() in tcp_input.c", Specified), |s| {
         s.knobs.syn_received = SynReceivedRule::Bsd;
     }),
+    does(
+        "FIN, FIN-ACK, ACK, data, URG in ESTABLISHED, FIN-WAIT-1, FIN-WAIT-2, CLOSE-WAIT, CLOSING, LAST-ACK",
+        "what is old brings its acknowledgment, however old it is, and is answered; so does a FIN at the edge of the window",
+        DO_SEGMENT,
+        |s| s.knobs.checks = CheckRule::Bsd,
+    ),
+    does(
+        "FIN again",
+        "with every acknowledgment, until it is acknowledged itself; but not here with one that tells of a gap or answers \
+                what acknowledges more than was sent, so that two such ends do not answer each other",
+        ("tcp_outflags[], tcp_output() in tcp_output.c", Specified),
+        |s| s.knobs.checks = CheckRule::Bsd,
+    ),
     does("segments with an old timestamp", "are dropped, and answered where they have data", DO_SEGMENT, |s| {
         s.knobs.checks = CheckRule::Bsd;
     }),
@@ -333,7 +346,7 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
         |s| s.queues = QueueRule::Syncache,
     ),
     does("RST when both have closed", "ECONNRESET", DO_SEGMENT, |s| {
-        s.knobs.reset_in_the_end = Some(Errno::ECONNRESET);
+        s.knobs.reset_after_fin.1 = Some(Errno::ECONNRESET);
     }),
     does("challenge ACKs", "the whole host has no limit", MEMORY, |s| s.knobs.challenge_acks = None),
     does(

@@ -7,7 +7,7 @@ use crate::tcp::acks::Reply;
 use crate::tcp::newreno::Phase;
 use crate::tcp::timers::Timer;
 use crate::tcp::timestamps::clock;
-use crate::tcp::{AckRule, Context, Tally, TcpEvent, WindowProbe};
+use crate::tcp::{AckRule, CheckRule, Context, Tally, TcpEvent, WindowProbe};
 use crate::time::{Span, ms};
 use crate::wire::{Flags, Segment};
 
@@ -38,7 +38,11 @@ impl Connection {
         if seg.ack.gt(self.snd.max) {
             // "If the ACK acks something not yet sent (SEG.ACK > SND.NXT), then send an ACK, drop the segment".
             cx.dropped(DropReason::AckUnsent);
-            self.challenge(cx);
+            if cx.knobs.checks == CheckRule::Bsd {
+                self.respond(cx);
+            } else {
+                self.challenge(cx);
+            }
             return Step::Done;
         }
         if seg.ack.lt(self.snd.una - self.snd.max_wnd) {

@@ -236,8 +236,8 @@ impl Connection {
     pub(super) fn reset(&mut self, cx: &mut Context<'_>) {
         let error = match self.state {
             State::SynReceived => Some(Errno::ECONNREFUSED),
-            State::CloseWait => Some(cx.knobs.reset_after_fin),
-            State::Closing | State::LastAck => cx.knobs.reset_in_the_end,
+            State::CloseWait => Some(cx.knobs.reset_after_fin.0),
+            State::Closing | State::LastAck => cx.knobs.reset_after_fin.1,
             _ => Some(Errno::ECONNRESET),
         };
         self.die(cx, error);
