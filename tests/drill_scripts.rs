@@ -33,6 +33,8 @@ scripts! {
         cookie_after_an_overflow
         cookie_without_overflow
         delayed_ack
+        delayed_ack_of_one_segment
+        dsack_of_what_fills_a_gap
         fin_again_with_every_ack
         finwait2_as_long_as_keepalive
         finwait2_recycled_fast

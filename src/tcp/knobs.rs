@@ -251,6 +251,9 @@ pub enum RttRule {
 pub enum AckRule {
     /// By [`Knobs::delayed_ack`], and every second full segment at once (RFC 9293 3.8.6.3).
     Delay,
+    /// Of one segment, never of two (`DELAY_ACK()` of BSD). What repeats a part of what came in or out of order is reported
+    /// (RFC 2883) at once.
+    Bsd,
     /// Not for the first segments of a connection, and then by the pace of arrivals (`tcp_event_data_recv()`).
     Linux,
 }

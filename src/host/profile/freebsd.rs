@@ -11,7 +11,7 @@ use crate::host::ports::{BindRule, PortRule};
 use crate::host::sysctl::{Sysctl, Unit};
 use crate::host::time_wait::TimeWaitRule;
 use crate::tcp::{
-    CheckRule, ClosingRule, EcnRule, GiveUp, GiveUpReset, IcmpRule, RecoveryRule, SynLayout, SynReceivedRule,
+    AckRule, CheckRule, ClosingRule, EcnRule, GiveUp, GiveUpReset, IcmpRule, RecoveryRule, SynLayout, SynReceivedRule,
     WindowRule,
 };
 use crate::time::{ms, secs};
@@ -276,9 +276,9 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
     }),
     does(
         "delayed ACK",
-        "delacktime, and at least every second full-sized segment",
-        ("TCPTV_DELACK in tcp_timer.h", Specified),
-        |_| {},
+        "delacktime, and every second segment, whatever its size",
+        ("TCPTV_DELACK in tcp_timer.h, DELAY_ACK() in tcp_input.c", Specified),
+        |s| s.knobs.acks = AckRule::Bsd,
     ),
     does("initial window", "initcwnd_segments", INPUT, |_| {}),
     does(
@@ -327,6 +327,18 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
                 what acknowledges more than was sent, so that two such ends do not answer each other",
         ("tcp_outflags[], tcp_output() in tcp_output.c", Specified),
         |s| s.knobs.checks = CheckRule::Bsd,
+    ),
+    does(
+        "D-SACK",
+        "at once; the first stretch that a segment which fills a gap has in common with what waits behind it too",
+        ("tcp_do_segment() in tcp_input.c, tcp_update_dsack_list() in tcp_sack.c", Specified),
+        |s| s.knobs.acks = AckRule::Bsd,
+    ),
+    does(
+        "TIME-WAIT of the host with itself",
+        "as any other: there is no net.inet.tcp.nolocaltimewait, which is on by default and leaves it out",
+        ("tcp_twstart() in tcp_timewait.c; our simplification", Chosen),
+        |_| {},
     ),
     does("segments with an old timestamp", "are dropped, and answered where they have data", DO_SEGMENT, |s| {
         s.knobs.checks = CheckRule::Bsd;

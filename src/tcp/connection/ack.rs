@@ -219,7 +219,12 @@ impl Connection {
             Ack::Delayed(bytes) => bytes.saturating_add(len),
         };
         let immediate = self.setup.quick_ack || cx.knobs.delayed_ack == Span::ZERO;
-        self.ack = if immediate || owed >= 2 * self.rcv.mss { Ack::Now } else { Ack::Delayed(owed) };
+        let enough = match cx.knobs.acks {
+            // DELAY_ACK(): one is held back, and of no more than a full segment.
+            AckRule::Bsd => self.ack != Ack::None || len > u32::from(self.snd.mss),
+            AckRule::Delay | AckRule::Linux => owed >= 2 * self.rcv.mss,
+        };
+        self.ack = if immediate || enough { Ack::Now } else { Ack::Delayed(owed) };
     }
 
     /// The size of the peer's segments, as far as it is known.
