@@ -28,18 +28,25 @@ scripts! {
     freebsd {
         accept_queue_full_ack_dropped
         accept_queue_holds_half_as_many_more
+        bound_port_is_closed
         buffers_of_whole_segments
         cookie_after_an_overflow
         cookie_without_overflow
         delayed_ack
+        delayed_ack_of_one_segment
+        dsack_of_what_fills_a_gap
+        fin_again_with_every_ack
         finwait2_as_long_as_keepalive
         finwait2_recycled_fast
+        icmp_refusals_end_syn_sent
+        icmp_says_nothing_to_a_connection
         insecure_rst
         insecure_syn
         insecure_syn_counts_from_the_last_ack
         keepalive_always
         missing_timestamp_dropped
         missing_timestamp_taken
+        old_data_brings_its_ack
         pushed_out_and_no_cookies
         retries_gives_up_with_a_reset
         rto_has_a_slop

@@ -48,9 +48,10 @@ impl Host {
             Some(Place::Half(index)) if self.halves.get(index).is_some_and(|half| half.tcp.iss() == seq) => {
                 // tcp_v4_err(): Linux takes the opposite view, that soft errors abort it.
                 let ends = match self.settings.queues {
-                    QueueRule::Plain | QueueRule::Syncache => {
+                    QueueRule::Plain => {
                         matches!(icmp.kind, IcmpKind::PortUnreachable | IcmpKind::ProtocolUnreachable)
                     }
+                    QueueRule::Syncache => self.halves.get_mut(index).is_some_and(|half| half.tcp.on_unreachable()),
                     QueueRule::Linux => matches!(
                         icmp.kind,
                         IcmpKind::NetUnreachable | IcmpKind::HostUnreachable | IcmpKind::TimeExceeded

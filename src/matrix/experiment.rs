@@ -3,7 +3,7 @@ use super::moves::{Move, moves};
 use super::reach::{Place, reach};
 use super::stage::{NO_ISS, NotReached, PEER_ISS, Stage};
 use crate::endpoint::{Endpoint, MsgFlags, State};
-use crate::time::{Span, ms};
+use crate::time::{HostTime, Span, ms};
 use crate::wire::{Flags, Notation, Rope, Segment, SegmentText, Seq};
 
 /// How long an answer may take: RFC 9293 3.8.6.3 delays an acknowledgment by less than half a second.
@@ -83,10 +83,10 @@ fn block(make: &dyn Fn() -> Box<dyn Endpoint>, place: Place) -> Block {
     Block { state, crossed, start, cells, moves: moves(make, place) }
 }
 
-/// What happens where nothing comes: retransmissions are no answers.
+/// What happens where nothing comes, and when: retransmissions are no answers.
 struct Control {
     start: Start,
-    sent: Vec<Segment>,
+    sent: Vec<(HostTime, Segment)>,
 }
 
 fn control(make: &dyn Fn() -> Box<dyn Endpoint>, place: Place) -> Result<Control, NotReached> {
@@ -94,7 +94,7 @@ fn control(make: &dyn Fn() -> Box<dyn Endpoint>, place: Place) -> Result<Control
     let numbers = Places::of(&stage, place.state).numbers(&stage, place.state);
     stage.sent.clear();
     stage.wait(PATIENCE)?;
-    let sent = stage.sent.iter().map(|(_, segment)| segment.clone()).collect();
+    let sent = stage.sent.clone();
     Ok(Control { start: Start { numbers, view: view(&mut stage, place.state) }, sent })
 }
 
@@ -114,7 +114,8 @@ fn experiment(
     let (after, why, restarts) = (stage.state(), stage.why, stage.restarts);
     stage.wait(PATIENCE)?;
     let same = |a: &Segment, b: &Segment| (a.flags, a.seq, a.payload.len()) == (b.flags, b.seq, b.payload.len());
-    let fresh = stage.sent.iter().filter(|(at, sent)| *at == began || !control.sent.iter().any(|old| same(old, sent)));
+    let due = |at: HostTime, sent: &Segment| control.sent.iter().any(|(when, old)| *when <= at && same(old, sent));
+    let fresh = stage.sent.iter().filter(|(at, sent)| *at == began || !due(*at, sent));
     let replies = fresh.map(|(at, sent)| Reply {
         after: at.since(began),
         flags: sent.flags,

@@ -50,6 +50,8 @@ bitflags::bitflags! {
         const ECN = 8;
         /// Its timer has fired.
         const AGED = 16;
+        /// An ICMP error has come.
+        const UNREACHABLE = 32;
     }
 }
 
@@ -279,6 +281,14 @@ impl HalfOpen {
     /// A third segment has come, and there was no room for the connection.
     pub fn found_no_room(&mut self) {
         self.marks |= Marks::ACKED;
+    }
+
+    /// An ICMP error about the SYN-ACK has come; whether that is the end of it: "If we've retransmitted 3 times and this
+    /// is our second error, we remove the entry" (`syncache_unreach()` of BSD).
+    pub fn on_unreachable(&mut self) -> bool {
+        let again = self.marks.contains(Marks::UNREACHABLE);
+        self.marks |= Marks::UNREACHABLE;
+        again && self.retries >= 3
     }
 
     /// The timer of the SYN-ACK fired.

@@ -1,4 +1,5 @@
 use super::Ticks;
+use super::give_up::GiveUp;
 use crate::endpoint::{Congestion, Errno};
 use crate::time::{Span, ms, secs};
 
@@ -53,8 +54,9 @@ pub struct Knobs {
     pub closing: ClosingRule,
     /// What a segment has to pass before its acknowledgment counts.
     pub checks: CheckRule,
-    /// The error of a connection that is reset after the peer's FIN.
-    pub reset_after_fin: Errno,
+    /// The error of a connection that is reset after the peer's FIN: in CLOSE-WAIT, and when both ends have closed; none:
+    /// then it has ended in order (RFC 9293 3.10.7.4).
+    pub reset_after_fin: (Errno, Option<Errno>),
     /// Whether the text and the FIN of a SYN-ACK are taken (RFC 9293 3.10.7.3, fourth).
     pub syn_ack_text: bool,
     /// After how many ticks a SYN that went once goes again where an old acknowledgment answers it; none: no sooner.
@@ -75,8 +77,8 @@ pub struct Knobs {
     /// Whether, once the peer's FIN is acknowledged, a RST with the number of that FIN resets too (`tcp_reset_check()`):
     /// the peer may have sent it before.
     pub rst_of_fin: bool,
-    /// Whether a soft ICMP error ends a connection attempt (RFC 5461; RFC 9293 3.9.2.2 says it must not).
-    pub soft_errors_abort_connect: bool,
+    /// What ICMP errors do to connections.
+    pub icmp: IcmpRule,
     /// Smallest path MTU that an ICMP error is believed.
     pub min_mtu: u16,
     /// The least MSS of a peer that is believed (`tcp_min_snd_mss`): smaller segments would cost more than they carry.
@@ -176,7 +178,9 @@ pub enum CheckRule {
     /// and [`Knobs::empty_answers`] also limits the challenge ACKs of each connection.
     Linux,
     /// `tcp_do_segment()` of BSD: RST and SYN come first, and the window that they are held against begins at the last
-    /// acknowledgment that was sent, not at RCV.NXT. Of what has an old timestamp, only data is answered.
+    /// acknowledgment that was sent, not at RCV.NXT. Of what has an old timestamp, only data is answered. What is old and
+    /// what a closed window does not take bring their acknowledgment. Ends that count on this may repeat a FIN: each
+    /// acknowledgment that is sent while it is not acknowledged has it again (`tcp_output()`).
     Bsd,
 }
 
@@ -237,6 +241,9 @@ pub enum RttRule {
 pub enum AckRule {
     /// By [`Knobs::delayed_ack`], and every second full segment at once (RFC 9293 3.8.6.3).
     Delay,
+    /// Of one segment, never of two (`DELAY_ACK()` of BSD). What repeats a part of what came in or out of order is reported
+    /// (RFC 2883) at once.
+    Bsd,
     /// Not for the first segments of a connection, and then by the pace of arrivals (`tcp_event_data_recv()`).
     Linux,
 }
@@ -295,6 +302,21 @@ pub enum EcnRule {
     Ask,
 }
 
+/// What ICMP errors do to connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IcmpRule {
+    /// Hard ones end an attempt to connect, soft ones must not (RFC 9293 3.9.2.2, RFC 5461).
+    Rfc9293,
+    /// Soft ones do too (`tcp_v4_err()`).
+    Linux,
+    /// `tcp_ctlinput()` of BSD.
+    Bsd {
+        /// Whether what refuses the segment, and an exceeded TTL, end SYN-SENT at once, and do nothing to other states
+        /// (`tcp_drop_syn_sent()`).
+        may_reset: bool,
+    },
+}
+
 /// When giving a connection up resets the peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GiveUpReset {
@@ -304,18 +326,6 @@ pub enum GiveUpReset {
     Keepalive,
     /// Always, once the peer's SYN has come (`tcp_drop()` of BSD).
     Always,
-}
-
-/// When to stop trying.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum GiveUp {
-    /// At the timeout after this many retransmissions in a row.
-    Retries(u8),
-    /// This long after the first transmission.
-    After(Span),
-    /// When so many retransmissions with doubling timeouts would have taken as long as these (Linux,
-    /// `retransmits_timed_out()`); of a SYN, also after that many beyond the linear ones.
-    Backoffs(u8),
 }
 
 /// Keepalive (RFC 9293 3.8.4).
@@ -438,7 +448,7 @@ impl Default for Knobs {
             fin_wait2_again: None,
             closing: ClosingRule::Rfc9293,
             checks: CheckRule::Rfc9293,
-            reset_after_fin: Errno::ECONNRESET,
+            reset_after_fin: (Errno::ECONNRESET, None),
             syn_ack_text: true,
             syn_again: None,
             reset_shut: false,
@@ -447,7 +457,7 @@ impl Default for Knobs {
             empty_answers: ms(500),
             rst_exact: true,
             rst_of_fin: false,
-            soft_errors_abort_connect: false,
+            icmp: IcmpRule::Rfc9293,
             min_mtu: 68,
             min_mss: 1,
             initial_window: None,
@@ -526,31 +536,4 @@ impl Default for Setup {
             route: Route::default(),
         }
     }
-}
-
-impl GiveUp {
-    /// Whether to stop at a timeout that follows `retries` retransmissions and comes `elapsed` after the first try.
-    pub(super) fn reached(self, retries: u8, elapsed: Span, base: Span, knobs: &Knobs) -> bool {
-        match self {
-            GiveUp::Retries(most) => retries >= most,
-            GiveUp::After(span) => elapsed >= span,
-            GiveUp::Backoffs(most) => retries > 0 && elapsed >= modelled(most, base, knobs.rto_max),
-        }
-    }
-
-    /// `wait`, cut short where it would reach past the end of all tries.
-    pub(super) fn bound(self, wait: Span, elapsed: Span) -> Span {
-        match self {
-            GiveUp::Retries(_) | GiveUp::Backoffs(_) => wait,
-            GiveUp::After(span) => wait.min(span.saturating_sub(elapsed)),
-        }
-    }
-}
-
-/// How long `retries` retransmissions take whose first comes after `base`, doubling up to `most`
-/// (`tcp_model_timeout()` in tcp_timer.c).
-fn modelled(retries: u8, base: Span, most: Span) -> Span {
-    let doublings = u8::try_from((most.as_nanos() / base.as_nanos().max(1)).max(1).ilog2()).unwrap_or(u8::MAX);
-    let sum = |n: u8| base * ((2u64 << n.min(62)) - 1);
-    if retries <= doublings { sum(retries) } else { sum(doublings) + most * u64::from(retries - doublings) }
 }

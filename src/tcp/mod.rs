@@ -23,6 +23,7 @@ mod connection;
 mod context;
 mod cookie;
 mod fast_open;
+mod give_up;
 mod half_open;
 mod handshake;
 mod knobs;
@@ -48,9 +49,10 @@ pub use connection::{ConnEvent, Connection};
 pub use context::{Context, Limits, Ports, TcpEvent};
 pub use cookie::{Kept, cookie_syn_ack};
 pub use fast_open::{FastOpenAsk, FastOpenCookie, FastOpenKind, FastOpenLearned};
+pub use give_up::GiveUp;
 pub use half_open::{Demands, HalfOpen, HalfOpenStep};
 pub use knobs::{
-    AckRule, CheckRule, ClosingRule, EcnRule, GiveUp, GiveUpReset, Handshake, KeepAlive, Knobs, Linger2, Losses,
+    AckRule, CheckRule, ClosingRule, EcnRule, GiveUpReset, Handshake, IcmpRule, KeepAlive, Knobs, Linger2, Losses,
     NagleRule, RecoveryRule, Route, RttRule, Setup, SynLayout, SynReceivedRule, WindowProbe, WindowRule,
 };
 pub use reset::reset_for;

@@ -272,10 +272,7 @@ A = TIME-WAIT -> CLOSED
 
 #[test]
 fn figure_13_simultaneous_close() {
-    all(
-        &[100],
-        &[300],
-        "
+    let script = "
 B listen
 A open
 A = CLOSED -> SYN-SENT
@@ -308,6 +305,15 @@ B = CLOSING -> TIME-WAIT
 wait 240s
 A = TIME-WAIT -> CLOSED
 B = TIME-WAIT -> CLOSED
-",
-    );
+";
+    // tcp_output() of BSD repeats the FIN that is not acknowledged; it is old, and answered once more out of TIME-WAIT.
+    let again = script
+        .replace("A > . 102:102(0) ack 302", "A > F. 101:101(0) ack 302")
+        .replace("B > . 302:302(0) ack 102", "B > F. 301:301(0) ack 102")
+        .replace("A = CLOSING -> TIME-WAIT", "A = CLOSING -> TIME-WAIT\nA > . 102:102(0) ack 302")
+        .replace("B = CLOSING -> TIME-WAIT", "B = CLOSING -> TIME-WAIT\nB > . 302:302(0) ack 102");
+    for profile in Profile::ALL {
+        let repeats = profile == Profile::FreeBsd;
+        check(&both(profile, &[100], &[300]).plain(), if repeats { &again } else { script });
+    }
 }

@@ -225,7 +225,7 @@ fn a_rst_after_the_fin_has_its_own_error() {
              = CLOSE-WAIT -> CLOSED {error}"
         )
     };
-    check_open(Knobs { reset_after_fin: Errno::EPIPE, ..linux() }, &script(Errno::EPIPE));
+    check_open(Knobs { reset_after_fin: (Errno::EPIPE, None), ..linux() }, &script(Errno::EPIPE));
     check_open(linux(), &script(Errno::ECONNRESET));
 }
 

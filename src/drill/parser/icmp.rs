@@ -70,6 +70,10 @@ const TIME_CODES: [(&str, Of, Option<IcmpKind>); 4] = [
     ("exceeded_frag_time", Of::V6, None),
 ];
 
+/// Codes of `parameter_problem`: hosts ignore but one, the ICMPv6 for a protocol that nobody knows.
+const PROBLEMS: [(&str, Of, Option<IcmpKind>); 1] =
+    [("unknown_next_header", Of::V6, Some(IcmpKind::ProtocolUnreachable))];
+
 /// Reads what follows `icmp`.
 pub(super) fn icmp(lexer: &mut Lexer<'_>) -> Result<IcmpLine, ScriptError> {
     let token = lexer.next()?;
@@ -85,6 +89,7 @@ pub(super) fn icmp(lexer: &mut Lexer<'_>) -> Result<IcmpLine, ScriptError> {
         let codes: &[_] = match name.as_str() {
             "unreachable" => &CODES,
             "time_exceeded" => &TIME_CODES,
+            "parameter_problem" => &PROBLEMS,
             _ => &[],
         };
         match codes.iter().find(|(known, ..)| known == word) {

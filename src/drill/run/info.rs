@@ -4,7 +4,7 @@ use crate::endpoint::{CaState, State, TcpInfo};
 use crate::time::Span;
 
 /// Symbols that snippets may use.
-pub(super) const SYMBOLS: [(&str, i64); 24] = [
+pub(super) const SYMBOLS: [(&str, i64); 35] = [
     ("TCP_ESTABLISHED", 1),
     ("TCP_SYN_SENT", 2),
     ("TCP_SYN_RECV", 3),
@@ -16,6 +16,18 @@ pub(super) const SYMBOLS: [(&str, i64); 24] = [
     ("TCP_LAST_ACK", 9),
     ("TCP_LISTEN", 10),
     ("TCP_CLOSING", 11),
+    // What the tool calls the same states on every platform.
+    ("TCPI_ESTABLISHED", 1),
+    ("TCPI_SYN_SENT", 2),
+    ("TCPI_SYN_RECEIVED", 3),
+    ("TCPI_FIN_WAIT_1", 4),
+    ("TCPI_FIN_WAIT_2", 5),
+    ("TCPI_TIME_WAIT", 6),
+    ("TCPI_CLOSED", 7),
+    ("TCPI_CLOSE_WAIT", 8),
+    ("TCPI_LAST_ACK", 9),
+    ("TCPI_LISTEN", 10),
+    ("TCPI_CLOSING", 11),
     ("TCP_CA_Open", 0),
     ("TCP_CA_Disorder", 1),
     ("TCP_CA_CWR", 2),

@@ -66,20 +66,36 @@ impl Runner<'_> {
 
     fn new_child(&mut self, segment: &TcpLine) -> usize {
         let mut sock = Sock::new(SocketKind::Stream, Progress::SynReceived);
-        let port = REMOTE_PORT + self.remote_ports;
-        self.remote_ports += 1;
         let local = SocketAddr::new(self.config.local, self.config.bind_port);
-        sock.tuple = Some(Tuple { local, remote: SocketAddr::new(self.config.remote, port) });
+        sock.tuple = Some(Tuple { local, remote: self.new_remote() });
         sock.remote_isn = Seq(segment.seq);
         self.socks.push(sock);
         self.under_test = Some(self.socks.len() - 1);
         self.socks.len() - 1
     }
 
+    /// The remote end with a port that it has not used.
+    fn new_remote(&mut self) -> SocketAddr {
+        let port = REMOTE_PORT + self.remote_ports;
+        self.remote_ports += 1;
+        SocketAddr::new(self.config.remote, port)
+    }
+
+    /// The ends of a socket: of one that has done no more than `bind`, its port and one of the remote end.
+    fn ends_of(&mut self, n: usize) -> Option<Tuple> {
+        let sock = &self.socks[n];
+        if let (None, Progress::New, Some(live)) = (sock.tuple, sock.progress, sock.live) {
+            let bound =
+                self.world.attempt(|sockets, _| sockets.local_addr(live)).ok().filter(|addr| addr.port() != 0)?;
+            let local = SocketAddr::new(self.config.local, bound.port());
+            self.socks[n].tuple = Some(Tuple { local, remote: self.new_remote() });
+        }
+        self.socks[n].tuple
+    }
+
     /// Source and destination of a packet to the host.
-    fn inbound_ends(&self, n: usize, line: &PacketLine) -> Result<(SocketAddr, SocketAddr), Stop> {
-        let tuple =
-            self.socks[n].tuple.ok_or_else(|| self.fail("the socket has sent nothing yet: its port is unknown"))?;
+    fn inbound_ends(&mut self, n: usize, line: &PacketLine) -> Result<(SocketAddr, SocketAddr), Stop> {
+        let tuple = self.ends_of(n).ok_or_else(|| self.fail("the socket has sent nothing yet: its port is unknown"))?;
         let (mut src, mut dst) = (tuple.remote, tuple.local);
         if let Some((from, to)) = line.ports {
             src.set_port(if from == 0 { src.port() } else { from });

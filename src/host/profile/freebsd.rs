@@ -4,14 +4,15 @@
 use super::Confidence::{Chosen, Documented, Specified, Unverified};
 use super::table::{does, int, lacks, one, port, small};
 use super::{Behaviour, Confidence};
-use crate::endpoint::Congestion;
+use crate::endpoint::{Congestion, Errno};
 use crate::host::cookies::CookieUse;
 use crate::host::listener::QueueRule;
 use crate::host::ports::{BindRule, PortRule};
 use crate::host::sysctl::{Sysctl, Unit};
 use crate::host::time_wait::TimeWaitRule;
 use crate::tcp::{
-    CheckRule, ClosingRule, EcnRule, GiveUp, GiveUpReset, RecoveryRule, SynLayout, SynReceivedRule, WindowRule,
+    AckRule, CheckRule, ClosingRule, EcnRule, GiveUp, GiveUpReset, IcmpRule, RecoveryRule, SynLayout, SynReceivedRule,
+    WindowRule,
 };
 use crate::time::{ms, secs};
 
@@ -94,6 +95,9 @@ pub(super) const SYSCTLS: &[Sysctl] = &[
     lacks("net.inet.tcp.fastopen.server_enable", "Fast Open (RFC 7413)", MEMORY),
     one("net.inet.tcp.finwait2_timeout", Unit::Milliseconds, 60_000, (1, LONG), TIMER, |s, [n, ..]| {
         s.fin_wait2.get_or_insert_default().1 = ms(n);
+    }),
+    one("net.inet.tcp.icmp_may_rst", Unit::Switch, 1, (0, 1), SUBR, |s, [n, ..]| {
+        s.knobs.icmp = IcmpRule::Bsd { may_reset: n == 1 };
     }),
     one("net.inet.tcp.initcwnd_segments", Unit::Number, 10, (1, 1_000), INPUT, |s, [n, ..]| {
         s.knobs.initial_window = Some(port(n));
@@ -272,9 +276,9 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
     }),
     does(
         "delayed ACK",
-        "delacktime, and at least every second full-sized segment",
-        ("TCPTV_DELACK in tcp_timer.h", Specified),
-        |_| {},
+        "delacktime, and every second segment, whatever its size",
+        ("TCPTV_DELACK in tcp_timer.h, DELAY_ACK() in tcp_input.c", Specified),
+        |s| s.knobs.acks = AckRule::Bsd,
     ),
     does("initial window", "initcwnd_segments", INPUT, |_| {}),
     does(
@@ -311,8 +315,50 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
     does("FIN in SYN-RECEIVED", "without ACK is dropped", ("tcp_input() in tcp_input.c", Specified), |s| {
         s.knobs.syn_received = SynReceivedRule::Bsd;
     }),
+    does(
+        "FIN, FIN-ACK, ACK, data, URG in ESTABLISHED, FIN-WAIT-1, FIN-WAIT-2, CLOSE-WAIT, CLOSING, LAST-ACK",
+        "what is old brings its acknowledgment, however old it is, and is answered; so does a FIN at the edge of the window",
+        DO_SEGMENT,
+        |s| s.knobs.checks = CheckRule::Bsd,
+    ),
+    does(
+        "FIN again",
+        "with every acknowledgment, until it is acknowledged itself; but not here with one that tells of a gap or answers \
+                what acknowledges more than was sent, so that two such ends do not answer each other",
+        ("tcp_outflags[], tcp_output() in tcp_output.c", Specified),
+        |s| s.knobs.checks = CheckRule::Bsd,
+    ),
+    does(
+        "D-SACK",
+        "at once; the first stretch that a segment which fills a gap has in common with what waits behind it too",
+        ("tcp_do_segment() in tcp_input.c, tcp_update_dsack_list() in tcp_sack.c", Specified),
+        |s| s.knobs.acks = AckRule::Bsd,
+    ),
+    does(
+        "TIME-WAIT of the host with itself",
+        "as any other: there is no net.inet.tcp.nolocaltimewait, which is on by default and leaves it out",
+        ("tcp_twstart() in tcp_timewait.c; our simplification", Chosen),
+        |_| {},
+    ),
     does("segments with an old timestamp", "are dropped, and answered where they have data", DO_SEGMENT, |s| {
         s.knobs.checks = CheckRule::Bsd;
+    }),
+    does(
+        "ICMP while connecting",
+        "refusals (ECONNREFUSED: port, protocol, prohibited) and an exceeded TTL (EHOSTUNREACH) end SYN-SENT, and do nothing \
+                elsewhere; others end SYN-SENT and SYN-RECEIVED after more than 3 retransmissions, as the second error. By \
+                icmp_may_rst all are of the latter kind",
+        ("tcp_ctlinput(), tcp_drop_syn_sent(), tcp_notify() in tcp_subr.c; icmp_errmap() in ip_icmp.c", Specified),
+        |_| {},
+    ),
+    does(
+        "ICMP for what is half open",
+        "the second error ends it once its SYN-ACK went 3 times again",
+        ("syncache_unreach() in tcp_syncache.c", Specified),
+        |s| s.queues = QueueRule::Syncache,
+    ),
+    does("RST when both have closed", "ECONNRESET", DO_SEGMENT, |s| {
+        s.knobs.reset_after_fin.1 = Some(Errno::ECONNRESET);
     }),
     does("challenge ACKs", "the whole host has no limit", MEMORY, |s| s.knobs.challenge_acks = None),
     does(

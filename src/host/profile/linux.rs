@@ -12,8 +12,8 @@ use crate::host::ports::{self, BindRule, PortRule};
 use crate::host::reconnect;
 use crate::host::sysctl::{Sysctl, Unit};
 use crate::tcp::{
-    AckRule, CheckRule, ClosingRule, EcnRule, GiveUp, GiveUpReset, NagleRule, RecoveryRule, RttRule, SynLayout,
-    SynReceivedRule, WindowProbe, WindowRule,
+    AckRule, CheckRule, ClosingRule, EcnRule, GiveUp, GiveUpReset, IcmpRule, NagleRule, RecoveryRule, RttRule,
+    SynLayout, SynReceivedRule, WindowProbe, WindowRule,
 };
 use crate::time::{ms, ns, secs, us};
 
@@ -243,10 +243,10 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
         |s| s.knobs.syn_again = Some(2),
     ),
     does("ICMP while connecting", "every error ends the attempt", ("tcp_v4_err()", Recorded), |s| {
-        s.knobs.soft_errors_abort_connect = true;
+        s.knobs.icmp = IcmpRule::Linux;
     }),
     does("RST after FIN", "EPIPE; recv() goes on to give 0", ("tcp_reset()", Recorded), |s| {
-        (s.knobs.reset_after_fin, s.end_first) = (Errno::EPIPE, true);
+        (s.knobs.reset_after_fin.0, s.end_first) = (Errno::EPIPE, true);
     }),
     does("data after shutdown", "of both directions: RST", ("tcp_rcv_state_process()", Recorded), |s| {
         s.knobs.reset_shut = true;

@@ -7,7 +7,7 @@ use crate::tcp::acks::Reply;
 use crate::tcp::newreno::Phase;
 use crate::tcp::timers::Timer;
 use crate::tcp::timestamps::clock;
-use crate::tcp::{AckRule, ClosingRule, Context, Linger2, Tally, TcpEvent, WindowProbe};
+use crate::tcp::{AckRule, CheckRule, ClosingRule, Context, Linger2, Tally, TcpEvent, WindowProbe};
 use crate::time::{Span, ms};
 use crate::wire::{Flags, Segment};
 
@@ -38,7 +38,11 @@ impl Connection {
         if seg.ack.gt(self.snd.max) {
             // "If the ACK acks something not yet sent (SEG.ACK > SND.NXT), then send an ACK, drop the segment".
             cx.dropped(DropReason::AckUnsent);
-            self.challenge(cx);
+            if cx.knobs.checks == CheckRule::Bsd {
+                self.respond(cx);
+            } else {
+                self.challenge(cx);
+            }
             return Step::Done;
         }
         if seg.ack.lt(self.snd.una - self.snd.max_wnd) {
@@ -222,7 +226,12 @@ impl Connection {
             Ack::Delayed(bytes) => bytes.saturating_add(len),
         };
         let immediate = self.setup.quick_ack || cx.knobs.delayed_ack == Span::ZERO;
-        self.ack = if immediate || owed >= 2 * self.rcv.mss { Ack::Now } else { Ack::Delayed(owed) };
+        let enough = match cx.knobs.acks {
+            // DELAY_ACK(): one is held back, and of no more than a full segment.
+            AckRule::Bsd => self.ack != Ack::None || len > u32::from(self.snd.mss),
+            AckRule::Delay | AckRule::Linux => owed >= 2 * self.rcv.mss,
+        };
+        self.ack = if immediate || enough { Ack::Now } else { Ack::Delayed(owed) };
     }
 
     /// The size of the peer's segments, as far as it is known.

@@ -1,10 +1,11 @@
-//! What BSD looks at before the sequence number: `tcp_do_segment()` in tcp_input.c.
+//! What BSD looks at before the acknowledgment, and what it answers: `tcp_do_segment()` in tcp_input.c, `tcp_output()`.
 
 use super::segment::Step;
 use super::{Ack, Connection, Urgently};
-use crate::endpoint::{DropReason, State};
-use crate::tcp::Context;
+use crate::endpoint::{Arrival, DropReason, State};
+use crate::tcp::snd::End;
 use crate::tcp::timestamps::Timestamps;
+use crate::tcp::{CheckRule, Context, Tally, TcpEvent};
 use crate::wire::{Flags, Segment};
 
 impl Connection {
@@ -24,7 +25,7 @@ impl Connection {
                 cx.dropped(DropReason::RstIgnored);
             } else if cx.knobs.rst_exact && seg.seq != first {
                 cx.dropped(DropReason::RstNotExact);
-                self.challenge(cx);
+                self.respond(cx);
             } else {
                 self.reset(cx);
             }
@@ -38,7 +39,7 @@ impl Connection {
                 self.urgently = Some(reset);
             } else {
                 cx.dropped(DropReason::SynChallenged);
-                self.challenge(cx);
+                self.respond(cx);
             }
             return Step::Done;
         }
@@ -50,6 +51,74 @@ impl Connection {
             }
             return Step::Done;
         }
-        self.check_sequence(cx, seg)
+        if self.state == State::SynReceived { self.check_sequence(cx, seg) } else { self.trim(cx, seg) }
+    }
+
+    /// A challenge ACK, which `tcp_respond()` sends: it never has a FIN.
+    pub(super) fn respond(&mut self, cx: &mut Context<'_>) {
+        if cx.allow_challenge() {
+            cx.count(Tally::ChallengeAck);
+            self.urgently = Some(Urgently::Challenge);
+        }
+    }
+
+    /// "Check that at least some bytes of segment are within receive window. If segment begins before rcv_nxt, drop leading
+    /// data; if nothing left, just ack": the acknowledgment of what is old counts, however old it is.
+    fn trim(&mut self, cx: &mut Context<'_>, seg: &Segment) -> Step {
+        let (nxt, edge) = (self.rcv.nxt, self.rcv.edge);
+        let (len, end) = (seg.seq_len(), seg.seq + seg.payload.len());
+        let unanswered = |tcp: &mut Connection, cx: &mut Context<'_>| len == 0 && !tcp.throttle.allows(cx);
+        if seg.seq.lt(nxt) && (end.lt(nxt) || (end == nxt && !seg.has(Flags::FIN))) {
+            if unanswered(self, cx) {
+                cx.dropped(DropReason::OutOfWindowUnanswered);
+                return Step::NoText;
+            }
+            if !seg.payload.is_empty() {
+                self.sacks.came_twice(seg.seq, end);
+            }
+            // What lies before the peer's SYN was never received: it is of another incarnation.
+            let known = len > 0 && self.rcv.irs.le(seg.seq);
+            cx.note(TcpEvent::Arrival(match known {
+                true => Arrival::Duplicate,
+                false => Arrival::Dropped(DropReason::OutOfWindow),
+            }));
+            self.ack = Ack::Now;
+            return Step::NoText;
+        }
+        if seg.seq.lt(nxt) && self.sack {
+            // "ACK now, as the next in-sequence segment will clear the DSACK block again".
+            self.ack = Ack::Now;
+        }
+        if end.le(edge) || seg.seq.max(nxt).lt(edge) {
+            return Step::Next;
+        }
+        // "If window is closed can only take segments at window edge, and have to drop data and PUSH from incoming
+        // segments. Continue processing, but remember to ack."
+        if edge == nxt && seg.seq.le(nxt) {
+            cx.dropped(DropReason::BufferFull);
+            self.ack = Ack::Now;
+            return Step::NoText;
+        }
+        if unanswered(self, cx) {
+            cx.dropped(DropReason::OutOfWindowUnanswered);
+        } else {
+            cx.dropped(DropReason::OutOfWindow);
+            self.ack = Ack::Now;
+        }
+        Step::Done
+    }
+
+    /// The acknowledgment that is due. As long as the FIN is not acknowledged itself each one has it (`tcp_outflags`), but for
+    /// one that tells of a gap: the peer may have one too, and two ends that repeat their FINs ahead of what was lost
+    /// would answer each other until that comes again. So would two to whom forged FINs have come, and what acknowledges
+    /// more than was sent is answered without.
+    pub(super) fn acknowledge(&mut self, cx: &mut Context<'_>) -> Segment {
+        let nxt = self.snd.nxt;
+        let sent = self.snd.end == End::Closed && nxt == self.snd.all_end() && self.snd.una.lt(nxt);
+        let waits = matches!(self.state, State::FinWait1 | State::Closing | State::LastAck);
+        if cx.knobs.checks == CheckRule::Bsd && sent && waits && !self.rcv.has_gap() {
+            return self.header(cx, nxt - 1, Flags::FIN | Flags::ACK);
+        }
+        self.header(cx, nxt, Flags::ACK)
     }
 }

@@ -1,11 +1,11 @@
 //! ICMP errors (RFC 9293 3.9.2.2, RFC 5461, RFC 5927, RFC 1191).
 
-use super::Connection;
+use super::{Connection, Urgently};
 use crate::endpoint::{DropReason, Errno, State};
 use crate::tcp::handshake::effective_mss;
 use crate::tcp::snd::Syn;
 use crate::tcp::timers::Timer;
-use crate::tcp::{CheckRule, Context, Tally};
+use crate::tcp::{CheckRule, Context, IcmpRule, Tally};
 use crate::time::{Span, ns};
 use crate::wire::{IcmpKind, Seq};
 
@@ -32,6 +32,7 @@ impl Connection {
                 return;
             }
             IcmpKind::TooBig { mtu } => return self.on_too_big(cx, mtu),
+            kind if matches!(cx.knobs.icmp, IcmpRule::Bsd { .. }) => return self.on_error_as_bsd(cx, kind),
             IcmpKind::PortUnreachable => (Errno::ECONNREFUSED, true),
             IcmpKind::ProtocolUnreachable => (Errno::ENOPROTOOPT, true),
             IcmpKind::NetUnreachable => (Errno::ENETUNREACH, false),
@@ -41,13 +42,43 @@ impl Connection {
         };
         // RFC 5461 4.1: hard errors abort a connection attempt and are soft once it is synchronized (RFC 5927 5.2).
         let connecting = matches!(self.state, State::SynSent | State::SynReceived) && !self.is_accepted();
-        if connecting && (hard || cx.knobs.soft_errors_abort_connect) {
+        if connecting && (hard || cx.knobs.icmp == IcmpRule::Linux) {
             self.die(cx, Some(error));
         } else {
             self.soft_error = Some(error);
             if cx.knobs.unreachable_undoes_backoff && !hard {
                 self.undo_backoff(cx, seq);
             }
+        }
+    }
+
+    /// `icmp_errmap()`, `tcp_ctlinput()` and `tcp_notify()` of BSD.
+    fn on_error_as_bsd(&mut self, cx: &mut Context<'_>, kind: IcmpKind) {
+        let refused =
+            matches!(kind, IcmpKind::PortUnreachable | IcmpKind::ProtocolUnreachable | IcmpKind::AdminProhibited);
+        let error = if refused { Errno::ECONNREFUSED } else { Errno::EHOSTUNREACH };
+        let may_reset = cx.knobs.icmp == IcmpRule::Bsd { may_reset: true };
+        if may_reset && (refused || kind == IcmpKind::TimeExceeded) {
+            // tcp_drop_syn_sent()
+            if self.state == State::SynSent {
+                self.die(cx, Some(error));
+            }
+            return;
+        }
+        // "Ignore some errors if we are hooked up."
+        if self.state == State::Established && !refused {
+            return;
+        }
+        // "If connection hasn't completed, has retransmitted several times, and receives a second error, give up now."
+        let connecting = matches!(self.state, State::SynSent | State::SynReceived);
+        if connecting && self.rto.tries > 3 && self.soft_error.is_some() {
+            // tcp_drop()
+            let resets = self.state == State::SynReceived;
+            let reset = Urgently::Reset(self.snd.max, Some(self.rcv.nxt));
+            self.die(cx, Some(error));
+            self.urgently = resets.then_some(reset);
+        } else {
+            self.soft_error = Some(error);
         }
     }
 

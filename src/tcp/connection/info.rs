@@ -2,7 +2,8 @@
 
 use super::{Connection, Persist};
 use crate::endpoint::{CaState, SegmentCounts, State, TcpInfo};
-use crate::tcp::knobs::{GiveUp, Knobs};
+use crate::tcp::give_up::GiveUp;
+use crate::tcp::knobs::Knobs;
 use crate::tcp::newreno::Phase;
 use crate::tcp::snd::Syn;
 use crate::time::HostTime;

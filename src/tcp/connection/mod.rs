@@ -133,6 +133,8 @@ enum Urgently {
     Reset(Seq, Option<Seq>),
     /// The reset that CLOSED answers a SYN with which ends before this number (RFC 9293 3.10.7.1).
     Refuse(Seq),
+    /// A challenge ACK that is no other acknowledgment.
+    Challenge,
     /// A window probe.
     WindowProbe,
     /// A keepalive probe.

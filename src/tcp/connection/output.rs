@@ -49,7 +49,7 @@ impl Connection {
             return None;
         }
         match self.ack {
-            Ack::Now => Some(self.header(cx, self.snd.nxt, Flags::ACK)),
+            Ack::Now => Some(self.acknowledge(cx)),
             Ack::Delayed(_) if !self.timers.is_armed(Timer::DelayedAck) => {
                 let delay = cx.knobs.delayed_ack;
                 self.timers.set(cx, Timer::DelayedAck, delay);
@@ -90,6 +90,7 @@ impl Connection {
                 flags: Flags::RST | Flags::ACK,
                 ..Segment::default()
             }),
+            Urgently::Challenge => Some(self.header(cx, self.snd.nxt, Flags::ACK)),
             // 3.8.6.1: at least one octet of what waits, past the window. SND.NXT stays: the peer need not take it.
             Urgently::WindowProbe if cx.knobs.window_probe == WindowProbe::Empty => {
                 cx.count(Tally::WinProbe);

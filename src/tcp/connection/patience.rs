@@ -3,7 +3,7 @@
 
 use super::{Connection, Urgently};
 use crate::endpoint::State;
-use crate::tcp::knobs::GiveUp;
+use crate::tcp::give_up::GiveUp;
 use crate::tcp::snd::Syn;
 use crate::tcp::{Context, Tally, WindowProbe};
 use crate::time::{Span, ms, secs};

@@ -246,8 +246,8 @@ impl Connection {
                 Some(Errno::ECONNRESET)
             }
             State::SynReceived => Some(Errno::ECONNREFUSED),
-            State::CloseWait => Some(cx.knobs.reset_after_fin),
-            State::Closing | State::LastAck => None,
+            State::CloseWait => Some(cx.knobs.reset_after_fin.0),
+            State::Closing | State::LastAck => cx.knobs.reset_after_fin.1,
             _ => Some(Errno::ECONNRESET),
         };
         self.die(cx, error);

@@ -89,6 +89,10 @@ impl Connection {
         match taken {
             Taken::InOrder { filled } => {
                 self.sacks.advance(self.rcv.nxt);
+                if let Some((from, to)) = had.filter(|_| cx.knobs.acks == AckRule::Bsd && seg.seq == before) {
+                    // tcp_update_dsack_list()
+                    self.sacks.came_twice(from, to);
+                }
                 self.readable_now();
                 if let Some(space) = &mut self.rcv.space {
                     space.data_came(cx.now, self.rcv.nxt, self.rcv.nxt + offered);

@@ -2,11 +2,11 @@
 
 use super::{Ack, Connection, Persist, Urgently};
 use crate::endpoint::{Errno, State, TimerChange, TimerKind};
-use crate::tcp::knobs::{GiveUp, GiveUpReset, KeepAlive};
+use crate::tcp::knobs::{GiveUpReset, KeepAlive};
 use crate::tcp::rcv::Reader;
 use crate::tcp::snd::Syn;
 use crate::tcp::timers::Timer;
-use crate::tcp::{ClosingRule, Context, Tally, TcpEvent, WindowProbe};
+use crate::tcp::{ClosingRule, Context, GiveUp, Tally, TcpEvent, WindowProbe};
 use crate::time::{HostTime, Span, ms};
 
 /// `TCP_TIMEOUT_MIN_US`: no timer of the kernel is set for less.
