@@ -2,7 +2,8 @@
 //!
 //! Left out are packets that middleboxes pass on (a copy on the way is no retransmission, a NAT is no end), packets
 //! that the script injected, connections of a host to the very same port of its own, and connections whose
-//! incarnations cannot be told apart any more because a SYN came from somewhere else.
+//! incarnations cannot be told apart any more: because a SYN came from somewhere else, or because a SYN cookie in a late
+//! segment opened again, without a SYN, what had ended (RFC 4987 3.6).
 
 use super::Seen;
 use crate::endpoint::{Arrival, Backoff, DropReason, Event, State};
@@ -98,7 +99,26 @@ pub(super) struct Evidence {
     homes_known: usize,
     conns_known: usize,
     /// A bit an incarnation: whether its segments are evidence no more.
-    clouded: Vec<u64>,
+    clouded: Bits,
+    /// A bit an end: whether its connection has ceased to exist.
+    ended: Bits,
+}
+
+/// A set of small numbers.
+#[derive(Default)]
+struct Bits(Vec<u64>);
+
+impl Bits {
+    fn has(&self, n: usize) -> bool {
+        self.0.get(n / 64).is_some_and(|bits| bits >> (n % 64) & 1 == 1)
+    }
+
+    fn set(&mut self, n: usize) {
+        if self.0.len() <= n / 64 {
+            self.0.resize(n / 64 + 1, 0);
+        }
+        self.0[n / 64] |= 1 << (n % 64);
+    }
 }
 
 #[derive(Clone, Copy, Default)]
@@ -107,6 +127,8 @@ struct NodeFacts {
     is_middlebox: bool,
     /// It tells what it makes of packets and connections.
     tells: bool,
+    /// The last segment that came to it was a SYN.
+    has_heard_syn: bool,
     /// When something last happened to it that moves its timers.
     stirred: Option<SimTime>,
     /// The address of its own that was looked up last.
@@ -130,8 +152,11 @@ impl Evidence {
                 }
                 self.arrived(node, arrived, names).map(Sight::Came)
             }
-            (What::Noted { .. }, Some(node)) => {
+            (What::Noted { conn, event }, Some(node)) => {
                 self.facts(node).tells = true;
+                if let (Some(belongs), Event::Transition { from, to, .. }) = (conn, event) {
+                    self.moved(node, End::from(*belongs), *from, *to);
+                }
                 None
             }
             (What::Disturbed(Disturbance::Injected(link)), _) => {
@@ -185,7 +210,20 @@ impl Evidence {
 
     /// Whether the segments of `conn` prove nothing any more.
     pub(super) fn is_clouded(&self, conn: ConnId) -> bool {
-        self.clouded.get(conn.0 as usize / 64).is_some_and(|bits| bits >> (conn.0 % 64) & 1 == 1)
+        self.clouded.has(conn.0 as usize)
+    }
+
+    /// A connection has come into another state. One that ends may begin again by the same SYN, sent once more.
+    fn moved(&mut self, node: NodeId, end: End, from: State, to: State) {
+        let bit = end.conn.0 as usize * 2 + end.side as usize;
+        if matches!(to, State::Closed | State::Listen) {
+            self.ended.set(bit);
+        } else if matches!(from, State::Closed | State::Listen)
+            && self.ended.has(bit)
+            && !self.facts(node).has_heard_syn
+        {
+            self.cloud(end.conn);
+        }
     }
 
     fn sent<'r>(&mut self, node: NodeId, sent: &'r Sent<'_>, conns: &Conns) -> Option<Sending<'r>> {
@@ -223,6 +261,7 @@ impl Evidence {
             return None;
         }
         let segment = arrived.packet.segment()?;
+        self.facts(node).has_heard_syn = segment.has(Flags::SYN);
         let from = End::from(arrived.conn?);
         if self.is_middlebox(node) || is_to_itself(&arrived.packet, segment) {
             return None;
@@ -257,11 +296,7 @@ impl Evidence {
 
     #[cold]
     fn cloud(&mut self, conn: ConnId) {
-        let index = conn.0 as usize / 64;
-        if self.clouded.len() <= index {
-            self.clouded.resize(index + 1, 0);
-        }
-        self.clouded[index] |= 1 << (conn.0 % 64);
+        self.clouded.set(conn.0 as usize);
     }
 
     /// Whether `addr` is an address of `node`.
@@ -318,7 +353,7 @@ fn is_to_itself(packet: &Packet, segment: &Segment) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::plant::{CLIENT, Dir, data, syn};
+    use super::super::plant::{CLIENT, Dir, SERVER, data, syn};
     use super::super::{Oracle, plant::Plant};
     use super::*;
 
@@ -353,6 +388,20 @@ mod tests {
         assert_eq!(plant.texts(), [""; 0]);
         plant.pass(Dir::Down, data(1, 1, "ab"));
         assert_eq!(plant.texts(), ["sent c1 Other", "came c1 Opener forged false"]);
+    }
+
+    #[test]
+    fn what_a_cookie_opens_again_proves_nothing_and_what_its_syn_does_goes_on() {
+        for (again, proves) in [(syn(0), true), (data(1, 1, "late"), false)] {
+            let mut plant = Plant::new(Tell);
+            plant.handshake();
+            plant.transition(SERVER, State::Established, State::Closed);
+            plant.pass(Dir::Up, again);
+            plant.transition(SERVER, State::Listen, State::SynReceived);
+            plant.forget();
+            plant.pass(Dir::Down, data(1, 1, "ab"));
+            assert_eq!(plant.texts().len(), if proves { 2 } else { 0 }, "{proves}");
+        }
     }
 
     #[test]
