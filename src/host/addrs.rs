@@ -120,6 +120,11 @@ impl Addrs {
         self.find_own(addr)
     }
 
+    /// Whether it is one of the host's own.
+    pub(super) fn is_own(&self, addr: IpAddr) -> bool {
+        addr.is_loopback() || self.find_own(addr).is_some()
+    }
+
     fn find_own(&self, addr: IpAddr) -> Option<u16> {
         self.own.iter().position(|own| own.addr == addr).and_then(|index| u16::try_from(index).ok())
     }

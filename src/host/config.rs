@@ -187,6 +187,8 @@ pub(super) struct Settings {
     pub(super) somaxconn: u32,
     pub(super) syn_backlog: u32,
     pub(super) time_waits: u32,
+    /// Whether a connection of the host with itself ends where TIME-WAIT would begin.
+    pub(super) no_local_time_wait: bool,
     pub(super) abort_on_overflow: bool,
     pub(super) queues: QueueRule,
     pub(super) cookies: CookieUse,

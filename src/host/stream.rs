@@ -330,8 +330,11 @@ impl Host {
             self.known.prove(tuple.remote.ip(), cx.now());
         }
         let Some(closing) = closing else { return self.release(key, hold, reuse) };
-        if !self.has_time_wait_room() {
-            self.counters.add(Counter::TimeWaitOverflow);
+        let is_left_out = self.settings.no_local_time_wait && self.addrs.is_own(tuple.remote.ip());
+        if is_left_out || !self.has_time_wait_room() {
+            if !is_left_out {
+                self.counters.add(Counter::TimeWaitOverflow);
+            }
             let (from, to) = (closing.state(), State::Closed);
             let event = TcpEvent::Transition { from, to, lasts: None, error: None };
             self.counters.note(&event, Machine::Left(from));

@@ -30,6 +30,23 @@ fn closed(world: &mut World, listener: wirefate::endpoint::SocketId, port: u16) 
     world.run();
 }
 
+#[test]
+fn a_connection_of_the_host_with_itself_has_no_time_wait() {
+    for (sysctls, waits) in [(&[][..], false), (&[("net.inet.tcp.nolocaltimewait", 0)][..], true)] {
+        let mut world = with_server(sysctls);
+        let listener = world.listen(S, any(80), 5);
+        let id = world.stream(S);
+        assert_eq!(world.connect(S, id, at(S, 80)), Err(Errno::EINPROGRESS));
+        world.run();
+        let accepted = world.accept(S, listener).unwrap();
+        world.close(S, id);
+        world.run();
+        world.close(S, accepted);
+        world.run();
+        assert_eq!(world.states(S).contains(&State::TimeWait), waits, "{sysctls:?}");
+    }
+}
+
 fn client(port: u16) -> SocketAddr {
     at(C, port)
 }

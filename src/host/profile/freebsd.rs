@@ -124,6 +124,9 @@ pub(super) const SYSCTLS: &[Sysctl] = &[
         |s, [n, ..]| s.time_waits = int(n),
     ),
     one("net.inet.tcp.msl", Unit::Milliseconds, 30_000, (1, LONG), TIMER, |s, [n, ..]| s.knobs.time_wait = ms(2 * n)),
+    one("net.inet.tcp.nolocaltimewait", Unit::Switch, 1, (0, 1), ("tcp_timewait.c", Specified), |s, [n, ..]| {
+        s.no_local_time_wait = n == 1;
+    }),
     one("net.inet.tcp.persmax", Unit::Milliseconds, 60_000, (1, LONG), MEMORY, |s, [n, ..]| s.knobs.persist.1 = ms(n)),
     one("net.inet.tcp.persmin", Unit::Milliseconds, 5_000, (1, LONG), MEMORY, |s, [n, ..]| s.knobs.persist.0 = ms(n)),
     one("net.inet.tcp.recvspace", Unit::Bytes, 65_536, (256, 1 << 30), MEMORY, |s, [n, ..]| {
@@ -336,8 +339,8 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
     ),
     does(
         "TIME-WAIT of the host with itself",
-        "as any other: there is no net.inet.tcp.nolocaltimewait, which is on by default and leaves it out",
-        ("tcp_twstart() in tcp_timewait.c; our simplification", Chosen),
+        "none by nolocaltimewait; towards other hosts of an IPv6 link, where there is none either, as any other",
+        ("tcp_twstart() in tcp_timewait.c", Specified),
         |_| {},
     ),
     does("segments with an old timestamp", "are dropped, and answered where they have data", DO_SEGMENT, |s| {
