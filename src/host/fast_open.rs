@@ -248,7 +248,7 @@ impl Host {
         let (limits, events) = (&mut self.limits, &mut self.events);
         let mut context = Context { now, knobs: &self.settings.knobs, limits, events, detail, ecn: 0 };
         let ports = Ports { local: key.local_port, remote: key.remote_port };
-        let tcp = Box::new(HalfOpen::fast_open(&mut context, ports, syn, iss, cookie, &setup));
+        let tcp = HalfOpen::fast_open(&mut context, ports, syn, iss, cookie, &setup);
         let key = Key { remote: self.addrs.use_peer(tuple.remote.ip()), ..key };
         let new = NewConn { tuple, key, path, owner: Owner::Queue(id), hold: Hold::Bound, reuse };
         let conn = self.add_conn(cx, tcp, new);

@@ -232,7 +232,7 @@ impl Host {
         let tcp = HalfOpen::new(&mut context, ports, syn, iss, &setup);
         let key = Key { remote: self.addrs.use_peer(tuple.remote.ip()), ..key };
         if self.settings.knobs.handshake == Handshake::TwoWay {
-            let tcp = Box::new(tcp.establish(&mut context, &setup));
+            let tcp = tcp.establish(&mut context, &setup);
             let reuse = self.sockets.get(id).map(|socket| socket.options.reuse).unwrap_or_default();
             let hold = Hold::Bound;
             let index = self.add_conn(cx, tcp, NewConn { tuple, key, path, owner: Owner::Queue(id), hold, reuse });
@@ -395,7 +395,7 @@ impl Host {
         let (now, detail) = (cx.now(), cx.detail());
         let (limits, events) = (&mut self.limits, &mut self.events);
         let mut context = Context { now, knobs: &self.settings.knobs, limits, events, detail, ecn: 0 };
-        let tcp = Box::new(half.complete(&mut context, segment, &setup));
+        let tcp = half.complete(&mut context, segment, &setup);
         let new = NewConn { tuple, key, path, owner: Owner::Queue(id), hold: Hold::Bound, reuse };
         let conn = self.add_conn(cx, tcp, new);
         self.enqueue(cx, id, conn);

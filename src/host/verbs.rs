@@ -419,7 +419,7 @@ impl Host {
         let mut context = Context { now, knobs: &self.settings.knobs, limits, events, detail, ecn: 0 };
         let open = if later { Connection::open_later } else { Connection::open };
         let ports = Ports { local: port, remote: remote.port() };
-        let tcp = Box::new(open(&mut context, ports, iss, &setup));
+        let tcp = open(&mut context, ports, iss, &setup);
         let new = NewConn { tuple, key: key(port), path, owner: Owner::Socket(id), hold, reuse };
         let conn = self.add_conn(cx, tcp, new);
         let phase = if later { Phase::Deferred } else { Phase::Connecting };

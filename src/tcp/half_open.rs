@@ -108,7 +108,7 @@ impl HalfOpen {
         iss: Seq,
         cookie: Option<FastOpenCookie>,
         setup: &Setup,
-    ) -> Connection {
+    ) -> Box<Connection> {
         let half = HalfOpen::of(cx, ports, syn, iss, setup);
         let windows = (half.snd_wnd, half.rcv_wnd);
         let syns = EarlySyns { numbers: (iss, syn.seq), agreed: half.agreed(), windows, syn, cookie };
@@ -265,7 +265,7 @@ impl HalfOpen {
     }
 
     /// SYN-RECEIVED -> ESTABLISHED by `seg`, whose data and FIN the connection takes at once.
-    pub fn complete(mut self, cx: &mut Context<'_>, seg: &Segment, setup: &Setup) -> Connection {
+    pub fn complete(mut self, cx: &mut Context<'_>, seg: &Segment, setup: &Setup) -> Box<Connection> {
         cx.transition(&mut self.state, State::Established, None, None);
         let mut connection = self.connection(cx, setup);
         connection.on_third_segment(cx, seg);
@@ -273,7 +273,7 @@ impl HalfOpen {
     }
 
     /// Teaching, [`super::Handshake::TwoWay`]: ESTABLISHED at once, the SYN-ACK still to be sent.
-    pub fn establish(mut self, cx: &mut Context<'_>, setup: &Setup) -> Connection {
+    pub fn establish(mut self, cx: &mut Context<'_>, setup: &Setup) -> Box<Connection> {
         cx.transition(&mut self.state, State::Established, None, None);
         self.connection(cx, setup)
     }
@@ -541,7 +541,7 @@ impl HalfOpen {
         }
     }
 
-    fn connection(self, cx: &mut Context<'_>, setup: &Setup) -> Connection {
+    fn connection(self, cx: &mut Context<'_>, setup: &Setup) -> Box<Connection> {
         let mut connection = Connection::passive(cx, self.ports, (self.iss, self.irs), self.agreed(), setup);
         let windows = (self.snd_wnd, self.rcv_wnd);
         // Nothing remembers when a cookie was sent.

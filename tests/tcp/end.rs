@@ -74,7 +74,7 @@ impl End {
     pub(crate) fn open(&mut self) {
         let (ports, iss, setup) = (self.ports, self.iss, self.setup.clone());
         let conn = self.with(|_, cx| Connection::open(cx, ports, iss, &setup));
-        self.machine = Machine::Conn(Box::new(conn));
+        self.machine = Machine::Conn(conn);
         self.drain();
     }
 
@@ -96,7 +96,7 @@ impl End {
             Machine::Listen => listen(cx, ports, iss, &setup, seg),
             Machine::Half(mut half) => match half.on_segment(cx, seg, Demands::default()) {
                 HalfOpenStep::Stay => (Machine::Half(half), false),
-                HalfOpenStep::Complete => (Machine::Conn(Box::new(half.complete(cx, seg, &setup))), false),
+                HalfOpenStep::Complete => (Machine::Conn(half.complete(cx, seg, &setup)), false),
                 HalfOpenStep::Refuse | HalfOpenStep::Listener => (Machine::Half(half), true),
                 HalfOpenStep::Gone => (Machine::Listen, false),
                 HalfOpenStep::GoneRefused => (Machine::Listen, true),
@@ -221,6 +221,6 @@ fn listen(cx: &mut Context<'_>, ports: Ports, iss: Seq, setup: &Setup, seg: &Seg
     let half = HalfOpen::new(cx, ports, seg, iss, setup);
     match cx.knobs.handshake {
         Handshake::ThreeWay => (Machine::Half(half), false),
-        Handshake::TwoWay => (Machine::Conn(Box::new(half.establish(cx, setup))), false),
+        Handshake::TwoWay => (Machine::Conn(half.establish(cx, setup)), false),
     }
 }

@@ -49,7 +49,12 @@ pub(in crate::tcp) struct EarlySyns<'a> {
 
 impl Connection {
     /// SYN-RECEIVED with all that the SYN has brought; only [`HalfOpen`](super::super::HalfOpen) makes these.
-    pub(in crate::tcp) fn early(cx: &mut Context<'_>, ports: Ports, syns: EarlySyns<'_>, setup: &Setup) -> Connection {
+    pub(in crate::tcp) fn early(
+        cx: &mut Context<'_>,
+        ports: Ports,
+        syns: EarlySyns<'_>,
+        setup: &Setup,
+    ) -> Box<Connection> {
         let EarlySyns { numbers: (iss, irs), agreed, windows: (snd_wnd, rcv_wnd), syn, cookie } = syns;
         let mut connection = Connection::blank(cx, State::SynReceived, ports, iss, setup);
         connection.rcv.synchronize(irs);

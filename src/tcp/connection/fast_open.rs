@@ -64,7 +64,7 @@ const PIECE: u32 = 32_768;
 
 impl Connection {
     /// Active open, CLOSED -> SYN-SENT, of which the SYN waits for [`Connection::launch`].
-    pub fn open_later(cx: &mut Context<'_>, ports: Ports, iss: Seq, setup: &Setup) -> Connection {
+    pub fn open_later(cx: &mut Context<'_>, ports: Ports, iss: Seq, setup: &Setup) -> Box<Connection> {
         let mut connection = Connection::open(cx, ports, iss, setup);
         connection.fast = Some(Box::new(Fast::Waits));
         connection

@@ -20,7 +20,7 @@ use crate::wire::{Segment, Seq};
 
 impl Connection {
     /// Active open, CLOSED -> SYN-SENT (RFC 9293 3.10.1); the SYN leaves at the next `poll_transmit`.
-    pub fn open(cx: &mut Context<'_>, ports: Ports, iss: Seq, setup: &Setup) -> Connection {
+    pub fn open(cx: &mut Context<'_>, ports: Ports, iss: Seq, setup: &Setup) -> Box<Connection> {
         let mut connection = Connection::blank(cx, State::Closed, ports, iss, setup);
         cx.transition(&mut connection.state, State::SynSent, None, None);
         connection
@@ -33,7 +33,7 @@ impl Connection {
         (iss, irs): (Seq, Seq),
         agreed: Agreed,
         setup: &Setup,
-    ) -> Connection {
+    ) -> Box<Connection> {
         let mut connection = Connection::blank(cx, State::Established, ports, iss, setup);
         connection.rcv.synchronize(irs);
         connection.agree(cx, agreed);
@@ -124,8 +124,8 @@ impl Connection {
         }
     }
 
-    pub(super) fn blank(cx: &Context<'_>, state: State, ports: Ports, iss: Seq, setup: &Setup) -> Connection {
-        Connection {
+    pub(super) fn blank(cx: &Context<'_>, state: State, ports: Ports, iss: Seq, setup: &Setup) -> Box<Connection> {
+        Box::new(Connection {
             state,
             ports,
             snd: Snd::new(iss, setup.default_mss.min(setup.mss), setup.snd_buf),
@@ -162,7 +162,7 @@ impl Connection {
             closing: None,
             fast: None,
             setup: setup.clone(),
-        }
+        })
     }
 }
 
