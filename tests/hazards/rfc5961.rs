@@ -160,9 +160,10 @@ B < P. 101:104(3) ack 301
 B read
 B got ooo
 ";
-    for profile in [Profile::Rfc9293, Profile::FreeBsd] {
-        check(&both(profile, &[100], &[300]).plain(), script);
-    }
+    check(&both(Profile::Rfc9293, &[100], &[300]).plain(), script);
+    // FreeBSD takes an acknowledgment of what is long acknowledged for an old one, however old, and the data with it.
+    let (before, _) = script.split_once("B ! ack too old").expect("it is refused");
+    check(&both(Profile::FreeBsd, &[100], &[300]).plain(), &format!("{before}B read\nB got ooo\n"));
     // The first segments of a connection are acknowledged at once on Linux.
     let linux = script.replace("ack 301\nB read", "ack 301\nB > . 301:301(0) ack 104\nB read");
     check(&both(Profile::Linux, &[100], &[300]).plain(), &linux);

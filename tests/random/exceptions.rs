@@ -28,4 +28,5 @@ pub(crate) const LACKS: &[(&[Profile], &str, &str, &str)] = &[
     (&[Profile::Rfc9293, Profile::Windows], DROPS, "bad cookie", "it has no SYN cookies"),
     (&[Profile::Rfc9293, Profile::FreeBsd, Profile::Windows], TIMERS, "tlp", "it has no tail loss probe"),
     (&[Profile::Rfc9293, Profile::FreeBsd], TIMERS, "reorder", "it has no RACK"),
+    (&[Profile::FreeBsd], DROPS, "ack too old", "it takes an old acknowledgment for what it is, however old"),
 ];

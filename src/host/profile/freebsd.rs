@@ -343,6 +343,12 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
         ("tcp_twstart() in tcp_timewait.c", Specified),
         |_| {},
     ),
+    does(
+        "ACK of what is far too old",
+        "is an old acknowledgment like any other, and what comes with it is taken",
+        DO_SEGMENT,
+        |s| s.knobs.checks = CheckRule::Bsd,
+    ),
     does("segments with an old timestamp", "are dropped, and answered where they have data", DO_SEGMENT, |s| {
         s.knobs.checks = CheckRule::Bsd;
     }),
