@@ -54,7 +54,7 @@ pub(super) fn golden(args: &GoldenArgs) -> Result<End, Trouble> {
     Ok(if totals.differed == 0 && totals.unsupported == 0 { End::Held } else { End::Broken })
 }
 
-/// Every recording under `path`: a file, or a folder with a manifest beside its recordings or above their folder.
+/// Every recording under `path`: a file, or a folder; what is said of all of them lies beside them or above their folder.
 fn collect(path: &Path, cases: &mut Vec<Case>) -> Result<(), Trouble> {
     let folder = if path.is_dir() { path } else { path.parent().unwrap_or(Path::new("")) };
     let manifest = beside(folder, "manifest.json", Manifest::parse)?;
@@ -112,6 +112,12 @@ fn bad(error: &BadRecording) -> Trouble {
 /// Tells how many recordings differ on machines that had been up for longer or less, those with the fewest first.
 #[expect(clippy::print_stdout, reason = "it is what was asked for")]
 fn find_uptime(cases: &[Case], profile: Profile) -> Result<End, Trouble> {
+    if !profile.has_timer_wheel() {
+        return Err(Trouble::usage(
+            format!("{profile} has no timer wheel"),
+            "its timers fire at their tick: try linux",
+        ));
+    }
     let known: Vec<Case> = cases.iter().filter(|case| case.machine().is_some()).cloned().collect();
     if known.is_empty() {
         return Err(Trouble::usage("no recording there has a clock", "say when they began in clock.json beside them"));
@@ -182,7 +188,7 @@ fn print(args: &GoldenArgs, cases: &[Case], verdicts: &[Verdict], totals: &Total
     if totals.too_many_wide {
         writeln!(out, "more gaps need the wider rule than one for five hundred segments, or than five")?;
     }
-    let known = cases.iter().filter(|case| case.machine().is_some()).count();
+    let known = cases.iter().zip(verdicts).filter(|(case, verdict)| case.machine() == Some(verdict.machine)).count();
     if known > 0 {
         writeln!(out, "{known} of {} recordings were played on the machine that made them", cases.len())?;
     }

@@ -13,12 +13,7 @@ pub(super) const NAME: &str = "consistent-retransmission";
 #[derive(Default)]
 pub struct ConsistentRetransmission {
     senders: Ends<Log>,
-    /// Empty, of connections that have ended.
-    spare: Vec<VecDeque<Piece>>,
 }
-
-/// So many are kept.
-const SPARE: usize = 64;
 
 /// What one end has sent and nobody acknowledged: pieces side by side, the oldest first.
 #[derive(Default)]
@@ -28,8 +23,6 @@ struct Log {
     end: u64,
     /// The sequence number at `end`.
     end_seq: Seq,
-    /// Its FIN was sent.
-    has_fin: bool,
     is_reported: bool,
 }
 
@@ -79,10 +72,6 @@ impl ConsistentRetransmission {
             && let Some(log) = self.senders.get_mut(&coming.end)
         {
             log.forget_below(coming.segment.ack);
-            // It may stay in TIME-WAIT for minutes, among thousands.
-            if log.has_fin && log.pieces.is_empty() && self.spare.len() < SPARE {
-                self.spare.push(std::mem::take(&mut log.pieces));
-            }
         }
     }
 
@@ -93,19 +82,11 @@ impl ConsistentRetransmission {
             let fresh = || Log { end_seq: seq, ..Log::default() };
             self.senders.get_or_insert_with(sending.end, fresh);
         }
-        if segment.has(Flags::FIN)
-            && let Some(log) = self.senders.get_mut(&sending.end)
-        {
-            log.has_fin = true;
-        }
         // RFC 9293 3.5.3: the data of a RST is text for people.
         if segment.payload.is_empty() || segment.has(Flags::RST) {
             return;
         }
         let Some(log) = self.senders.get_mut(&sending.end) else { return };
-        if log.pieces.capacity() == 0 {
-            log.pieces = self.spare.pop().unwrap_or_default();
-        }
         let Some(clash) = log.take(seq, &segment.payload, sending.packet).filter(|_| !log.is_reported) else { return };
         log.is_reported = true;
         let text = format!(

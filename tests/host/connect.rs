@@ -165,11 +165,7 @@ fn time_wait_holds_its_4_tuple() {
         (id, result)
     };
     let (client, _) = open(&mut world);
-    let server = world.accept(S, listener).unwrap();
-    world.close(C, client);
-    world.run();
-    world.close(S, server);
-    world.run();
+    world.accept_and_part(C, client, listener);
     assert_eq!((world.states(C), world.states(S)), (vec![State::TimeWait], vec![]));
     let (second, refused) = open(&mut world);
     assert_eq!(refused, Err(Errno::EADDRNOTAVAIL));
@@ -190,11 +186,7 @@ fn time_waits_beyond_the_limit_are_dropped() {
         let id = world.stream(C);
         assert_eq!(world.connect(C, id, at(S, 80)), IN_PROGRESS);
         world.run();
-        let server = world.accept(S, listener).unwrap();
-        world.close(C, id);
-        world.run();
-        world.close(S, server);
-        world.run();
+        world.accept_and_part(C, id, listener);
     }
     assert_eq!(world.states(C), [State::TimeWait; 2]);
     assert_eq!((world.counter(C, "TcpExt.TW"), world.counter(C, "TcpExt.TCPTimeWaitOverflow")), (2, 1));

@@ -43,11 +43,7 @@ fn ask_for_cookie(world: &mut World, listener: SocketId) {
     let id = world.stream(C);
     assert_eq!(fast(world, id, ""), Err(Errno::EINPROGRESS));
     world.run();
-    let server = world.accept(S, listener).unwrap();
-    world.close(C, id);
-    world.run();
-    world.close(S, server);
-    world.run();
+    world.accept_and_part(C, id, listener);
     world.sent();
 }
 

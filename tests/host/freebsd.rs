@@ -23,11 +23,7 @@ fn closed(world: &mut World, listener: wirefate::endpoint::SocketId, port: u16) 
     world.call(C, |s, cx| s.bind(cx, id, any(port))).unwrap();
     assert_eq!(world.connect(C, id, at(S, 80)), Err(Errno::EINPROGRESS));
     world.run();
-    let server = world.accept(S, listener).unwrap();
-    world.close(C, id);
-    world.run();
-    world.close(S, server);
-    world.run();
+    world.accept_and_part(C, id, listener);
 }
 
 #[test]
@@ -38,11 +34,7 @@ fn a_connection_of_the_host_with_itself_has_no_time_wait() {
         let id = world.stream(S);
         assert_eq!(world.connect(S, id, at(S, 80)), Err(Errno::EINPROGRESS));
         world.run();
-        let accepted = world.accept(S, listener).unwrap();
-        world.close(S, id);
-        world.run();
-        world.close(S, accepted);
-        world.run();
+        world.accept_and_part(S, id, listener);
         assert_eq!(world.states(S).contains(&State::TimeWait), waits, "{sysctls:?}");
     }
 }

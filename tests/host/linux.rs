@@ -35,11 +35,7 @@ fn bound(world: &mut World, port: u16) -> SocketId {
 fn closed(world: &mut World, listener: SocketId, id: SocketId) {
     assert_eq!(world.connect(C, id, at(S, 80)), Err(Errno::EINPROGRESS));
     world.run();
-    let server = world.accept(S, listener).unwrap();
-    world.close(C, id);
-    world.run();
-    world.close(S, server);
-    world.run();
+    world.accept_and_part(C, id, listener);
     assert_eq!(world.states(C), [State::TimeWait]);
 }
 

@@ -48,11 +48,7 @@ fn time_wait_keeps_nobody_out() {
     world.call(C, |s, cx| s.bind(cx, id, any(5_000))).unwrap();
     assert_eq!(world.connect(C, id, at(S, 80)), Err(Errno::EINPROGRESS));
     world.run();
-    let server = world.accept(S, listener).unwrap();
-    world.close(C, id);
-    world.run();
-    world.close(S, server);
-    world.run();
+    world.accept_and_part(C, id, listener);
     assert_eq!(world.states(C), [State::TimeWait]);
     let again = world.stream(C);
     assert_eq!(world.call(C, |s, cx| s.bind(cx, again, any(5_000))), Ok(()));

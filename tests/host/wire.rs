@@ -186,6 +186,16 @@ impl World {
         self.call(host, |s, cx| s.close(cx, id)).unwrap();
     }
 
+    /// The server accepts what comes next at `listener`, a connection from the socket `id` of `client`; that closes first,
+    /// the server when it has heard of it.
+    pub(crate) fn accept_and_part(&mut self, client: usize, id: SocketId, listener: SocketId) {
+        let accepted = self.accept(S, listener).unwrap();
+        self.close(client, id);
+        self.run();
+        self.close(S, accepted);
+        self.run();
+    }
+
     pub(crate) fn poll(&mut self, host: usize, id: SocketId) -> Readiness {
         self.call(host, |s, _| s.readiness(id))
     }
