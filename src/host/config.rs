@@ -240,8 +240,6 @@ pub(super) struct Settings {
     pub(super) buffers: BufferRule,
     /// The most that an application may ask for, to receive and to send.
     pub(super) buffer_most: [u32; 2],
-    /// Whether windows are scaled for the greatest receive buffer, whatever size it has (`tcp_connect()` of BSD).
-    pub(super) scales_for_most: bool,
     /// Least, default, greatest.
     pub(super) receive_buffer: [u32; 3],
     /// Least, default, greatest.

@@ -240,7 +240,7 @@ impl Host {
         let (Ok(socket), Some(path)) = (self.sockets.get(id), self.path_to(tuple.remote.ip(), cx.now())) else {
             return;
         };
-        let (setup, reuse) = (self.setup(&socket.options, tuple, path), socket.options.reuse);
+        let (setup, reuse) = (self.setup(&socket.options, tuple, path), socket.sharing());
         let event = TcpEvent::Transition { from: State::Listen, to: State::SynReceived, lasts: None, error: None };
         self.counters.note(&event, Machine::Conn);
         cx.note(event.at(tuple));

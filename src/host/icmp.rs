@@ -34,13 +34,9 @@ impl Host {
         let key = Key { remote, local, local_port: quoted.src_port, remote_port: quoted.dst_port };
         match self.demux.get(&key).map(|slot| slot.place()) {
             Some(Place::Conn(index)) => {
-                let narrower = self.touch(cx, index, |tcp, context| {
-                    let before = tcp.send_mss();
-                    tcp.on_icmp(context, icmp.kind, seq);
-                    tcp.send_mss() < before
-                });
-                if let (IcmpKind::TooBig { mtu }, Some(true)) = (icmp.kind, narrower) {
-                    self.learn_path_mtu(index, mtu, cx.now());
+                let believed = self.touch(cx, index, |tcp, context| tcp.on_icmp(context, icmp.kind, seq));
+                if let Some(mtu) = believed.flatten() {
+                    self.learn_path_mtu(index, mtu.into(), cx.now());
                 }
                 true
             }

@@ -233,7 +233,7 @@ impl Host {
         let key = Key { remote: self.addrs.use_peer(tuple.remote.ip()), ..key };
         if self.settings.knobs.handshake == Handshake::TwoWay {
             let tcp = tcp.establish(&mut context, &setup);
-            let reuse = self.sockets.get(id).map(|socket| socket.options.reuse).unwrap_or_default();
+            let reuse = self.sockets.get(id).map(Socket::sharing).unwrap_or_default();
             let hold = Hold::Bound;
             let index = self.add_conn(cx, tcp, NewConn { tuple, key, path, owner: Owner::Queue(id), hold, reuse });
             return self.enqueue(cx, id, index);
@@ -391,7 +391,7 @@ impl Host {
         let (Ok(socket), Some(path)) = (self.sockets.get(id), self.path_to(tuple.remote.ip(), cx.now())) else {
             return;
         };
-        let (setup, reuse) = (self.setup(&socket.options, tuple, path), socket.options.reuse);
+        let (setup, reuse) = (self.setup(&socket.options, tuple, path), socket.sharing());
         let (now, detail) = (cx.now(), cx.detail());
         let (limits, events) = (&mut self.limits, &mut self.events);
         let mut context = Context { now, knobs: &self.settings.knobs, limits, events, detail, ecn: 0 };

@@ -109,15 +109,15 @@ impl Options {
         let overhead: u16 = if v6 { 60 } else { 40 };
         // RFC 9293 3.7.1, RFC 6691: the MSS counts neither IP nor TCP options.
         let fits = u16::try_from(mtu.saturating_sub(overhead.into())).unwrap_or(u16::MAX).max(1);
-        let largest = match settings.knobs.window {
-            WindowRule::Buffer | WindowRule::Bsd => self.receive_buffer,
+        let scale =
+            |largest: u32| u8::try_from(largest.checked_ilog2().unwrap_or(0).saturating_sub(15).min(14)).unwrap_or(0);
+        let shift = match settings.knobs.window {
+            // For the greatest buffer there may be, whatever size this one has.
+            WindowRule::Bsd => scale_for(settings.receive_buffer[2]),
+            WindowRule::Buffer => scale(self.receive_buffer),
             // tcp_select_initial_window(): for what autotuning may make of the buffer, unless the application has set it.
-            WindowRule::Linux if self.is_receive_buffer_set => self.receive_buffer / 2,
-            WindowRule::Linux => settings.receive_buffer[2].max(settings.buffer_most[0]),
-        };
-        let shift = match settings.scales_for_most {
-            true => scale_for(settings.receive_buffer[2]),
-            false => u8::try_from(largest.checked_ilog2().unwrap_or(0).saturating_sub(15).min(14)).unwrap_or(0),
+            WindowRule::Linux if self.is_receive_buffer_set => scale(self.receive_buffer / 2),
+            WindowRule::Linux => scale(settings.receive_buffer[2].max(settings.buffer_most[0])),
         };
         Setup {
             mss: self.max_seg.unwrap_or(fits).min(fits),
@@ -159,8 +159,12 @@ impl Options {
         match option {
             // The second of the two is refused, as is reported of Windows.
             SockOpt::ReuseAddr(true) if self.reuse.exclusive => return Err(Errno::EINVAL),
-            SockOpt::ExclusiveAddrUse(true) if self.reuse.addr => return Err(Errno::EINVAL),
-            SockOpt::ExclusiveAddrUse(on) if settings.bind_rule == BindRule::Windows => self.reuse.exclusive = on,
+            SockOpt::ExclusiveAddrUse(on) if settings.bind_rule == BindRule::Windows => {
+                if on && self.reuse.addr {
+                    return Err(Errno::EINVAL);
+                }
+                self.reuse.exclusive = on;
+            }
             SockOpt::ReuseAddr(on) => self.reuse.addr = on,
             SockOpt::ReusePort(on) => self.reuse.port = on,
             SockOpt::KeepAlive(on) => self.keepalive = on,

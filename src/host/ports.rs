@@ -227,8 +227,11 @@ impl Ports {
         self.buckets.get(&port)?.iter().find_map(meets)
     }
 
-    /// Whether anybody has a port that a socket without options would be given.
+    /// Whether a socket without options is not given a port: somebody has it, or it is reserved.
     fn is_held(&self, port: u16, scope: Scope) -> bool {
+        if self.is_reserved(port) {
+            return true;
+        }
         let holds = |other: &Holders| other.hold != Hold::Left && other.scope.overlaps(scope);
         match self.binding {
             // What one may ask for by its number need not be what one is given.
@@ -302,7 +305,7 @@ impl Ports {
         parts.into_iter().find_map(|(first, size)| {
             let start = self.draw(even(size));
             let mut ports = places(start, size, 1).map(|place| self.at(first + place));
-            ports.find(|&port| !self.is_reserved(port) && self.conflict(port, scope, Sharing::default()).is_none())
+            ports.find(|&port| !self.is_held(port, scope))
         })
     }
 

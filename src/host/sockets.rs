@@ -76,6 +76,12 @@ impl Socket {
         Socket { family, options, role, bound: None, error: None, told: Readiness::WRITABLE | Readiness::HUP }
     }
 
+    /// How it shares its port, and with it what comes of it: once it is bound, as it was then, unless its options have been
+    /// heard since.
+    pub(super) fn sharing(&self) -> Sharing {
+        self.bound.map_or(self.options.reuse, |bound| bound.reuse)
+    }
+
     pub(super) fn is_datagram(&self) -> bool {
         matches!(self.role, Role::Datagram(_))
     }

@@ -127,14 +127,13 @@ impl Host {
         Path { mtu: told.map_or(path.mtu, |mtu| mtu.min(path.mtu)), ..path }
     }
 
-    /// A connection has believed that packets to its peer may be no larger than that (`__ip_rt_update_pmtu()`).
-    pub(super) fn learn_path_mtu(&mut self, index: u32, mtu: u16, now: HostTime) {
+    /// A connection has believed that packets to its peer may be no larger than that (`__ip_rt_update_pmtu()`): where less
+    /// is known already, that stays.
+    pub(super) fn learn_path_mtu(&mut self, index: u32, mtu: u32, now: HostTime) {
         let Some(conn) = self.conns.get_mut(index) else { return };
-        let peer = conn.tuple.remote.ip();
-        let least = if peer.is_ipv6() { 1_280 } else { u32::from(self.settings.knobs.min_mtu) };
-        let mtu = u32::from(mtu).max(least);
+        let (peer, lasts) = (conn.tuple.remote.ip(), self.settings.path_mtu_lasts);
         conn.path.mtu = conn.path.mtu.min(mtu);
-        if self.settings.path_mtu_lasts > Span::ZERO {
+        if lasts > Span::ZERO && self.path_mtus.to(peer, now, lasts).is_none_or(|known| mtu <= known) {
             self.path_mtus.learn(peer, mtu, now);
         }
     }
@@ -331,10 +330,11 @@ impl Host {
         }
         let Some(closing) = closing else { return self.release(key, hold, reuse) };
         let is_left_out = self.settings.no_local_time_wait && self.addrs.is_own(tuple.remote.ip());
-        if is_left_out || !self.has_time_wait_room() {
-            if !is_left_out {
-                self.counters.add(Counter::TimeWaitOverflow);
-            }
+        let overflows = !is_left_out && !self.has_time_wait_room();
+        if overflows {
+            self.counters.add(Counter::TimeWaitOverflow);
+        }
+        if is_left_out || overflows {
             let (from, to) = (closing.state(), State::Closed);
             let event = TcpEvent::Transition { from, to, lasts: None, error: None };
             self.counters.note(&event, Machine::Left(from));

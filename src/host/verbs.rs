@@ -378,7 +378,7 @@ impl Host {
     ) -> Result<(), Errno> {
         let socket = self.sockets.get(id)?;
         let path = self.narrowed(self.addrs.route(remote.ip())?, remote.ip(), cx.now());
-        let (bound, reuse) = (socket.bound, socket.options.reuse);
+        let (bound, reuse) = (socket.bound, socket.sharing());
         let source = match bound.map(|bound| bound.addr.ip()).filter(|addr| !addr.is_unspecified()) {
             Some(addr) if addr.is_ipv4() != remote.is_ipv4() => return Err(Errno::EINVAL),
             Some(addr) => addr,

@@ -23,6 +23,12 @@ impl GiveUp {
         }
     }
 
+    /// How often the interval of window probes has doubled after so many: no more than `tcp_retries2` times
+    /// (`tcp_send_probe0()`).
+    pub(super) fn doublings(self, sent: u8) -> u8 {
+        if let GiveUp::Backoffs(most) = self { sent.min(most) } else { sent }
+    }
+
     /// `wait`, cut short where it would reach past the end of all tries.
     pub(super) fn bound(self, wait: Span, elapsed: Span) -> Span {
         match self {

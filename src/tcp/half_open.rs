@@ -163,11 +163,6 @@ impl HalfOpen {
         self.irs
     }
 
-    /// SYN-ACKs sent again so far.
-    pub fn retries(&self) -> u8 {
-        self.retries
-    }
-
     /// Whether a SYN-ACK is due: before anything has come or timed out, the first.
     pub fn is_due(&self) -> bool {
         self.due == Due::SynAck
@@ -443,7 +438,7 @@ impl HalfOpen {
             _ => None,
         };
         self.due = Due::SynAck;
-        (self.timeouts, self.started) = (0, cx.now);
+        (self.timeouts, self.retries, self.started) = (0, 0, cx.now);
         let wait = self.last_wait(cx);
         self.fires = cx.after(wait);
         cx.timer(TimerKind::SynAck, TimerChange::Set(self.fires));

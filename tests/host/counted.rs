@@ -50,7 +50,7 @@ fn forge(world: &mut World, segment: Segment) {
     world.inject(at(C, port), at(S, 80), segment);
 }
 
-/// A connection to port 80 where the client's timestamps are `world.sent()`'s business: the server's last one.
+/// Sends a byte of the client; the timestamp that it carries.
 fn stamp_of_peer(world: &mut World, client: SocketId) -> u32 {
     let stamp = std::rc::Rc::new(std::cell::Cell::new(0));
     let seen = stamp.clone();
@@ -60,7 +60,6 @@ fn stamp_of_peer(world: &mut World, client: SocketId) -> u32 {
         false
     }));
     world.send(C, client, "x").unwrap();
-    // The last one is the server's acknowledgment.
     world.lose = None;
     stamp.get()
 }

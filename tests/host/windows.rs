@@ -123,6 +123,30 @@ fn exclusive_and_shared_exclude_each_other_and_are_settled_by_bind() {
     // Nobody else has it.
     let linux = world.stream(C);
     assert_eq!(world.call(C, |s, cx| s.set_option(cx, linux, exclusive)), Err(Errno::ENOPROTOOPT));
+    world.call(C, |s, cx| s.set_option(cx, linux, shared)).unwrap();
+    assert_eq!(world.call(C, |s, cx| s.set_option(cx, linux, exclusive)), Err(Errno::ENOPROTOOPT));
+}
+
+/// Nor has what is set after the bind an effect on what comes of the socket.
+#[test]
+fn an_accepted_connection_shares_as_its_listener_did_at_bind() {
+    for late in [false, true] {
+        let mut world = World::pair(HostConfig::named("client"), windows("server"));
+        let listener = world.stream(S);
+        world.call(S, |s, cx| s.bind(cx, listener, any(80))).unwrap();
+        if late {
+            world.call(S, |s, cx| s.set_option(cx, listener, SockOpt::ReuseAddr(true))).unwrap();
+        }
+        world.call(S, |s, cx| s.listen(cx, listener, 8)).unwrap();
+        let id = world.stream(C);
+        assert_eq!(world.connect(C, id, at(S, 80)), Err(Errno::EINPROGRESS));
+        world.run();
+        world.accept(S, listener).unwrap();
+        world.close(S, listener);
+        let next = world.stream(S);
+        world.call(S, |s, cx| s.set_option(cx, next, SockOpt::ReuseAddr(true))).unwrap();
+        assert_eq!(world.call(S, |s, cx| s.bind(cx, next, at(S, 80))), Err(Errno::EACCES), "set late: {late}");
+    }
 }
 
 #[test]

@@ -442,6 +442,6 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
         "all that is free of the receive buffer, told by every acknowledgment, after the peer's FIN too; scaled for \
                 kern.ipc.maxsockbuf: by 6 where that is 2 MB",
         ("tcp_output() in tcp_output.c, tcp_connect() in tcp_usrreq.c, syncache_add() in tcp_syncache.c", Specified),
-        |s| (s.scales_for_most, s.knobs.window) = (true, WindowRule::Bsd),
+        |s| s.knobs.window = WindowRule::Bsd,
     ),
 ];

@@ -246,7 +246,7 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
         s.knobs.icmp = IcmpRule::Linux;
     }),
     does("RST after FIN", "EPIPE; recv() goes on to give 0", ("tcp_reset()", Recorded), |s| {
-        (s.knobs.reset_after_fin.0, s.end_first) = (Errno::EPIPE, true);
+        (s.knobs.reset_after_fin, s.end_first) = ((Errno::EPIPE, Some(Errno::ECONNRESET)), true);
     }),
     does("data after shutdown", "of both directions: RST", ("tcp_rcv_state_process()", Recorded), |s| {
         s.knobs.reset_shut = true;

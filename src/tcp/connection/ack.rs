@@ -38,11 +38,7 @@ impl Connection {
         if seg.ack.gt(self.snd.max) {
             // "If the ACK acks something not yet sent (SEG.ACK > SND.NXT), then send an ACK, drop the segment".
             cx.dropped(DropReason::AckUnsent);
-            if cx.knobs.checks == CheckRule::Bsd {
-                self.respond(cx);
-            } else {
-                self.challenge(cx);
-            }
+            self.challenge(cx);
             return Step::Done;
         }
         // tcp_do_segment() of BSD takes an old acknowledgment for what it is, however old.

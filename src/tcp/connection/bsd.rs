@@ -3,7 +3,6 @@
 use super::segment::Step;
 use super::{Ack, Connection, Urgently};
 use crate::endpoint::{Arrival, DropReason, State};
-use crate::tcp::snd::End;
 use crate::tcp::timestamps::Timestamps;
 use crate::tcp::{CheckRule, Context, Tally, TcpEvent};
 use crate::wire::{Flags, Segment};
@@ -114,7 +113,7 @@ impl Connection {
     /// more than was sent is answered without.
     pub(super) fn acknowledge(&mut self, cx: &mut Context<'_>) -> Segment {
         let nxt = self.snd.nxt;
-        let sent = self.snd.end == End::Closed && nxt == self.snd.all_end() && self.snd.una.lt(nxt);
+        let sent = nxt == self.snd.all_end();
         let waits = matches!(self.state, State::FinWait1 | State::Closing | State::LastAck);
         if cx.knobs.checks == CheckRule::Bsd && sent && waits && !self.rcv.has_gap() {
             return self.header(cx, nxt - 1, Flags::FIN | Flags::ACK);

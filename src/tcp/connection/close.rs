@@ -165,7 +165,7 @@ impl Connection {
         let listens = self.state == State::FinWait2 && self.setup.linger2 == Linger2::System;
         let heard = (listens && cx.knobs.fin_wait2_again.is_some()).then_some(self.keep.heard);
         let edge = match cx.knobs.window {
-            WindowRule::Bsd => self.rcv.free_edge(self.setup.mss),
+            WindowRule::Bsd => self.rcv.free_edge(self.snd.mss),
             WindowRule::Buffer | WindowRule::Linux => self.rcv.edge,
         };
         let rcv_wnd = edge.since(self.rcv.nxt);

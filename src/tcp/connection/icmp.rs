@@ -5,7 +5,7 @@ use crate::endpoint::{DropReason, Errno, State};
 use crate::tcp::handshake::effective_mss;
 use crate::tcp::snd::Syn;
 use crate::tcp::timers::Timer;
-use crate::tcp::{CheckRule, Context, IcmpRule, Tally};
+use crate::tcp::{Context, IcmpRule, Tally};
 use crate::time::{Span, ns};
 use crate::wire::{IcmpKind, Seq};
 
@@ -13,8 +13,9 @@ use crate::wire::{IcmpKind, Seq};
 const OVERHEAD_V6: u16 = 60;
 
 impl Connection {
-    /// An ICMP error about a segment of ours that began with `seq`.
-    pub fn on_icmp(&mut self, cx: &mut Context<'_>, kind: IcmpKind, seq: Seq) {
+    /// An ICMP error about a segment of ours that began with `seq`; the path MTU that is believed, where it made segments
+    /// smaller.
+    pub fn on_icmp(&mut self, cx: &mut Context<'_>, kind: IcmpKind, seq: Seq) -> Option<u16> {
         // RFC 5927 4.1: only what is in flight can have caused an error.
         let una = if self.is_early() { self.snd.iss } else { self.snd.una };
         let in_flight = una.le(seq) && seq.lt(self.snd.max);
@@ -22,17 +23,26 @@ impl Connection {
             if self.state != State::Closed {
                 cx.count(Tally::OutOfWindowIcmps);
             }
-            return cx.dropped(DropReason::IcmpIrrelevant);
+            cx.dropped(DropReason::IcmpIrrelevant);
+            return None;
         }
-        let (error, hard) = match kind {
-            IcmpKind::TooBig { mtu } if self.state == State::SynSent => {
-                if !self.on_syn_too_big(cx, self.believed(cx, mtu)) {
-                    cx.dropped(DropReason::IcmpIrrelevant);
-                }
-                return;
+        if let IcmpKind::TooBig { mtu } = kind {
+            let mtu = self.believed(cx, mtu);
+            let connecting = self.state == State::SynSent;
+            let narrower = if connecting { self.on_syn_too_big(cx, mtu) } else { self.on_too_big(cx, mtu) };
+            if !narrower {
+                cx.dropped(DropReason::IcmpIrrelevant);
             }
-            IcmpKind::TooBig { mtu } => return self.on_too_big(cx, mtu),
+            return narrower.then_some(mtu);
+        }
+        self.on_unreachable(cx, kind, seq);
+        None
+    }
+
+    fn on_unreachable(&mut self, cx: &mut Context<'_>, kind: IcmpKind, seq: Seq) {
+        let (error, hard) = match kind {
             kind if matches!(cx.knobs.icmp, IcmpRule::Bsd { .. }) => return self.on_error_as_bsd(cx, kind),
+            IcmpKind::TooBig { .. } => return,
             IcmpKind::PortUnreachable => (Errno::ECONNREFUSED, true),
             IcmpKind::ProtocolUnreachable => (Errno::ENOPROTOOPT, true),
             IcmpKind::NetUnreachable => (Errno::ENETUNREACH, false),
@@ -99,21 +109,20 @@ impl Connection {
     fn believed(&self, cx: &Context<'_>, mtu: u16) -> u16 {
         // RFC 8200 5: every link takes so much.
         const LEAST_V6: u16 = 1_280;
-        match (mtu, cx.knobs.checks) {
+        match (mtu, cx.knobs.icmp) {
             _ if self.setup.overhead == OVERHEAD_V6 => mtu.max(LEAST_V6),
             // __ip_rt_update_pmtu()
-            (_, CheckRule::Linux) => mtu.max(cx.knobs.min_mtu),
+            (_, IcmpRule::Linux) => mtu.max(cx.knobs.min_mtu),
             (0, _) => self.setup.default_mss + self.setup.overhead,
             _ => mtu.max(cx.knobs.min_mtu),
         }
     }
 
     /// RFC 1191 6.4: a smaller path MTU; what was too big goes out again in smaller pieces.
-    fn on_too_big(&mut self, cx: &mut Context<'_>, mtu: u16) {
-        let mtu = self.believed(cx, mtu);
+    fn on_too_big(&mut self, cx: &mut Context<'_>, mtu: u16) -> bool {
         let mss = effective_mss(mtu.saturating_sub(self.setup.overhead).max(8), self.ts);
         if mss >= self.snd.mss {
-            return cx.dropped(DropReason::IcmpIrrelevant);
+            return false;
         }
         let data_end = self.snd.data_end();
         self.snd.mss = mss;
@@ -126,5 +135,6 @@ impl Connection {
             _ => self.recovery.on_too_big(self.snd.una, self.snd.nxt),
         }
         self.rto.resent();
+        true
     }
 }

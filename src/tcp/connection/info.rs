@@ -2,7 +2,6 @@
 
 use super::{Connection, Persist};
 use crate::endpoint::{CaState, SegmentCounts, State, TcpInfo};
-use crate::tcp::give_up::GiveUp;
 use crate::tcp::knobs::Knobs;
 use crate::tcp::newreno::Phase;
 use crate::tcp::snd::Syn;
@@ -16,10 +15,9 @@ impl Connection {
             Persist::Probe { unanswered, .. } => unanswered,
             _ => self.keep.probes,
         };
-        let backoff = match (self.persist, knobs.r2) {
+        let backoff = match self.persist {
             // icsk_backoff is that of the probes too.
-            (Persist::Probe { sent, .. }, GiveUp::Backoffs(most)) => sent.min(most),
-            (Persist::Probe { sent, .. }, _) => sent,
+            Persist::Probe { sent, .. } => knobs.r2.doublings(sent),
             _ => self.rto.backoff,
         };
         let synchronized = !matches!(self.state, State::Closed | State::SynSent);

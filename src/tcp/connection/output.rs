@@ -289,7 +289,7 @@ impl Connection {
         if flags.contains(Flags::ACK) {
             let offered = self.rcv.edge.since(self.rcv.last_ack);
             if cx.knobs.window == WindowRule::Bsd && self.state != State::SynSent {
-                self.rcv.edge = self.rcv.free_edge(self.setup.mss);
+                self.rcv.edge = self.rcv.free_edge(self.snd.mss);
             } else if self.state != State::TimeWait && !self.rcv.at_end() {
                 self.rcv.edge = self.rcv.next_edge(self.setup.mss);
             }

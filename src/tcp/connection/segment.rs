@@ -242,9 +242,7 @@ impl Connection {
     /// A RST that counts.
     pub(super) fn reset(&mut self, cx: &mut Context<'_>) {
         let error = match self.state {
-            State::SynReceived | State::Closing | State::LastAck if cx.knobs.checks == CheckRule::Linux => {
-                Some(Errno::ECONNRESET)
-            }
+            State::SynReceived if cx.knobs.checks == CheckRule::Linux => Some(Errno::ECONNRESET),
             State::SynReceived => Some(Errno::ECONNREFUSED),
             State::CloseWait => Some(cx.knobs.reset_after_fin.0),
             State::Closing | State::LastAck => cx.knobs.reset_after_fin.1,
@@ -289,7 +287,9 @@ impl Connection {
 
     /// "<SEQ=SND.NXT><ACK=RCV.NXT><CTL=ACK>", where the limit allows one more.
     pub(super) fn challenge(&mut self, cx: &mut Context<'_>) {
-        if cx.knobs.checks == CheckRule::Linux && !self.throttle.allows(cx) {
+        if cx.knobs.checks == CheckRule::Bsd {
+            self.respond(cx);
+        } else if cx.knobs.checks == CheckRule::Linux && !self.throttle.allows(cx) {
             cx.count(Tally::AckSkippedChallenge);
         } else if cx.allow_challenge() {
             cx.count(Tally::ChallengeAck);

@@ -226,9 +226,7 @@ impl Connection {
     /// RFC 9293 3.8.6.1: the first probe after an RTO, then at exponentially increasing intervals; none reaches past the
     /// user's timeout, which runs since `since`.
     pub(super) fn persist_interval(&self, cx: &Context<'_>, sent: u8, since: HostTime) -> Span {
-        // tcp_send_probe0(): no more doublings than tcp_retries2.
-        let doublings = if let GiveUp::Backoffs(most) = cx.knobs.r2 { sent.min(most) } else { sent };
-        let factor = 1u64.checked_shl(u32::from(doublings)).unwrap_or(u64::MAX);
+        let factor = 1u64.checked_shl(u32::from(cx.knobs.r2.doublings(sent))).unwrap_or(u64::MAX);
         let (least, most) = cx.knobs.persist;
         let interval = (self.rto.current(cx.knobs).max(least) * factor).min(most).min(cx.knobs.rto_max.max(least));
         match self.setup.user_timeout {
