@@ -111,9 +111,7 @@ fn icmp_errors() {
         let syn: Packet = syn.borrow().clone().unwrap();
         let icmp = Icmp { kind, quote: quote_of(&syn) };
         let error = Packet::new(v4(S), v4(C), Body::Icmp(icmp));
-        world.with(C, |host, cx| {
-            wirefate::endpoint::Endpoint::on_packet(host, cx, wirefate::endpoint::IfaceId(1), &error);
-        });
+        world.arrive(C, error);
         assert_eq!(world.drops(), []);
         if at_once == Err(Errno::EALREADY) {
             assert_eq!(world.connect(C, id, at(S, 80)), at_once);

@@ -1,7 +1,7 @@
 //! What the profile `linux` counts, as `nstat` names it, each where the kernel counts it.
 
 use super::wire::{C, S, World, any, at};
-use wirefate::endpoint::{ConnView, Endpoint, Errno, Shutdown, SockOpt, SocketId, State};
+use wirefate::endpoint::{ConnView, Errno, Shutdown, SockOpt, SocketId, State};
 use wirefate::host::{HostConfig, Profile};
 use wirefate::time::{Span, ms, secs};
 use wirefate::wire::{Flags, Options, Segment, TcpOption};
@@ -28,8 +28,7 @@ fn counts<const N: usize>(world: &World, host: usize, names: [&str; N]) -> [u64;
 }
 
 fn only(world: &World, host: usize) -> ConnView {
-    let mut views = Vec::new();
-    world.hosts[host].connections(&mut |view| views.push(view));
+    let mut views = world.views(host);
     assert_eq!(views.len(), 1);
     views.remove(0)
 }

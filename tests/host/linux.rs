@@ -1,6 +1,6 @@
 //! What the sockets of the profile `linux` do in their own way.
 
-use super::wire::{C, S, World, any, at, v4};
+use super::wire::{C, S, World, any, at};
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use wirefate::endpoint::{
@@ -9,7 +9,7 @@ use wirefate::endpoint::{
 };
 use wirefate::host::{HostConfig, Profile};
 use wirefate::time::{Span, ms, secs};
-use wirefate::wire::{Body, Flags, Icmp, IcmpKind, Packet, Payload, Segment, quote_of};
+use wirefate::wire::{Flags, IcmpKind, Payload};
 
 fn linux(name: &str) -> HostConfig {
     HostConfig { profile: Profile::Linux, ..HostConfig::named(name) }
@@ -277,15 +277,8 @@ fn orphans_yield_at_their_timeouts() {
         world.advance(ms(5));
         orphaned(&mut world, 2, ms(1));
         if icmp {
-            let mut views = Vec::new();
-            world.hosts[C].connections(&mut |view| views.push(view));
-            let (tuple, seq) = (views[0].tuple, views[0].snd.unwrap().una);
-            let (src_port, dst_port) = (tuple.local.port(), tuple.remote.port());
-            let fin = Segment { src_port, dst_port, seq, flags: Flags::FIN | Flags::ACK, ..Segment::default() };
-            let quote = quote_of(&Packet::new(v4(C), v4(S), Body::Tcp(fin)));
-            let icmp = Icmp { kind: IcmpKind::HostUnreachable, quote };
-            let error = Packet::new(v4(S), v4(C), Body::Icmp(icmp));
-            world.arrive(C, error);
+            let first = world.views(C).remove(0);
+            world.icmp(&first, IcmpKind::HostUnreachable);
         }
         world.sent();
         world.advance(secs(1));
@@ -459,20 +452,56 @@ fn ephemeral_ports_are_of_their_destination() {
 }
 
 /// A path MTU that one connection has learned is that of the next ones, for ten minutes, and the MSS that they announce.
+/// Of two connections each believes what it is told, and the next one the less of both.
+#[test]
+fn a_wider_path_mtu_takes_no_narrower_one_back() {
+    let mut world = plain();
+    let (first, listener, _) = world.connected(80);
+    let second = world.stream(C);
+    assert_eq!(world.connect(C, second, at(S, 80)), Err(Errno::EINPROGRESS));
+    world.run();
+    world.accept(S, listener).unwrap();
+    world.lose = Some(Box::new(|_| true));
+    for id in [first, second] {
+        world.send(C, id, &"x".repeat(1_448)).unwrap();
+    }
+    for (view, mtu) in world.views(C).into_iter().zip([1_000, 1_200]) {
+        world.icmp(&view, IcmpKind::TooBig { mtu });
+    }
+    world.lose = None;
+    let third = world.stream(C);
+    assert_eq!(world.connect(C, third, at(S, 80)), Err(Errno::EINPROGRESS));
+    let now = world.now;
+    let known = |id, world: &mut World| world.call(C, |s, _| s.tcp_info(now, id)).unwrap().pmtu;
+    let known: Vec<u32> = [first, second, third].into_iter().map(|id| known(id, &mut world)).collect();
+    assert_eq!(known, [1_000, 1_200, 1_000]);
+}
+
+/// RFC 1191 5: a router that is older says 0; what is believed is what is told.
+#[test]
+fn what_is_told_of_a_path_is_what_is_believed() {
+    for (profile, mtu, mss) in [(Profile::Linux, 552, 500), (Profile::Rfc9293, 576, 536)] {
+        let config = |name| HostConfig { profile, ..HostConfig::named(name) };
+        let mut world = World::pair(config("client"), config("server"));
+        let (client, _, _) = world.connected(80);
+        world.lose = Some(Box::new(|_| true));
+        world.send(C, client, &"x".repeat(1_448)).unwrap();
+        let first = world.views(C).remove(0);
+        world.icmp(&first, IcmpKind::TooBig { mtu: 0 });
+        let now = world.now;
+        let info = world.call(C, |s, _| s.tcp_info(now, client)).unwrap();
+        assert_eq!((info.pmtu, info.snd_mss), (mtu, mss), "{profile}");
+    }
+}
+
 #[test]
 fn a_path_mtu_is_remembered() {
     let mut world = plain();
     let (client, listener, _) = world.connected(80);
     world.lose = Some(Box::new(|_| true));
     world.send(C, client, &"x".repeat(1_448)).unwrap();
-    let mut views = Vec::new();
-    world.hosts[C].connections(&mut |view| views.push(view));
-    let (tuple, seq) = (views[0].tuple, views[0].snd.unwrap().una);
-    let (src_port, dst_port) = (tuple.local.port(), tuple.remote.port());
-    let data = Segment { src_port, dst_port, seq, flags: Flags::ACK, ..Segment::default() };
-    let quote = quote_of(&Packet::new(v4(C), v4(S), Body::Tcp(data)));
-    let error = Packet::new(v4(S), v4(C), Body::Icmp(Icmp { kind: IcmpKind::TooBig { mtu: 1_000 }, quote }));
-    world.arrive(C, error);
+    let first = world.views(C).remove(0);
+    world.icmp(&first, IcmpKind::TooBig { mtu: 1_000 });
     let now = world.now;
     let mss = |world: &mut World| {
         let mss = std::rc::Rc::new(std::cell::Cell::new(None));

@@ -4,12 +4,12 @@ use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use wirefate::choice::MakerId;
 use wirefate::endpoint::{
-    Attach, Cx, DropReason, Effect, Endpoint, Errno, Event, Family, HostFault, IfaceId, MsgFlags, Readiness, SocketId,
-    SocketKind, Sockets, State, Streams,
+    Attach, ConnView, Cx, DropReason, Effect, Endpoint, Errno, Event, Family, HostFault, IfaceId, MsgFlags, Readiness,
+    SocketId, SocketKind, Sockets, State, Streams,
 };
 use wirefate::host::{Host, HostConfig, Profile};
 use wirefate::time::{HostTime, Span};
-use wirefate::wire::{Body, Flags, Packet, Payload, Rope, Segment};
+use wirefate::wire::{Body, Flags, Icmp, IcmpKind, Packet, Payload, Rope, Segment, quote_of};
 
 /// The client of [`World::pair`].
 pub(crate) const C: usize = 0;
@@ -266,6 +266,22 @@ impl World {
     pub(crate) fn arrive(&mut self, host: usize, packet: Packet) {
         self.wire.push_back((host, IfaceId(1), packet));
         self.run();
+    }
+
+    /// Every connection of a host.
+    pub(crate) fn views(&self, host: usize) -> Vec<ConnView> {
+        let mut views = Vec::new();
+        self.hosts[host].connections(&mut |view| views.push(view));
+        views
+    }
+
+    /// An ICMP error about what the client's connection `view` has sent and nobody has acknowledged.
+    pub(crate) fn icmp(&mut self, view: &ConnView, kind: IcmpKind) {
+        let (tuple, seq) = (view.tuple, view.snd.unwrap().una);
+        let (src_port, dst_port) = (tuple.local.port(), tuple.remote.port());
+        let about = Segment { src_port, dst_port, seq, flags: Flags::ACK, ..Segment::default() };
+        let quote = quote_of(&Packet::new(v4(C), v4(S), Body::Tcp(about)));
+        self.arrive(C, Packet::new(v4(S), v4(C), Body::Icmp(Icmp { kind, quote })));
     }
 
     /// Puts a segment to `to` on the wire as if `from` had sent it.
