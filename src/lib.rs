@@ -18,6 +18,7 @@ pub mod oracle;
 pub mod rng;
 #[cfg(feature = "scenario")]
 pub mod scenario;
+mod shelf;
 pub mod sim;
 pub mod slab;
 pub mod tcp;

@@ -4,7 +4,7 @@ use std::hash::{BuildHasherDefault, Hash};
 use std::net::IpAddr;
 
 /// An IP address as the key of a [`Map`]: two numbers are hashed faster than octets one by one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AddrKey {
     bits: u128,
     is_v6: bool,

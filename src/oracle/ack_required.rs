@@ -1,5 +1,5 @@
 use super::ends::Ends;
-use super::evidence::{Coming, End, Sending, Sight, done, packet_name};
+use super::evidence::{Coming, End, Sending, packet_name};
 use super::{Hears, Oracle, Seen};
 use crate::time::{SimTime, Span, ms};
 use crate::trace::{Disturbance, LinkId, NodeId, Record, What};
@@ -56,21 +56,25 @@ impl Oracle for AckRequired {
     }
 
     fn on_record(&mut self, record: &Record<'_>, seen: &mut Seen<'_>) {
-        if self.debts.front().is_some_and(|debt| record.at.since(debt.since) > LIMIT) {
-            self.collect(Some(record.at), seen);
-        }
+        self.collect_overdue(seen);
         if let (What::Disturbed(Disturbance::Skew(ppm)), Some(node)) = (&record.what, record.node) {
             self.skew(node, *ppm);
         }
-        match seen.sight {
-            Some(Sight::Sent(sending)) => self.sent(sending),
-            Some(Sight::Came(coming)) => self.came(coming, record.at),
-            None => {
-                if let Some(end) = done(record) {
-                    self.receivers.remove(&end);
-                }
-            }
-        }
+    }
+
+    fn on_sending(&mut self, sending: &Sending<'_>, seen: &mut Seen<'_>) {
+        self.collect_overdue(seen);
+        self.sent(sending);
+    }
+
+    fn on_coming(&mut self, coming: &Coming<'_>, seen: &mut Seen<'_>) {
+        self.collect_overdue(seen);
+        self.came(coming, seen.now);
+    }
+
+    fn on_done(&mut self, end: End, _record: &Record<'_>, seen: &mut Seen<'_>) {
+        self.collect_overdue(seen);
+        self.receivers.discard(&end);
     }
 
     fn at_quiescence(&mut self, _nodes: &[super::NodeView], seen: &mut Seen<'_>) {
@@ -79,6 +83,14 @@ impl Oracle for AckRequired {
 }
 
 impl AckRequired {
+    /// Looks whether the oldest debt has come due.
+    #[inline]
+    fn collect_overdue(&mut self, seen: &mut Seen<'_>) {
+        if self.debts.front().is_some_and(|debt| seen.now.since(debt.since) > LIMIT) {
+            self.collect(Some(seen.now), seen);
+        }
+    }
+
     fn skew(&mut self, node: NodeId, ppm: i32) {
         let index = node.0 as usize;
         if self.slow.len() <= index {
@@ -95,7 +107,7 @@ impl AckRequired {
         }
         let Some(receiver) = self.receivers.get_mut(&sending.end) else { return };
         if segment.has(Flags::RST) {
-            self.receivers.remove(&sending.end);
+            self.receivers.discard(&sending.end);
         } else if segment.has(Flags::ACK) {
             // Before the handshake is over, and with its window closed, a receiver may drop data in silence.
             let is_ready = !segment.has(Flags::SYN) && segment.window > 0;
@@ -106,7 +118,7 @@ impl AckRequired {
     fn came(&mut self, coming: &Coming<'_>, now: SimTime) {
         let segment = coming.segment;
         if segment.has(Flags::RST) {
-            self.receivers.remove(&coming.end);
+            self.receivers.discard(&coming.end);
             return;
         }
         let Some(receiver) = self.receivers.get_mut(&coming.end) else { return };

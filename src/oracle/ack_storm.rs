@@ -1,4 +1,4 @@
-use super::evidence::{Coming, End, Sending, Sight, ended, packet_name};
+use super::evidence::{Coming, End, Sending, packet_name};
 use super::{Hears, Oracle, Seen};
 use crate::map::Map;
 use crate::time::SimTime;
@@ -45,28 +45,7 @@ impl Oracle for AckStorm {
         Hears::ACKS | Hears::ENDED
     }
 
-    fn on_record(&mut self, record: &Record<'_>, seen: &mut Seen<'_>) {
-        match seen.sight {
-            Some(Sight::Sent(sending)) => self.sent(sending, seen),
-            Some(Sight::Came(coming)) => self.came(coming, record.at),
-            None => {
-                if let Some(end) = ended(record) {
-                    self.conns.remove(&end.conn);
-                }
-            }
-        }
-    }
-}
-
-impl AckStorm {
-    fn came(&mut self, coming: &Coming<'_>, now: SimTime) {
-        if is_bare(coming.segment) {
-            let chain = self.conns.get_or_insert_with(coming.end.conn, Chain::default);
-            chain.came[coming.end.side as usize] = Some(now);
-        }
-    }
-
-    fn sent(&mut self, sending: &Sending<'_>, seen: &mut Seen<'_>) {
+    fn on_sending(&mut self, sending: &Sending<'_>, seen: &mut Seen<'_>) {
         let (segment, End { conn, side }) = (sending.segment, sending.end);
         let Some(chain) = self.conns.get_mut(&conn) else { return };
         let is_answer = is_bare(segment) && chain.came[side as usize] == Some(seen.now);
@@ -87,14 +66,26 @@ impl AckStorm {
             return;
         }
         chain.is_reported = true;
-        let text = format!(
-            "the ends of {} have answered {MOST} bare acknowledgments with bare acknowledgments, from {} at {since} to \
-             {}, and neither moves",
-            seen.conns.name(conn),
-            packet_name(seen, first),
-            packet_name(seen, sending.packet),
-        );
-        seen.violated(self, Some(sending.node), Some(sending.packet), text);
+        sending.violates(self, seen, |seen| {
+            format!(
+                "the ends of {} have answered {MOST} bare acknowledgments with bare acknowledgments, from {} at {since} to \
+                 {}, and neither moves",
+                seen.conns.name(conn),
+                packet_name(seen, first),
+                packet_name(seen, sending.packet),
+            )
+        });
+    }
+
+    fn on_coming(&mut self, coming: &Coming<'_>, seen: &mut Seen<'_>) {
+        if is_bare(coming.segment) {
+            let chain = self.conns.get_or_insert_with(coming.end.conn, Chain::default);
+            chain.came[coming.end.side as usize] = Some(seen.now);
+        }
+    }
+
+    fn on_done(&mut self, end: End, _record: &Record<'_>, _seen: &mut Seen<'_>) {
+        self.conns.remove(&end.conn);
     }
 }
 

@@ -1,5 +1,5 @@
 use super::ends::Ends;
-use super::evidence::{Coming, Sending, Sight, done, packet_name};
+use super::evidence::{Coming, End, Sending, packet_name};
 use super::{Hears, Oracle, Seen};
 use crate::trace::{LinkId, Record};
 use crate::wire::{Flags, Payload, Seq};
@@ -53,29 +53,7 @@ impl Oracle for ConsistentRetransmission {
         Hears::COMINGS | Hears::TELLING | Hears::DONE
     }
 
-    fn on_record(&mut self, record: &Record<'_>, seen: &mut Seen<'_>) {
-        match seen.sight {
-            Some(Sight::Sent(sending)) => self.sent(sending, seen),
-            Some(Sight::Came(coming)) => self.came(coming),
-            None => {
-                if let Some(end) = done(record) {
-                    self.senders.remove(&end);
-                }
-            }
-        }
-    }
-}
-
-impl ConsistentRetransmission {
-    fn came(&mut self, coming: &Coming<'_>) {
-        if coming.segment.has(Flags::ACK)
-            && let Some(log) = self.senders.get_mut(&coming.end)
-        {
-            log.forget_below(coming.segment.ack);
-        }
-    }
-
-    fn sent(&mut self, sending: &Sending<'_>, seen: &mut Seen<'_>) {
+    fn on_sending(&mut self, sending: &Sending<'_>, seen: &mut Seen<'_>) {
         let segment = sending.segment;
         let seq = segment.seq + u32::from(segment.has(Flags::SYN));
         if segment.has(Flags::SYN) {
@@ -89,16 +67,29 @@ impl ConsistentRetransmission {
         let Some(log) = self.senders.get_mut(&sending.end) else { return };
         let Some(clash) = log.take(seq, &segment.payload, sending.packet).filter(|_| !log.is_reported) else { return };
         log.is_reported = true;
-        let text = format!(
-            "{} sent byte {} as {:?} in {} and as {:?} in {}",
-            sending.end.describe(seen),
-            sending.end.relative(seen, clash.seq),
-            char::from(clash.first),
-            packet_name(seen, clash.first_in),
-            char::from(clash.now),
-            packet_name(seen, sending.packet),
-        );
-        seen.violated(self, Some(sending.node), Some(sending.packet), text);
+        sending.violates(self, seen, |seen| {
+            format!(
+                "{} sent byte {} as {:?} in {} and as {:?} in {}",
+                sending.end.describe(seen),
+                sending.end.relative(seen, clash.seq),
+                char::from(clash.first),
+                packet_name(seen, clash.first_in),
+                char::from(clash.now),
+                packet_name(seen, sending.packet),
+            )
+        });
+    }
+
+    fn on_coming(&mut self, coming: &Coming<'_>, _seen: &mut Seen<'_>) {
+        if coming.segment.has(Flags::ACK)
+            && let Some(log) = self.senders.get_mut(&coming.end)
+        {
+            log.forget_below(coming.segment.ack);
+        }
+    }
+
+    fn on_done(&mut self, end: End, _record: &Record<'_>, _seen: &mut Seen<'_>) {
+        self.senders.discard(&end);
     }
 }
 

@@ -5,7 +5,7 @@
 //! incarnations cannot be told apart any more: because a SYN came from somewhere else, or because a SYN cookie in a late
 //! segment opened again, without a SYN, what had ended (RFC 4987 3.6).
 
-use super::Seen;
+use super::{Oracle, Seen};
 use crate::endpoint::{Arrival, Backoff, DropReason, Event, State};
 use crate::map::Map;
 use crate::time::{SimTime, secs};
@@ -15,14 +15,16 @@ use std::net::{IpAddr, SocketAddr};
 
 /// One end of one incarnation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct End {
-    pub(super) conn: ConnId,
-    pub(super) side: Side,
+pub struct End {
+    /// The incarnation.
+    pub conn: ConnId,
+    /// Which of its ends.
+    pub side: Side,
 }
 
 impl End {
     /// The other end of the same incarnation.
-    pub(super) const fn peer(self) -> End {
+    pub const fn peer(self) -> End {
         End { conn: self.conn, side: self.side.flipped() }
     }
 
@@ -50,39 +52,66 @@ impl From<Belongs> for End {
     }
 }
 
-/// A segment that proves something.
-#[derive(Clone, Copy)]
+/// What a record proves.
 pub(super) enum Sight<'a> {
-    /// An end sent it of its own accord.
+    /// An end sent a segment of its own accord.
     Sent(Sending<'a>),
-    /// It reached the end that it is addressed to.
+    /// A segment reached the end that it is addressed to.
     Came(Coming<'a>),
+    /// An end has nothing left to send but acknowledgments, or has ceased to exist.
+    Done(End),
+    /// Nothing of the kind.
+    Other,
 }
 
-/// A segment that an end sent.
-#[derive(Clone, Copy)]
-pub(super) struct Sending<'a> {
-    pub(super) node: NodeId,
-    pub(super) end: End,
-    pub(super) packet: (LinkId, u64),
-    pub(super) segment: &'a Segment,
+/// A segment that an end sent of its own accord: no middlebox passed it on, and no script injected it.
+#[derive(Clone, Copy, Debug)]
+pub struct Sending<'a> {
+    /// The record that tells it.
+    pub record: &'a Record<'a>,
+    /// The sender's host.
+    pub node: NodeId,
+    /// The end that sent it.
+    pub end: End,
+    /// Its link, and its number there.
+    pub packet: (LinkId, u64),
+    /// The segment itself.
+    pub segment: &'a Segment,
 }
 
-/// A segment that reached an end.
-#[derive(Clone, Copy)]
-pub(super) struct Coming<'a> {
-    pub(super) node: NodeId,
+impl Sending<'_> {
+    /// It breaks the rule of `oracle`, in the way that `text` tells.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn violates(&self, oracle: &dyn Oracle, seen: &mut Seen<'_>, text: impl FnOnce(&Seen<'_>) -> String) {
+        let text = text(seen);
+        seen.violated(oracle, Some(self.node), Some(self.packet), text);
+    }
+}
+
+/// A segment that reached the end that it is addressed to.
+#[derive(Clone, Copy, Debug)]
+pub struct Coming<'a> {
+    /// The record that tells it.
+    pub record: &'a Record<'a>,
+    /// The receiver's host.
+    pub node: NodeId,
     /// The end that it reached.
-    pub(super) end: End,
-    /// The end that it was sent by.
-    pub(super) from: End,
-    pub(super) packet: (LinkId, u64),
-    pub(super) segment: &'a Segment,
+    pub end: End,
+    /// The end that it was sent by, or that a script wanted it to come from.
+    pub from: End,
+    /// Its link, and its number there.
+    pub packet: (LinkId, u64),
+    /// The segment itself.
+    pub segment: &'a Segment,
     /// Whether the script injected it.
-    pub(super) forged: bool,
-    pub(super) copy: u8,
-    pub(super) sent: SimTime,
-    pub(super) outcome: Option<Arrival>,
+    pub forged: bool,
+    /// 0 for the segment itself, 1 and up for its duplicates.
+    pub copy: u8,
+    /// When it was sent.
+    pub sent: SimTime,
+    /// What the receiver made of it, where it did not simply take it.
+    pub outcome: Option<Arrival>,
 }
 
 /// Sorts records into evidence.
@@ -138,11 +167,12 @@ struct NodeFacts {
 }
 
 impl Evidence {
-    /// What `record` proves, if it proves anything. To be called for every record.
-    pub(super) fn look<'r>(&mut self, record: &'r Record<'_>, names: &Names, conns: &Conns) -> Option<Sight<'r>> {
+    /// What `record` proves. To be called for every record.
+    #[inline]
+    pub(super) fn look<'r>(&mut self, record: &'r Record<'r>, names: &Names, conns: &Conns) -> Sight<'r> {
         self.settle();
         let sight = match (&record.what, record.node) {
-            (What::Sent(sent), Some(node)) => self.sent(node, sent, conns).map(Sight::Sent),
+            (What::Sent(sent), Some(node)) => self.sent(record, node, sent, conns).map_or(Sight::Other, Sight::Sent),
             (What::Arrived(arrived), Some(node)) => {
                 if let Body::Icmp(_) = arrived.packet.body {
                     self.stirring = Some((node, record.at));
@@ -150,27 +180,34 @@ impl Evidence {
                 if arrived.outcome.is_some() {
                     self.facts(node).tells = true;
                 }
-                self.arrived(node, arrived, names).map(Sight::Came)
+                self.arrived(record, node, arrived, names).map_or(Sight::Other, Sight::Came)
             }
             (What::Noted { conn, event }, Some(node)) => {
                 self.facts(node).tells = true;
-                if let (Some(belongs), Event::Transition { from, to, .. }) = (conn, event) {
-                    self.moved(node, End::from(*belongs), *from, *to);
+                match (conn, event) {
+                    (Some(belongs), Event::Transition { from, to, .. }) => {
+                        self.moved(node, End::from(*belongs), *from, *to)
+                    }
+                    _ => Sight::Other,
                 }
-                None
             }
-            (What::Disturbed(Disturbance::Injected(link)), _) => {
-                self.injecting = Some(*link);
-                None
+            (What::Disturbed(disturbance), node) => {
+                self.disturbed(node, disturbance, record.at);
+                Sight::Other
             }
-            (What::Disturbed(Disturbance::Host(_) | Disturbance::Skew(_)), Some(node)) => {
-                self.stirring = Some((node, record.at));
-                None
-            }
-            _ => None,
+            _ => Sight::Other,
         };
         self.conns_known = conns.len();
         sight
+    }
+
+    #[cold]
+    fn disturbed(&mut self, node: Option<NodeId>, disturbance: &Disturbance, at: SimTime) {
+        match (disturbance, node) {
+            (Disturbance::Injected(link), _) => self.injecting = Some(*link),
+            (Disturbance::Host(_) | Disturbance::Skew(_), Some(node)) => self.stirring = Some((node, at)),
+            _ => {}
+        }
     }
 
     /// Counts what the last record was among what has happened.
@@ -214,19 +251,29 @@ impl Evidence {
     }
 
     /// A connection has come into another state. One that ends may begin again by the same SYN, sent once more.
-    fn moved(&mut self, node: NodeId, end: End, from: State, to: State) {
+    fn moved<'r>(&mut self, node: NodeId, end: End, from: State, to: State) -> Sight<'r> {
         let bit = end.conn.0 as usize * 2 + end.side as usize;
-        if matches!(to, State::Closed | State::Listen) {
-            self.ended.set(bit);
-        } else if matches!(from, State::Closed | State::Listen)
-            && self.ended.has(bit)
-            && !self.facts(node).has_heard_syn
-        {
-            self.cloud(end.conn);
+        match (from, to) {
+            (_, State::Closed | State::Listen) => {
+                self.ended.set(bit);
+                return Sight::Done(end);
+            }
+            (_, State::TimeWait) => return Sight::Done(end),
+            (State::Closed | State::Listen, _) if self.ended.has(bit) && !self.facts(node).has_heard_syn => {
+                self.cloud(end.conn);
+            }
+            _ => {}
         }
+        Sight::Other
     }
 
-    fn sent<'r>(&mut self, node: NodeId, sent: &'r Sent<'_>, conns: &Conns) -> Option<Sending<'r>> {
+    fn sent<'r>(
+        &mut self,
+        record: &'r Record<'r>,
+        node: NodeId,
+        sent: &'r Sent<'r>,
+        conns: &Conns,
+    ) -> Option<Sending<'r>> {
         let forged = self.injecting.take_if(|link| *link == sent.link).is_some();
         if forged && !sent.fate.is_lost() {
             self.forged.insert((sent.link, sent.n), 1 + sent.fate.copies());
@@ -248,22 +295,30 @@ impl Evidence {
         }
         let is_own = !forged && !sent.forwarded && !self.is_middlebox(node);
         let is_clear = !self.is_clouded(end.conn) && !is_to_itself(&sent.packet, segment);
-        (is_own && is_clear).then_some(Sending { node, end, packet: (sent.link, sent.n), segment })
+        (is_own && is_clear).then_some(Sending { record, node, end, packet: (sent.link, sent.n), segment })
     }
 
-    fn arrived<'r>(&mut self, node: NodeId, arrived: &'r Arrived<'_>, names: &Names) -> Option<Coming<'r>> {
+    fn arrived<'r>(
+        &mut self,
+        record: &'r Record<'r>,
+        node: NodeId,
+        arrived: &'r Arrived<'r>,
+        names: &Names,
+    ) -> Option<Coming<'r>> {
         let forged = !self.forged.is_empty() && self.is_forged((arrived.link, arrived.n));
-        if !self.is_home(node, arrived.packet.dst, names) {
+        let index = self.place(node);
+        if self.nodes[index].home != Some(arrived.packet.dst) && !self.is_home(index, arrived.packet.dst, names) {
             let is_mistake = [DropReason::NotMine, DropReason::HostDown]
                 .map(|r| Some(Arrival::Dropped(r)))
                 .contains(&arrived.outcome);
-            self.facts(node).is_middlebox |= !is_mistake;
+            self.nodes[index].is_middlebox |= !is_mistake;
             return None;
         }
         let segment = arrived.packet.segment()?;
-        self.facts(node).has_heard_syn = segment.has(Flags::SYN);
+        let facts = &mut self.nodes[index];
+        facts.has_heard_syn = segment.has(Flags::SYN);
         let from = End::from(arrived.conn?);
-        if self.is_middlebox(node) || is_to_itself(&arrived.packet, segment) {
+        if facts.is_middlebox || is_to_itself(&arrived.packet, segment) {
             return None;
         }
         let end = arrived.here.map_or_else(|| from.peer(), End::from);
@@ -273,7 +328,7 @@ impl Evidence {
             return None;
         }
         let &Arrived { link, n, copy, sent, outcome, .. } = arrived;
-        Some(Coming { node, end, from, packet: (link, n), segment, forged, copy, sent, outcome })
+        Some(Coming { record, node, end, from, packet: (link, n), segment, forged, copy, sent, outcome })
     }
 
     /// Whether a copy of this packet that comes now was injected.
@@ -287,11 +342,18 @@ impl Evidence {
     }
 
     fn facts(&mut self, node: NodeId) -> &mut NodeFacts {
+        let place = self.place(node);
+        &mut self.nodes[place]
+    }
+
+    /// Where the facts of `node` are.
+    #[inline]
+    fn place(&mut self, node: NodeId) -> usize {
         let index = node.0 as usize;
         if self.nodes.len() <= index {
             self.nodes.resize(index + 1, NodeFacts::default());
         }
-        &mut self.nodes[index]
+        index
     }
 
     #[cold]
@@ -299,40 +361,21 @@ impl Evidence {
         self.clouded.set(conn.0 as usize);
     }
 
-    /// Whether `addr` is an address of `node`.
-    fn is_home(&mut self, node: NodeId, addr: IpAddr, names: &Names) -> bool {
-        if self.facts(node).home == Some(addr) || addr.is_loopback() {
+    /// Whether `addr` is an address of the node with the facts at `place`, which is remembered.
+    #[cold]
+    fn is_home(&mut self, place: usize, addr: IpAddr, names: &Names) -> bool {
+        if addr.is_loopback() {
             return true;
         }
         for &(addr, node) in &names.addrs[self.homes_known..] {
             self.homes.insert(addr, node);
         }
         self.homes_known = names.addrs.len();
-        let is_home = self.homes.get(&addr) == Some(&node);
+        let is_home = self.homes.get(&addr).is_some_and(|home| home.0 as usize == place);
         if is_home {
-            self.facts(node).home = Some(addr);
+            self.nodes[place].home = Some(addr);
         }
         is_home
-    }
-}
-
-/// The end whose connection ceases to exist with `record`, where its host tells so.
-pub(super) fn ended(record: &Record<'_>) -> Option<End> {
-    match &record.what {
-        What::Noted { conn: Some(belongs), event: Event::Transition { to: State::Closed | State::Listen, .. } } => {
-            Some(End::from(*belongs))
-        }
-        _ => None,
-    }
-}
-
-/// The end that has nothing left to send but acknowledgments with `record`, where its host tells so.
-pub(super) fn done(record: &Record<'_>) -> Option<End> {
-    match &record.what {
-        What::Noted { conn: Some(belongs), event: Event::Transition { to: State::TimeWait, .. } } => {
-            Some(End::from(*belongs))
-        }
-        _ => ended(record),
     }
 }
 
@@ -369,13 +412,14 @@ mod tests {
             "this test"
         }
 
-        fn on_record(&mut self, _record: &Record<'_>, seen: &mut Seen<'_>) {
-            let text = match seen.sight {
-                Some(Sight::Sent(s)) => format!("sent c{} {:?}", s.end.conn.0 + 1, s.end.side),
-                Some(Sight::Came(c)) => format!("came c{} {:?} forged {}", c.end.conn.0 + 1, c.end.side, c.forged),
-                None => return,
-            };
-            seen.violated(self, None, None, text);
+        fn on_sending(&mut self, sending: &Sending<'_>, seen: &mut Seen<'_>) {
+            let End { conn, side } = sending.end;
+            seen.violated(self, None, None, format!("sent c{} {side:?}", conn.0 + 1));
+        }
+
+        fn on_coming(&mut self, coming: &Coming<'_>, seen: &mut Seen<'_>) {
+            let End { conn, side } = coming.end;
+            seen.violated(self, None, None, format!("came c{} {side:?} forged {}", conn.0 + 1, coming.forged));
         }
     }
 

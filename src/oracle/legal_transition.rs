@@ -1,7 +1,8 @@
+use super::ends::Ends;
 use super::{Hears, Oracle, Seen};
 use crate::endpoint::{Event, HostFault, State, Tuple};
 use crate::map::Map;
-use crate::trace::{Belongs, Disturbance, NodeId, Pair, Record, What};
+use crate::trace::{Belongs, Disturbance, NodeId, Point, Record, Seat, What};
 
 pub(super) const NAME: &str = "legal-transition";
 
@@ -9,9 +10,9 @@ pub(super) const NAME: &str = "legal-transition";
 #[derive(Default)]
 pub struct LegalTransition {
     /// Where each connection is that is not closed, by its seat.
-    seats: Vec<Option<Taken>>,
+    seats: Ends<Taken, Seat>,
     /// The same for those of whose SYN nobody knows, by host and 4-tuple.
-    strays: Map<(NodeId, Pair, usize), Taken>,
+    strays: Map<(NodeId, Point, Point), Taken>,
     hosts: Vec<Host>,
 }
 
@@ -74,14 +75,11 @@ impl LegalTransition {
     }
 
     /// Notes where a connection is now, and says where it was.
-    fn take_seat(&mut self, seat: Option<usize>, node: NodeId, tuple: &Tuple, to: State) -> Option<State> {
+    fn take_seat(&mut self, seat: Option<Seat>, node: NodeId, tuple: &Tuple, to: State) -> Option<State> {
         let life = self.host(node).life;
         let is_mine = |taken: &Taken| taken.node == node && taken.life == life;
         let taken = (to != State::Closed).then_some(Taken { state: to, node, life });
-        let stray = |tuple: &Tuple| {
-            let (pair, end) = Pair::of(tuple.local, tuple.remote);
-            (node, pair, end)
-        };
+        let stray = |tuple: &Tuple| (node, Point::from(tuple.local), Point::from(tuple.remote));
         let Some(seat) = seat else {
             let known = match taken {
                 Some(taken) => self.strays.insert(stray(tuple), taken),
@@ -89,10 +87,11 @@ impl LegalTransition {
             };
             return known.filter(is_mine).map(|taken| taken.state);
         };
-        if self.seats.len() <= seat {
-            self.seats.resize(seat + 1, None);
-        }
-        let mut known = std::mem::replace(&mut self.seats[seat], taken).filter(is_mine);
+        let known = match taken {
+            Some(taken) => self.seats.insert(seat, taken),
+            None => self.seats.remove(&seat),
+        };
+        let mut known = known.filter(is_mine);
         if known.is_none() && !self.strays.is_empty() {
             known = self.strays.remove(&stray(tuple)).filter(is_mine);
         }
@@ -111,27 +110,26 @@ impl LegalTransition {
         if to == State::Closed && self.host(node).is_down {
             return;
         }
-        let name = |seen: &Seen<'_>| {
-            format!(
-                "{} > {} at {}",
-                seen.names.socket(tuple.local),
-                seen.names.socket(tuple.remote),
-                seen.names.node(node)
-            )
-        };
         // A passive connection comes from LISTEN or from nothing, whichever its host says.
         let is_from_there = match known {
             Some(known) => known == from,
             None => matches!(from, State::Closed | State::Listen),
         };
-        let text = if !is_from_there {
-            let was = known.unwrap_or(State::Closed);
-            format!("{} went from {from} to {to}, but was in {was}", name(seen))
-        } else if !is_edge(from, to) {
-            format!("{} went from {from} to {to}: there is no such edge", name(seen))
-        } else {
-            return;
+        if !is_from_there || !is_edge(from, to) {
+            let was = (!is_from_there).then(|| known.unwrap_or(State::Closed));
+            self.report(node, tuple, (from, to), was, seen);
+        }
+    }
+
+    /// A connection went where it must not go, or from where it was not.
+    #[cold]
+    fn report(&self, node: NodeId, tuple: &Tuple, (from, to): (State, State), was: Option<State>, seen: &mut Seen<'_>) {
+        let (local, remote) = (seen.names.socket(tuple.local), seen.names.socket(tuple.remote));
+        let why = match was {
+            Some(was) => format!(", but was in {was}"),
+            None => ": there is no such edge".to_owned(),
         };
+        let text = format!("{local} > {remote} at {} went from {from} to {to}{why}", seen.names.node(node));
         seen.violated(self, Some(node), None, text);
     }
 }

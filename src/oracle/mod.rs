@@ -28,6 +28,7 @@ pub use ack_required::AckRequired;
 pub use ack_storm::AckStorm;
 pub use checksum::Checksum;
 pub use consistent_retransmission::ConsistentRetransmission;
+pub use evidence::{Coming, End, Sending};
 pub use legal_transition::LegalTransition;
 pub use liveness::Liveness;
 pub use mtu::Mtu;
@@ -66,7 +67,25 @@ pub trait Oracle: Send {
     }
 
     /// Something happened.
-    fn on_record(&mut self, record: &Record<'_>, seen: &mut Seen<'_>);
+    fn on_record(&mut self, _record: &Record<'_>, _seen: &mut Seen<'_>) {}
+
+    /// A segment was sent that proves something of its sender. Called in place of [`Oracle::on_record`], which it calls
+    /// unless an oracle has more use for it.
+    fn on_sending(&mut self, sending: &Sending<'_>, seen: &mut Seen<'_>) {
+        self.on_record(sending.record, seen);
+    }
+
+    /// A segment came to the end that it was meant for, and proves something. Called in place of
+    /// [`Oracle::on_record`], which it calls unless an oracle has more use for it.
+    fn on_coming(&mut self, coming: &Coming<'_>, seen: &mut Seen<'_>) {
+        self.on_record(coming.record, seen);
+    }
+
+    /// An end has nothing left to send but acknowledgments ([`Hears::DONE`]), or has ceased to exist
+    /// ([`Hears::ENDED`]). Called in place of [`Oracle::on_record`], which it calls unless an oracle has more use for it.
+    fn on_done(&mut self, _end: End, record: &Record<'_>, seen: &mut Seen<'_>) {
+        self.on_record(record, seen);
+    }
 
     /// Nothing more will happen. `nodes` shows each endpoint's connections and listeners, where it offers them.
     fn at_quiescence(&mut self, _nodes: &[NodeView], _seen: &mut Seen<'_>) {}
@@ -138,8 +157,6 @@ pub struct Seen<'a> {
     pub conns: &'a Conns,
     /// The instant.
     pub now: SimTime,
-    /// What the record proves; nothing where it is not a segment of a known end, sent or come.
-    sight: Option<&'a evidence::Sight<'a>>,
     evidence: &'a evidence::Evidence,
     found: &'a mut Vec<Violation>,
 }

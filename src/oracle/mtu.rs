@@ -1,5 +1,5 @@
 use super::ends::Ends;
-use super::evidence::{Coming, Sending, Sight, done, packet_name};
+use super::evidence::{Coming, End, Sending, packet_name};
 use super::{Hears, Oracle, Seen};
 use crate::trace::{Record, Side};
 use crate::wire::Flags;
@@ -38,21 +38,30 @@ impl Oracle for Mtu {
         Hears::SYNS | Hears::DATA | Hears::DONE
     }
 
-    fn on_record(&mut self, record: &Record<'_>, seen: &mut Seen<'_>) {
-        match seen.sight {
-            Some(Sight::Sent(sending)) => self.sent(sending, seen),
-            Some(Sight::Came(coming)) => self.came(coming, seen),
-            None => {
-                if let Some(end) = done(record) {
-                    self.senders.remove(&end);
-                }
-            }
+    fn on_sending(&mut self, sending: &Sending<'_>, seen: &mut Seen<'_>) {
+        let segment = sending.segment;
+        let Some(limit) = self.senders.get_mut(&sending.end) else { return };
+        // RFC 9293 3.7.1, MUST-16: Eff.snd.MSS is what the MSS leaves after the options.
+        let size = segment.options.padded_len() + segment.payload.len();
+        if limit.is_reported || segment.payload.is_empty() || segment.has(Flags::SYN) || size <= limit.mss {
+            return;
         }
+        limit.is_reported = true;
+        let mss = limit.mss;
+        sending.violates(self, seen, |seen| {
+            format!(
+                "{} sent {} bytes of data and {} of options in {}: {size} bytes, but {} takes {}",
+                sending.end.describe(seen),
+                segment.payload.len(),
+                segment.options.padded_len(),
+                packet_name(seen, sending.packet),
+                if sending.end.side == Side::Opener { "the answering end" } else { "the opening end" },
+                mss,
+            )
+        });
     }
-}
 
-impl Mtu {
-    fn came(&mut self, coming: &Coming<'_>, seen: &Seen<'_>) {
+    fn on_coming(&mut self, coming: &Coming<'_>, seen: &mut Seen<'_>) {
         if !coming.segment.has(Flags::SYN) {
             return;
         }
@@ -63,25 +72,8 @@ impl Mtu {
         limit.mss = limit.mss.max(mss);
     }
 
-    fn sent(&mut self, sending: &Sending<'_>, seen: &mut Seen<'_>) {
-        let segment = sending.segment;
-        let Some(limit) = self.senders.get_mut(&sending.end) else { return };
-        // RFC 9293 3.7.1, MUST-16: Eff.snd.MSS is what the MSS leaves after the options.
-        let size = segment.options.padded_len() + segment.payload.len();
-        if limit.is_reported || segment.payload.is_empty() || segment.has(Flags::SYN) || size <= limit.mss {
-            return;
-        }
-        limit.is_reported = true;
-        let text = format!(
-            "{} sent {} bytes of data and {} of options in {}: {size} bytes, but {} takes {}",
-            sending.end.describe(seen),
-            segment.payload.len(),
-            segment.options.padded_len(),
-            packet_name(seen, sending.packet),
-            if sending.end.side == Side::Opener { "the answering end" } else { "the opening end" },
-            limit.mss,
-        );
-        seen.violated(self, Some(sending.node), Some(sending.packet), text);
+    fn on_done(&mut self, end: End, _record: &Record<'_>, _seen: &mut Seen<'_>) {
+        self.senders.discard(&end);
     }
 }
 

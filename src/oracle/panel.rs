@@ -37,11 +37,13 @@ impl Panel {
     /// Shows a record to every oracle; what they found, in the order of their places.
     pub(crate) fn take(&mut self, record: &Record<'_>, names: &Names, conns: &Conns) -> &mut Vec<Violation> {
         let sight = self.evidence.look(record, names, conns);
-        let kind = Kind::of(record, sight.as_ref());
-        let (evidence, found, now) = (&self.evidence, &mut self.found, record.at);
-        let mut seen = Seen { names, conns, now, sight: sight.as_ref(), evidence, found };
-        for &place in &self.ears[kind as usize] {
-            self.oracles[place as usize].on_record(record, &mut seen);
+        let ears = self.ears[Kind::of(record, &sight) as usize].iter().map(|&place| place as usize);
+        let mut seen = Seen { names, conns, now: record.at, evidence: &self.evidence, found: &mut self.found };
+        match &sight {
+            Sight::Sent(sending) => ears.for_each(|place| self.oracles[place].on_sending(sending, &mut seen)),
+            Sight::Came(coming) => ears.for_each(|place| self.oracles[place].on_coming(coming, &mut seen)),
+            Sight::Done(end) => ears.for_each(|place| self.oracles[place].on_done(*end, record, &mut seen)),
+            Sight::Other => ears.for_each(|place| self.oracles[place].on_record(record, &mut seen)),
         }
         &mut self.found
     }
@@ -55,7 +57,7 @@ impl Panel {
         now: SimTime,
     ) -> &mut Vec<Violation> {
         self.evidence.settle();
-        let mut seen = Seen { names, conns, now, sight: None, evidence: &self.evidence, found: &mut self.found };
+        let mut seen = Seen { names, conns, now, evidence: &self.evidence, found: &mut self.found };
         for oracle in &mut self.oracles {
             oracle.at_quiescence(nodes, &mut seen);
         }
@@ -115,28 +117,35 @@ impl Kind {
         Kind::Disturbed,
     ];
 
-    pub(super) fn of(record: &Record<'_>, sight: Option<&Sight<'_>>) -> Kind {
-        match (&record.what, sight) {
-            (What::Sent(_), Some(Sight::Sent(sending))) if is_ack(sending.segment) => Kind::SentAck,
-            (What::Sent(_), Some(Sight::Sent(sending))) if !sending.segment.payload.is_empty() => Kind::SentData,
-            (What::Sent(_), Some(_)) => Kind::SentMore,
-            (What::Sent(_), None) => Kind::Sent,
-            (What::Arrived(_), Some(Sight::Came(coming))) if is_ack(coming.segment) => Kind::CameAck,
-            (What::Arrived(_), Some(Sight::Came(coming))) if coming.segment.has(Flags::SYN) => Kind::CameSyn,
-            (What::Arrived(_), Some(_)) => Kind::CameMore,
-            (What::Arrived(arrived), None) if matches!(arrived.packet.body, Body::Raw(_)) => Kind::Garbled,
-            (What::Arrived(_), None) => Kind::Arrived,
-            (What::Noted { event: Event::Transition { to, lasts, .. }, .. }, _) => match (to, lasts) {
+    #[inline]
+    pub(super) fn of(record: &Record<'_>, sight: &Sight<'_>) -> Kind {
+        match sight {
+            Sight::Sent(sending) if is_ack(sending.segment) => Kind::SentAck,
+            Sight::Sent(sending) if !sending.segment.payload.is_empty() => Kind::SentData,
+            Sight::Sent(_) => Kind::SentMore,
+            Sight::Came(coming) if is_ack(coming.segment) => Kind::CameAck,
+            Sight::Came(coming) if coming.segment.has(Flags::SYN) => Kind::CameSyn,
+            Sight::Came(_) => Kind::CameMore,
+            Sight::Done(_) | Sight::Other => Kind::of_other(record),
+        }
+    }
+
+    fn of_other(record: &Record<'_>) -> Kind {
+        match &record.what {
+            What::Sent(_) => Kind::Sent,
+            What::Arrived(arrived) if matches!(arrived.packet.body, Body::Raw(_)) => Kind::Garbled,
+            What::Arrived(_) => Kind::Arrived,
+            What::Noted { event: Event::Transition { to, lasts, .. }, .. } => match (to, lasts) {
                 (State::Closed | State::Listen, _) => Kind::Ended,
                 (_, Some(Span::MAX)) => Kind::Endless,
                 (State::TimeWait, _) => Kind::Waiting,
                 _ => Kind::Noted,
             },
-            (What::Noted { event: Event::Queue { .. }, .. }, _) => Kind::Queue,
-            (What::Noted { .. }, _) => Kind::Noted,
-            (What::Called(called), _) if matches!(called.call, Call::SetOption(_)) => Kind::OptionSet,
-            (What::Called(_), _) => Kind::Called,
-            (What::Disturbed(_) | What::Violated { .. }, _) => Kind::Disturbed,
+            What::Noted { event: Event::Queue { .. }, .. } => Kind::Queue,
+            What::Noted { .. } => Kind::Noted,
+            What::Called(called) if matches!(called.call, Call::SetOption(_)) => Kind::OptionSet,
+            What::Called(_) => Kind::Called,
+            What::Disturbed(_) | What::Violated { .. } => Kind::Disturbed,
         }
     }
 

@@ -1,6 +1,6 @@
 //! Records made by hand, to plant a broken rule in front of one oracle.
 
-use super::evidence::Evidence;
+use super::evidence::{Evidence, Sight};
 use super::panel::Kind;
 use super::{NodeView, Oracle, Seen, Violation};
 use crate::endpoint::{Arrival, Backoff, Errno, Event, State, Tuple};
@@ -245,7 +245,7 @@ impl<O: Oracle> Plant<O> {
     pub(super) fn rest(&mut self, nodes: &[NodeView]) {
         self.evidence.settle();
         let Plant { oracle, evidence, names, conns, found, now, .. } = self;
-        let mut seen = Seen { names, conns, now: *now, sight: None, evidence, found };
+        let mut seen = Seen { names, conns, now: *now, evidence, found };
         oracle.at_quiescence(nodes, &mut seen);
     }
 
@@ -253,10 +253,16 @@ impl<O: Oracle> Plant<O> {
         let record = Record { at: self.now, node: Some(node), what };
         let Plant { oracle, evidence, names, conns, found, now, .. } = self;
         let sight = evidence.look(&record, names, conns);
-        let kind = Kind::of(&record, sight.as_ref());
-        let mut seen = Seen { names, conns, now: *now, sight: sight.as_ref(), evidence, found };
-        if oracle.hears().intersects(kind.bits()) {
-            oracle.on_record(&record, &mut seen);
+        let kind = Kind::of(&record, &sight);
+        let mut seen = Seen { names, conns, now: *now, evidence, found };
+        if !oracle.hears().intersects(kind.bits()) {
+            return;
+        }
+        match &sight {
+            Sight::Sent(sending) => oracle.on_sending(sending, &mut seen),
+            Sight::Came(coming) => oracle.on_coming(coming, &mut seen),
+            Sight::Done(end) => oracle.on_done(*end, &record, &mut seen),
+            Sight::Other => oracle.on_record(&record, &mut seen),
         }
     }
 }

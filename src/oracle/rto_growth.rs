@@ -1,5 +1,5 @@
 use super::ends::Ends;
-use super::evidence::{Sending, Sight, done, packet_name};
+use super::evidence::{Coming, End, Sending, packet_name};
 use super::{Hears, Oracle, Seen};
 use crate::endpoint::Backoff;
 use crate::time::{SimTime, Span, ms};
@@ -21,6 +21,8 @@ pub struct RtoGrowth {
 
 /// The oldest segment that waits for an acknowledgment, as far as the wire tells.
 struct Oldest {
+    /// Nothing has come since it was first sent; else it tells nothing any more.
+    waits: bool,
     seq: Seq,
     /// How often it was sent again.
     again: u32,
@@ -47,28 +49,13 @@ impl Oracle for RtoGrowth {
         Hears::COMINGS | Hears::TELLING | Hears::DONE
     }
 
-    fn on_record(&mut self, record: &Record<'_>, seen: &mut Seen<'_>) {
-        match seen.sight {
-            Some(Sight::Sent(sending)) => self.sent(sending, seen),
-            Some(Sight::Came(coming)) => {
-                self.senders.remove(&coming.end);
-            }
-            None => {
-                if let Some(end) = done(record) {
-                    self.senders.remove(&end);
-                }
-            }
-        }
-    }
-}
-
-impl RtoGrowth {
-    fn sent(&mut self, sending: &Sending<'_>, seen: &mut Seen<'_>) {
+    fn on_sending(&mut self, sending: &Sending<'_>, seen: &mut Seen<'_>) {
         let segment = sending.segment;
         if segment.seq_len() == 0 || segment.has(Flags::RST) {
             return;
         }
         let fresh = Oldest {
+            waits: true,
             seq: segment.seq,
             again: 0,
             last: seen.now,
@@ -80,10 +67,10 @@ impl RtoGrowth {
             self.senders.insert(sending.end, fresh);
             return;
         };
-        if segment.seq.gt(oldest.seq) {
+        if oldest.waits && segment.seq.gt(oldest.seq) {
             return;
         }
-        if segment.seq != oldest.seq || seen.evidence.stirred_since(sending.node, oldest.last) {
+        if !oldest.waits || segment.seq != oldest.seq || seen.evidence.stirred_since(sending.node, oldest.last) {
             *oldest = fresh;
             return;
         }
@@ -101,15 +88,26 @@ impl RtoGrowth {
         }
         oldest.is_reported = true;
         let again = oldest.again;
-        let text = format!(
-            "{} sent {} again (retransmission {again}, {}) {interval} after the last time, though it had waited \
-             {former} before that one ({}) and heard nothing since: {wanted} is due",
-            sending.end.describe(seen),
-            sending.end.relative(seen, segment.seq),
-            packet_name(seen, sending.packet),
-            packet_name(seen, former_in),
-        );
-        seen.violated(self, Some(sending.node), Some(sending.packet), text);
+        sending.violates(self, seen, |seen| {
+            format!(
+                "{} sent {} again (retransmission {again}, {}) {interval} after the last time, though it had waited \
+                 {former} before that one ({}) and heard nothing since: {wanted} is due",
+                sending.end.describe(seen),
+                sending.end.relative(seen, segment.seq),
+                packet_name(seen, sending.packet),
+                packet_name(seen, former_in),
+            )
+        });
+    }
+
+    fn on_coming(&mut self, coming: &Coming<'_>, _seen: &mut Seen<'_>) {
+        if let Some(oldest) = self.senders.get_mut(&coming.end) {
+            oldest.waits = false;
+        }
+    }
+
+    fn on_done(&mut self, end: End, _record: &Record<'_>, _seen: &mut Seen<'_>) {
+        self.senders.discard(&end);
     }
 }
 

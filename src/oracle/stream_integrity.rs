@@ -1,10 +1,10 @@
 use super::ends::Ends;
-use super::evidence::{Coming, End, Sending, Sight, packet_name};
+use super::evidence::{Coming, End, Sending, packet_name};
 use super::{Hears, Oracle, Seen};
 use crate::endpoint::{Event, Shutdown, State};
 use crate::map::Map;
 use crate::time::SimTime;
-use crate::trace::{Belongs, Call, CallKind, Called, ConnId, Done, LinkId, NodeId, Record, Side, StreamId, What};
+use crate::trace::{Belongs, Call, CallKind, Called, ConnId, Done, LinkId, NodeId, Record, Seat, Side, StreamId, What};
 use crate::wire::{Flags, Payload, Rope, Segment, Seq};
 use std::collections::VecDeque;
 
@@ -21,7 +21,7 @@ pub struct StreamIntegrity {
     /// The end that each named socket is, fixed when it is first seen.
     sockets: Map<StreamId, End>,
     /// The incarnation in which an accepting end last answered a SYN, by its seat.
-    answered: Vec<Option<ConnId>>,
+    answered: Ends<ConnId, Seat>,
     /// Whether an application of a host has written on a socket that cannot be told apart.
     blind: Vec<bool>,
 }
@@ -78,22 +78,26 @@ impl Oracle for StreamIntegrity {
     }
 
     fn on_record(&mut self, record: &Record<'_>, seen: &mut Seen<'_>) {
-        match seen.sight {
-            Some(Sight::Sent(sending)) => return self.sent(sending, seen),
-            Some(Sight::Came(coming)) => return self.came(coming, record.at),
-            None => {}
+        if let (What::Called(called), Some(node)) = (&record.what, record.node)
+            && called.kind != CallKind::Blocking
+        {
+            self.called(node, called, seen);
         }
-        match (&record.what, record.node) {
-            (What::Called(called), Some(node)) if called.kind != CallKind::Blocking => self.called(node, called, seen),
-            (
-                What::Noted { conn: Some(conn), event: Event::Transition { to: State::Closed, error: Some(_), .. } },
-                _,
-            ) => {
-                if let Some(flow) = self.flows.get_mut(&End::from(*conn).peer()) {
-                    flow.may_end_early = true;
-                }
-            }
-            _ => {}
+    }
+
+    fn on_sending(&mut self, sending: &Sending<'_>, seen: &mut Seen<'_>) {
+        self.sent(sending, seen);
+    }
+
+    fn on_coming(&mut self, coming: &Coming<'_>, seen: &mut Seen<'_>) {
+        self.came(coming, seen.now);
+    }
+
+    fn on_done(&mut self, end: End, record: &Record<'_>, _seen: &mut Seen<'_>) {
+        if let What::Noted { event: Event::Transition { to: State::Closed, error: Some(_), .. }, .. } = &record.what
+            && let Some(flow) = self.flows.get_mut(&end.peer())
+        {
+            flow.may_end_early = true;
         }
     }
 }
@@ -104,14 +108,15 @@ impl StreamIntegrity {
         if segment.has(Flags::SYN | Flags::ACK) {
             self.answered(end, seen);
         }
-        if let Some(flow) = self.flows.get_mut(&end) {
+        let (outgoing, incoming) = self.flows.both_mut(&end);
+        if let Some(flow) = outgoing {
             flow.is_over |= segment.has(Flags::URG);
             flow.may_end_early |= segment.has(Flags::RST);
             if segment.has(Flags::FIN) && flow.fin.is_none() {
                 flow.fin = Some((segment.end(), false));
             }
         }
-        if let Some(flow) = self.flows.get_mut(&end.peer()) {
+        if let Some(flow) = incoming {
             flow.may_end_early |= segment.has(Flags::RST);
             if let Some((fin, is_acked)) = &mut flow.fin {
                 *is_acked |= segment.has(Flags::ACK) && segment.ack.ge(*fin);
@@ -124,10 +129,7 @@ impl StreamIntegrity {
     fn answered(&mut self, end: End, seen: &Seen<'_>) {
         let belongs = Belongs { conn: end.conn, from: end.side };
         let (Some(conn), Some(seat)) = (seen.conns.get(end.conn), seen.conns.seat(belongs)) else { return };
-        if self.answered.len() <= seat {
-            self.answered.resize(seat + 1, None);
-        }
-        let former = self.answered[seat].replace(end.conn).filter(|&former| former != end.conn);
+        let former = self.answered.insert(seat, end.conn).filter(|&former| former != end.conn);
         let Some(former) = former else { return };
         let local = if end.side == Side::Opener { conn.opener } else { conn.other };
         let Some(side) = seen.conns.get(former).map(|conn| conn.side_of(local)) else { return };
@@ -190,12 +192,11 @@ impl StreamIntegrity {
         if called.tuple.is_some_and(|tuple| tuple.local == tuple.remote) || seen.evidence.is_clouded(end.conn) {
             return;
         }
-        let outgoing = self.flow(end);
+        let (outgoing, incoming) = self.flows_of(end);
         outgoing.writer = Some(node);
         if let (Call::Send(data), Ok(Done::Count(n))) = (&called.call, result) {
             outgoing.wrote(data, *n);
         }
-        let incoming = self.flow(end.peer());
         incoming.has_reader = true;
         match (&called.call, result) {
             (Call::Recv { max: 0 }, _) => {}
@@ -226,6 +227,16 @@ impl StreamIntegrity {
         self.flows.get_or_insert_with(writer, Flow::default)
     }
 
+    /// What an end writes, and what it reads.
+    fn flows_of(&mut self, end: End) -> (&mut Flow, &mut Flow) {
+        if !matches!(self.flows.both_mut(&end), (Some(_), Some(_))) {
+            self.flow(end);
+            self.flow(end.peer());
+        }
+        let (outgoing, incoming) = self.flows.both_mut(&end);
+        (outgoing.expect("made above"), incoming.expect("made above"))
+    }
+
     fn make_blind(&mut self, node: NodeId) {
         let index = node.0 as usize;
         if self.blind.len() <= index {
@@ -242,8 +253,8 @@ impl StreamIntegrity {
         incoming.is_closed = true;
         incoming.ahead = Rope::new();
         if self.flow(end).is_closed {
-            self.flows.remove(&end);
-            self.flows.remove(&end.peer());
+            self.flows.discard(&end);
+            self.flows.discard(&end.peer());
         }
     }
 

@@ -1,5 +1,5 @@
 use super::ends::Ends;
-use super::evidence::{Coming, End, Sending, Sight, ended, packet_name};
+use super::evidence::{Coming, End, Sending, packet_name};
 use super::{Hears, NodeView, Oracle, Seen};
 use crate::endpoint::ConnView;
 use crate::trace::{NodeId, Record};
@@ -56,16 +56,40 @@ impl Oracle for UnaLeNxt {
         Hears::SEGMENTS | Hears::ENDED
     }
 
-    fn on_record(&mut self, record: &Record<'_>, seen: &mut Seen<'_>) {
-        match seen.sight {
-            Some(Sight::Sent(sending)) => self.sent(sending, seen),
-            Some(Sight::Came(coming)) => self.came(coming, seen),
-            None => {
-                if let Some(end) = ended(record) {
-                    self.receivers.remove(&end);
-                }
-            }
+    fn on_sending(&mut self, sending: &Sending<'_>, seen: &mut Seen<'_>) {
+        let segment = sending.segment;
+        if segment.has(Flags::SYN) {
+            self.receivers.get_or_insert_with(sending.end, || Heard::nothing(sending.end, seen));
         }
+        if !segment.has(Flags::ACK) || segment.has(Flags::RST) {
+            return;
+        }
+        let Some(heard) = self.receivers.get_mut(&sending.end) else { return };
+        let Some(end) = heard.end.filter(|&end| segment.ack.gt(end) && !heard.is_reported) else { return };
+        heard.is_reported = true;
+        sending.violates(self, seen, |seen| {
+            format!(
+                "{} acknowledged everything up to {} ({}), but only what lies below {} ever came",
+                sending.end.describe(seen),
+                sending.end.peer().relative(seen, segment.ack),
+                packet_name(seen, sending.packet),
+                sending.end.peer().relative(seen, end),
+            )
+        });
+    }
+
+    fn on_coming(&mut self, coming: &Coming<'_>, seen: &mut Seen<'_>) {
+        let segment = coming.segment;
+        if segment.has(Flags::SYN) {
+            self.receivers.get_or_insert_with(coming.end, || Heard::nothing(coming.end, seen));
+        }
+        if let Some(heard) = self.receivers.get_mut(&coming.end) {
+            heard.take(segment.end(), coming.forged);
+        }
+    }
+
+    fn on_done(&mut self, end: End, _record: &Record<'_>, _seen: &mut Seen<'_>) {
+        self.receivers.discard(&end);
     }
 
     fn at_quiescence(&mut self, nodes: &[NodeView], seen: &mut Seen<'_>) {
@@ -78,37 +102,6 @@ impl Oracle for UnaLeNxt {
 }
 
 impl UnaLeNxt {
-    fn came(&mut self, coming: &Coming<'_>, seen: &Seen<'_>) {
-        let segment = coming.segment;
-        if segment.has(Flags::SYN) {
-            self.receivers.get_or_insert_with(coming.end, || Heard::nothing(coming.end, seen));
-        }
-        if let Some(heard) = self.receivers.get_mut(&coming.end) {
-            heard.take(segment.end(), coming.forged);
-        }
-    }
-
-    fn sent(&mut self, sending: &Sending<'_>, seen: &mut Seen<'_>) {
-        let segment = sending.segment;
-        if segment.has(Flags::SYN) {
-            self.receivers.get_or_insert_with(sending.end, || Heard::nothing(sending.end, seen));
-        }
-        if !segment.has(Flags::ACK) || segment.has(Flags::RST) {
-            return;
-        }
-        let Some(heard) = self.receivers.get_mut(&sending.end) else { return };
-        let Some(end) = heard.end.filter(|&end| segment.ack.gt(end) && !heard.is_reported) else { return };
-        heard.is_reported = true;
-        let text = format!(
-            "{} acknowledged everything up to {} ({}), but only what lies below {} ever came",
-            sending.end.describe(seen),
-            sending.end.peer().relative(seen, segment.ack),
-            packet_name(seen, sending.packet),
-            sending.end.peer().relative(seen, end),
-        );
-        seen.violated(self, Some(sending.node), Some(sending.packet), text);
-    }
-
     fn check(&self, node: NodeId, view: &ConnView, seen: &mut Seen<'_>) {
         let Some(snd) = view.snd.filter(|snd| snd.una.gt(snd.nxt)) else { return };
         let text = format!(

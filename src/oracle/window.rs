@@ -1,5 +1,5 @@
 use super::ends::Ends;
-use super::evidence::{Coming, Sending, Sight, ended, packet_name};
+use super::evidence::{Coming, End, Sending, packet_name};
 use super::{Hears, Oracle, Seen};
 use crate::time::SimTime;
 use crate::trace::{LinkId, Record};
@@ -97,21 +97,24 @@ impl Oracle for Window {
         Hears::SEGMENTS | Hears::ENDED
     }
 
-    fn on_record(&mut self, record: &Record<'_>, seen: &mut Seen<'_>) {
-        match seen.sight {
-            Some(Sight::Sent(sending)) => self.sent(sending, seen),
-            Some(Sight::Came(coming)) => self.came(coming),
-            None => {
-                if let Some(end) = ended(record) {
-                    self.ends.remove(&end);
-                }
-            }
+    fn on_sending(&mut self, sending: &Sending<'_>, seen: &mut Seen<'_>) {
+        let segment = sending.segment;
+        if segment.has(Flags::SYN) {
+            self.ends.get_or_insert_with(sending.end, Known::default).own_shift.tell(segment);
+        }
+        if segment.has(Flags::RST) {
+            return;
+        }
+        if segment.has(Flags::ACK) {
+            self.offered(sending, seen);
+        }
+        // RFC 7413 4.2.1: data in a SYN goes ahead of any window.
+        if !segment.has(Flags::SYN) && !segment.payload.is_empty() {
+            self.filled(sending, seen);
         }
     }
-}
 
-impl Window {
-    fn came(&mut self, coming: &Coming<'_>) {
+    fn on_coming(&mut self, coming: &Coming<'_>, _seen: &mut Seen<'_>) {
         let segment = coming.segment;
         let is_syn = segment.has(Flags::SYN);
         if is_syn {
@@ -138,23 +141,12 @@ impl Window {
         }
     }
 
-    fn sent(&mut self, sending: &Sending<'_>, seen: &mut Seen<'_>) {
-        let segment = sending.segment;
-        if segment.has(Flags::SYN) {
-            self.ends.get_or_insert_with(sending.end, Known::default).own_shift.tell(segment);
-        }
-        if segment.has(Flags::RST) {
-            return;
-        }
-        if segment.has(Flags::ACK) {
-            self.offered(sending, seen);
-        }
-        // RFC 7413 4.2.1: data in a SYN goes ahead of any window.
-        if !segment.has(Flags::SYN) && !segment.payload.is_empty() {
-            self.filled(sending, seen);
-        }
+    fn on_done(&mut self, end: End, _record: &Record<'_>, _seen: &mut Seen<'_>) {
+        self.ends.discard(&end);
     }
+}
 
+impl Window {
     /// An end tells of its window.
     fn offered(&mut self, sending: &Sending<'_>, seen: &mut Seen<'_>) {
         let segment = sending.segment;
@@ -187,16 +179,17 @@ impl Window {
             return;
         }
         known.has_retracted = true;
-        let relative = |edge| sending.end.peer().relative(seen, edge);
-        let text = format!(
-            "{} moved the right edge of its window from {} ({}) back to {} ({}), by {by} bytes",
-            sending.end.describe(seen),
-            relative(former),
-            packet_name(seen, told.packet()),
-            relative(edge),
-            packet_name(seen, sending.packet),
-        );
-        seen.violated(self, Some(sending.node), Some(sending.packet), text);
+        sending.violates(self, seen, |seen| {
+            let relative = |edge| sending.end.peer().relative(seen, edge);
+            format!(
+                "{} moved the right edge of its window from {} ({}) back to {} ({}), by {by} bytes",
+                sending.end.describe(seen),
+                relative(former),
+                packet_name(seen, told.packet()),
+                relative(edge),
+                packet_name(seen, sending.packet),
+            )
+        });
     }
 
     /// An end sends data into its peer's window.
@@ -227,15 +220,16 @@ impl Window {
         }
         known.has_exceeded = true;
         let told = known.edge.map_or_else(String::new, |told| format!(" by {}", packet_name(seen, told.packet())));
-        let text = format!(
-            "{} sent data up to {} ({}), {} bytes beyond the right edge {} that it had been told{told}",
-            sending.end.describe(seen),
-            sending.end.relative(seen, end),
-            packet_name(seen, sending.packet),
-            end.since(edge),
-            sending.end.relative(seen, edge),
-        );
-        seen.violated(self, Some(sending.node), Some(sending.packet), text);
+        sending.violates(self, seen, |seen| {
+            format!(
+                "{} sent data up to {} ({}), {} bytes beyond the right edge {} that it had been told{told}",
+                sending.end.describe(seen),
+                sending.end.relative(seen, end),
+                packet_name(seen, sending.packet),
+                end.since(edge),
+                sending.end.relative(seen, edge),
+            )
+        });
     }
 }
 

@@ -10,7 +10,7 @@ use crate::endpoint::{Effect, Event, IfaceId};
 use crate::map::Map;
 use crate::net::{self, Action, Facts, Fate, Fault, Loss, Selector};
 use crate::time::{SimTime, Span};
-use crate::trace::{Arrived, Belongs, ConnId, LinkId, NodeId, Sent, Side, What};
+use crate::trace::{Arrived, Belongs, ConnId, Conns, LinkId, NodeId, Sent, Side, What};
 use crate::wire::{self, Body, Icmp, IcmpKind, Packet, Payload};
 use std::borrow::Cow;
 use std::net::SocketAddr;
@@ -130,7 +130,7 @@ impl Sim {
     fn sent(&mut self, node: NodeId, link: LinkId, n: u64, packet: &Packet, conn: Option<Belongs>, fate: &Fate) {
         let forwarded = !self.nodes[node.0 as usize].owns(packet.src);
         let (packet, fate) = (Cow::Borrowed(packet), Cow::Borrowed(fate));
-        self.record(Some(node), What::Sent(Sent { link, n, packet, conn, fate, forwarded }));
+        self.show(Some(node), What::Sent(Sent { link, n, packet, conn, fate, forwarded }));
     }
 
     /// A packet that finds no link: it is sent on a link to nowhere, so that it has a name and a fate.
@@ -183,18 +183,18 @@ impl Sim {
     /// Gives a packet to its endpoint, and records what that made of it before anything that follows from it.
     pub(super) fn hand_over(&mut self, node: NodeId, (link, iface): (LinkId, IfaceId), arrived: net::Arrived) {
         let (n, copy, sent) = (arrived.n, arrived.copy, arrived.sent);
-        let (packet, conn) = match (arrived.corrupt_bit, belongs(arrived.label)) {
-            (None, conn) => (arrived.packet, conn),
+        let conns = &mut self.recorder.conns;
+        let (packet, conn, here) = match (arrived.corrupt_bit, belongs(arrived.label)) {
+            (None, conn) => (arrived.packet, conn, conn.and_then(|conn| conns.came(conn))),
             (Some(bit), conn) => {
                 // A bit that is flipped for the second time makes the packet what it was before the first.
                 let packet = Box::new(corrupted(&arrived.packet, bit));
-                let conn = conn.or_else(|| self.sender_view(&packet));
-                (packet, conn)
+                let (sender, receiver) = views(conns, &packet);
+                (packet, conn.or(sender), receiver)
             }
         };
         // The incarnation that the receiver is in, where the packet was sent in another.
-        let conns = &mut self.recorder.conns;
-        let here = conn.and_then(|conn| conns.came(&packet, conn).filter(|here| here.conn != conn.conn));
+        let here = here.filter(|here| conn.is_some_and(|conn| conn.conn != here.conn));
         let mut effects = std::mem::take(&mut self.effects);
         let detail = self.recorder.wants_detail();
         let place = &mut self.nodes[node.0 as usize];
@@ -206,19 +206,12 @@ impl Sim {
             _ => None,
         });
         let packet = Cow::Borrowed(&*packet);
-        self.record(Some(node), What::Arrived(Arrived { link, n, copy, packet, sent, conn, here, outcome }));
+        self.show(Some(node), What::Arrived(Arrived { link, n, copy, packet, sent, conn, here, outcome }));
         if outcome.is_some() {
             effects.retain(|effect| !matches!(effect, Effect::Note(Event::Arrival(_))));
         }
         self.carry_out(node, &mut effects);
         self.effects = effects;
-    }
-
-    /// The incarnation that the end with the packet's source address is in.
-    fn sender_view(&self, packet: &Packet) -> Option<Belongs> {
-        packet.segment()?;
-        let (src_port, dst_port) = packet.ports()?;
-        self.recorder.conns.of(SocketAddr::new(packet.src, src_port), SocketAddr::new(packet.dst, dst_port))
     }
 
     pub(super) fn check_network_budget(&self) -> Result<(), Exceeded> {
@@ -312,6 +305,15 @@ fn belongs(label: u64) -> Option<Belongs> {
     let code = label.checked_sub(1)?;
     let from = if code & 1 == Side::Opener as u64 { Side::Opener } else { Side::Other };
     Some(Belongs { conn: ConnId(u32::try_from(code >> 1).ok()?), from })
+}
+
+/// The incarnations that the ends with the packet's source and destination addresses are in.
+#[cold]
+fn views(conns: &Conns, packet: &Packet) -> (Option<Belongs>, Option<Belongs>) {
+    let Some(segment) = packet.segment() else { return (None, None) };
+    let src = SocketAddr::new(packet.src, segment.src_port);
+    let dst = SocketAddr::new(packet.dst, segment.dst_port);
+    (conns.of(src, dst), conns.of(dst, src))
 }
 
 /// The packet with one bit behind its IP header flipped, as the receiver's checksum code sees it.

@@ -2,7 +2,7 @@
 //! version of its own. Verbosity, filters, captures, oracles and recording do not reach it.
 
 use super::{Arrived, Call, Called, Disturbance, Done, LinkName, Record, Sent, What};
-use crate::endpoint::{Errno, Event};
+use crate::endpoint::Event;
 use crate::net::Fate;
 use crate::wire::{Body, Options, Packet, Payload, Segment};
 use std::fmt;
@@ -58,11 +58,26 @@ impl Digester {
         Digest(hash.digest128())
     }
 
+    /// Encodes `record` unless it is of a kind that the digest leaves out.
     pub(crate) fn take(&mut self, record: &Record<'_>) {
-        if self.end > STRETCH - ROOM {
-            self.flush();
+        match &record.what {
+            What::Sent(sent) => self.sent(self.head(1, record), sent),
+            What::Arrived(arrived) => self.arrived(self.head(2, record), arrived),
+            What::Noted { event: Event::Transition { tuple, from, to, error, .. }, .. } => {
+                let head = self.head(3, record);
+                let last = [*from as u8, *to as u8, error.map_or(0, |e| e.number().to_le_bytes()[0])];
+                self.write(|room| room.head(head).socket(tuple.local).socket(tuple.remote).put(last).end);
+            }
+            What::Called(called) if called.result.is_some() => self.called(self.head(4, record), called),
+            What::Disturbed(disturbance) => self.disturbed(self.head(5, record), disturbance),
+            What::Noted { .. } | What::Called(_) | What::Violated { .. } => {}
         }
-        self.encode(record);
+    }
+
+    #[inline(always)]
+    fn head(&self, tag: u8, record: &Record<'_>) -> Head {
+        let node = record.node.map_or(0, |node| self.nodes[node.0 as usize]);
+        Head { tag, at: record.at.as_nanos(), node }
     }
 
     #[cold]
@@ -101,34 +116,7 @@ impl Digester {
         self.end += bytes.len();
     }
 
-    /// Encodes `record` unless it is of a kind that the digest leaves out.
-    fn encode(&mut self, record: &Record<'_>) {
-        let tag = match &record.what {
-            What::Sent(_) => 1,
-            What::Arrived(_) => 2,
-            What::Noted { event: Event::Transition { .. }, .. } => 3,
-            What::Called(called) if called.result.is_some() => 4,
-            What::Disturbed(_) => 5,
-            What::Noted { .. } | What::Called(_) | What::Violated { .. } => return,
-        };
-        let node = record.node.map_or(0, |node| self.nodes[node.0 as usize]);
-        let head = Head { tag, at: record.at.as_nanos(), node };
-        match &record.what {
-            What::Sent(sent) => self.sent(head, sent),
-            What::Arrived(arrived) => self.arrived(head, arrived),
-            What::Noted { event: Event::Transition { tuple, from, to, error, .. }, .. } => {
-                let last = [*from as u8, *to as u8, error.map_or(0, |e| e.number().to_le_bytes()[0])];
-                self.write(|room| room.head(head).socket(tuple.local).socket(tuple.remote).put(last).end);
-            }
-            What::Called(called) => self.called(head, called),
-            What::Disturbed(disturbance) => {
-                self.write(|room| room.head(head).end);
-                self.disturbed(disturbance);
-            }
-            What::Noted { .. } | What::Violated { .. } => {}
-        }
-    }
-
+    #[inline(always)]
     fn sent(&mut self, head: Head, sent: &Sent<'_>) {
         let (link, packet) = (self.links[sent.link.0 as usize], &*sent.packet);
         // The most frequent kind in one piece; the bytes are the same.
@@ -163,61 +151,40 @@ impl Digester {
     }
 
     fn called(&mut self, head: Head, called: &Called) {
-        self.write(|room| room.head(head).end);
-        match &called.call {
-            Call::Bind(addr) => self.call(1, Some(*addr), 0),
-            Call::Listen { local, backlog } => self.call(2, Some(*local), u64::from(*backlog)),
-            Call::Accept { local } => self.call(3, Some(*local), 0),
-            Call::Connect(addr) => self.call(4, Some(*addr), 0),
-            Call::Send(data) => self.call(5, None, u64::from(data.len())),
-            Call::SendTo(data, addr) => self.call(6, Some(*addr), u64::from(data.len())),
-            Call::Recv { max } => self.call(7, None, *max as u64),
-            Call::RecvFrom => self.call(8, None, 0),
-            Call::Shutdown(how) => self.call(9, None, *how as u64),
-            Call::Close => self.call(10, None, 0),
-            Call::Abort => self.call(11, None, 0),
-            Call::SetOption(option) => {
-                self.call(12, None, 0);
-                self.bytes(format!("{option:?}").as_bytes());
-            }
+        let (tag, addr, number) = match &called.call {
+            Call::Bind(addr) => (1, Some(addr), 0),
+            Call::Listen { local, backlog } => (2, Some(local), u64::from(*backlog)),
+            Call::Accept { local } => (3, Some(local), 0),
+            Call::Connect(addr) => (4, Some(addr), 0),
+            Call::Send(data) => (5, None, u64::from(data.len())),
+            Call::SendTo(data, addr) => (6, Some(addr), u64::from(data.len())),
+            Call::Recv { max } => (7, None, *max as u64),
+            Call::RecvFrom => (8, None, 0),
+            Call::Shutdown(how) => (9, None, *how as u64),
+            Call::Close => (10, None, 0),
+            Call::Abort => (11, None, 0),
+            Call::SetOption(_) => (12, None, 0),
+        };
+        self.write(|room| {
+            let room = room.head(head).put([tag]);
+            let room = if let Some(addr) = addr { room.socket(*addr) } else { room };
+            room.word(number).end
+        });
+        if let Call::SetOption(option) = &called.call {
+            self.bytes(format!("{option:?}").as_bytes());
         }
-        match &called.result {
-            Some(Ok(done)) => self.done(done),
-            Some(Err(errno)) => self.errno(*errno),
-            None => {}
-        }
-        self.word(called.took.as_nanos());
-    }
-
-    fn call(&mut self, tag: u8, addr: Option<SocketAddr>, number: u64) {
-        self.put([tag]);
-        if let Some(addr) = addr {
-            self.socket(addr);
-        }
-        self.word(number);
-    }
-
-    fn done(&mut self, done: &Done) {
-        match done {
-            Done::Unit => self.put([0]),
-            Done::Count(n) => self.word(*n),
-            Done::Accepted { peer, .. } => self.socket(*peer),
-            Done::Data(data) => self.payload(data),
-            Done::Datagram(data, from) => {
-                self.payload(data);
-                self.socket(*from);
-            }
-        }
-    }
-
-    fn errno(&mut self, errno: Errno) {
-        self.put([0xFF]);
-        self.put(errno.number().to_le_bytes());
+        let took = called.took.as_nanos();
+        self.write(|room| match &called.result {
+            Some(Ok(done)) => room.done(done).word(took).end,
+            Some(Err(errno)) => room.put([0xFF]).put(errno.number().to_le_bytes()).word(took).end,
+            None => room.word(took).end,
+        });
     }
 
     #[cold]
     #[inline(never)]
-    fn disturbed(&mut self, disturbance: &Disturbance) {
+    fn disturbed(&mut self, head: Head, disturbance: &Disturbance) {
+        self.write(|room| room.head(head).end);
         match disturbance {
             Disturbance::Down(link) | Disturbance::Up(link) | Disturbance::Injected(link) => {
                 let name = self.links[link.0 as usize];
@@ -250,10 +217,6 @@ impl Digester {
 
     fn payload(&mut self, payload: &Payload) {
         self.write(|room| room.payload(payload).end);
-    }
-
-    fn socket(&mut self, addr: SocketAddr) {
-        self.write(|room| room.socket(addr).end);
     }
 
     fn word(&mut self, word: u64) {
@@ -304,6 +267,18 @@ impl Room<'_> {
     #[inline(always)]
     fn socket(self, addr: SocketAddr) -> Self {
         self.addr(addr.ip()).put(addr.port().to_le_bytes())
+    }
+
+    /// What a call gave.
+    #[inline(always)]
+    fn done(self, done: &Done) -> Self {
+        match done {
+            Done::Unit => self.put([0]),
+            Done::Count(n) => self.word(*n),
+            Done::Accepted { peer, .. } => self.socket(*peer),
+            Done::Data(data) => self.payload(data),
+            Done::Datagram(data, from) => self.payload(data).socket(*from),
+        }
     }
 
     /// Of the IP header, what counts.

@@ -15,9 +15,10 @@ mod record;
 #[cfg(test)]
 mod sample;
 mod text;
+mod tuples;
 mod words;
 
-pub(crate) use conns::Pair;
+pub(crate) use conns::Seat;
 pub use conns::{Belongs, ConnId, Conns, Incarnation, Side};
 pub use digest::Digest;
 pub(crate) use digest::Digester;
@@ -29,6 +30,7 @@ pub use names::{LinkId, LinkName, Names, NodeId, StreamId};
 pub use pcapng::{Capture, CaptureError};
 pub use record::{Arrived, Call, CallKind, Called, Disturbance, Done, Record, Sent, What};
 pub use text::Text;
+pub(crate) use tuples::Point;
 
 use std::collections::VecDeque;
 

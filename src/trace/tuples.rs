@@ -1,0 +1,209 @@
+//! 4-tuples as small numbers, the same from both ends: they are looked up with every packet and every transition.
+
+use crate::map::{AddrKey, Map};
+use std::net::{IpAddr, SocketAddr};
+
+/// An address and a port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Point {
+    addr: AddrKey,
+    port: u16,
+}
+
+impl From<SocketAddr> for Point {
+    fn from(addr: SocketAddr) -> Point {
+        Point { addr: addr.ip().into(), port: addr.port() }
+    }
+}
+
+/// A 4-tuple's slot, and which of its ends is meant: 0 for the lesser address and port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Found {
+    pub(super) slot: u32,
+    pub(super) end: usize,
+}
+
+/// All 4-tuples that there have been, numbered as they came.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Tuples {
+    recent: Recent,
+    /// Two addresses, the lesser first, as one number: few pairs have many ports.
+    routes: Map<[AddrKey; 2], u32>,
+    /// By a route's number and both ports.
+    slots: Map<u64, u32>,
+}
+
+impl Tuples {
+    /// The slot of a 4-tuple that has one.
+    pub(super) fn find(&self, local: &SocketAddr, remote: &SocketAddr) -> Option<Found> {
+        self.recent.find(local, remote).or_else(|| self.search(local, remote))
+    }
+
+    /// The same, remembered for the next time.
+    #[inline]
+    pub(super) fn look(&mut self, local: &SocketAddr, remote: &SocketAddr) -> Option<Found> {
+        self.recent.find(local, remote).or_else(|| {
+            let found = self.search(local, remote)?;
+            self.recent.remember(local, remote, found);
+            Some(found)
+        })
+    }
+
+    /// The slot of a 4-tuple, made at its first use.
+    pub(super) fn slot(&mut self, local: &SocketAddr, remote: &SocketAddr) -> Found {
+        self.look(local, remote).unwrap_or_else(|| self.make(local, remote))
+    }
+
+    fn make(&mut self, local: &SocketAddr, remote: &SocketAddr) -> Found {
+        let ([first, second], end) = ordered(local, remote);
+        let next = number(self.routes.len());
+        let route = *self.routes.get_or_insert_with([first.addr, second.addr], || next);
+        let slot = number(self.slots.len());
+        self.slots.insert(key(route, first, second), slot);
+        let found = Found { slot, end };
+        self.recent.remember(local, remote, found);
+        found
+    }
+
+    /// Remembers for the next time that `local` is `found`.
+    pub(super) fn remember(&mut self, local: &SocketAddr, remote: &SocketAddr, found: Found) {
+        self.recent.remember(local, remote, found);
+    }
+
+    #[inline(never)]
+    fn search(&self, local: &SocketAddr, remote: &SocketAddr) -> Option<Found> {
+        let ([first, second], end) = ordered(local, remote);
+        let route = *self.routes.get(&[first.addr, second.addr])?;
+        let slot = *self.slots.get(&key(route, first, second))?;
+        Some(Found { slot, end })
+    }
+}
+
+/// Both points, the lesser first, and which of them `local` is.
+fn ordered(local: &SocketAddr, remote: &SocketAddr) -> ([Point; 2], usize) {
+    let (local, remote) = (Point::from(*local), Point::from(*remote));
+    if local <= remote { ([local, remote], 0) } else { ([remote, local], 1) }
+}
+
+fn key(route: u32, first: Point, second: Point) -> u64 {
+    u64::from(route) << 32 | u64::from(first.port) << 16 | u64::from(second.port)
+}
+
+fn number(n: usize) -> u32 {
+    u32::try_from(n).expect("fewer than 2^32 4-tuples")
+}
+
+/// Ends that packets and transitions were about: what comes next is mostly about one of these.
+#[derive(Clone, Debug)]
+struct Recent(Box<[Looked; RECENT]>);
+
+/// By their marks; a power of two.
+const RECENT: usize = 64;
+
+/// An end that was looked up, and what was found.
+#[derive(Clone, Copy, Debug)]
+struct Looked {
+    local: u64,
+    remote: u64,
+    found: Found,
+    /// IPv6 addresses, which marks do not tell whole.
+    whole: Option<[IpAddr; 2]>,
+}
+
+const NOBODY: u64 = u64::MAX;
+
+impl Default for Recent {
+    fn default() -> Recent {
+        let nothing = Looked { local: NOBODY, remote: NOBODY, found: Found { slot: u32::MAX, end: 0 }, whole: None };
+        Recent(Box::new([nothing; RECENT]))
+    }
+}
+
+/// An IPv4 address and port as a number; of an IPv6 address, one that tells most of them apart.
+fn mark(addr: &SocketAddr) -> u64 {
+    match addr {
+        SocketAddr::V4(addr) => u64::from(addr.ip().to_bits()) << 16 | u64::from(addr.port()),
+        SocketAddr::V6(addr) => {
+            let low = addr.ip().to_bits() as u64 & ((1 << 46) - 1);
+            1 << 62 | low << 16 | u64::from(addr.port())
+        }
+    }
+}
+
+fn whole(local: &SocketAddr, remote: &SocketAddr) -> Option<[IpAddr; 2]> {
+    (local.is_ipv6() || remote.is_ipv6()).then(|| [local.ip(), remote.ip()])
+}
+
+impl Recent {
+    /// The place of a 4-tuple, the same from both ends.
+    const fn place(local: u64, remote: u64) -> usize {
+        (local ^ remote) as usize % RECENT
+    }
+
+    #[inline]
+    fn find(&self, local: &SocketAddr, remote: &SocketAddr) -> Option<Found> {
+        let (mine, other) = (mark(local), mark(remote));
+        let known = &self.0[Recent::place(mine, other)];
+        let Found { slot, end } = known.found;
+        let (end, is_local) = match () {
+            () if known.local == mine && known.remote == other => (end, true),
+            () if known.local == other && known.remote == mine => (1 - end, false),
+            () => return None,
+        };
+        if known.whole.is_some() {
+            let asked = if is_local { whole(local, remote) } else { whole(remote, local) };
+            (known.whole == asked).then_some(Found { slot, end })
+        } else {
+            Some(Found { slot, end })
+        }
+    }
+
+    fn remember(&mut self, local: &SocketAddr, remote: &SocketAddr, found: Found) {
+        let (mine, other) = (mark(local), mark(remote));
+        let known = &mut self.0[Recent::place(mine, other)];
+        if known.found.slot != found.slot {
+            *known = Looked { local: mine, remote: other, found, whole: whole(local, remote) };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tuple_has_one_slot_from_both_ends_and_no_other_tuple_has_it() {
+        let addr = |n: u16, port: u16, v6: bool| -> SocketAddr {
+            if v6 { format!("[::{n}]:{port}") } else { format!("0.0.0.{n}:{port}") }.parse().unwrap()
+        };
+        let mut tuples = Tuples::default();
+        let mut all = Vec::new();
+        for v6 in [false, true] {
+            for (a, b) in [(1, 2), (2, 3), (1, 3)] {
+                all.extend((0..300).map(|port| (addr(a, port, v6), addr(b, 64, v6))));
+            }
+        }
+        for (n, (a, b)) in (0..).zip(&all) {
+            assert_eq!(tuples.find(a, b), None);
+            assert_eq!(tuples.slot(a, b).slot, n);
+        }
+        for (n, (a, b)) in (0..).zip(&all) {
+            for _ in 0..2 {
+                assert_eq!(tuples.look(a, b), Some(Found { slot: n, end: 0 }));
+                assert_eq!(tuples.find(b, a), Some(Found { slot: n, end: 1 }));
+                assert_eq!(tuples.slot(b, a), Found { slot: n, end: 1 });
+            }
+        }
+        // Alike in all that a mark holds.
+        let [near, far]: [SocketAddr; 2] = ["[1::5]:9", "[2::5]:9"].map(|addr| addr.parse().unwrap());
+        let mut slots = [near, far].map(|addr| tuples.slot(&addr, &all[0].0).slot);
+        for _ in 0..2 {
+            assert_eq!([near, far].map(|addr| tuples.look(&addr, &all[0].0).unwrap().slot), slots);
+        }
+        slots[1] -= 1;
+        assert_eq!(slots[0], slots[1]);
+        let own = addr(1, 7, false);
+        assert_eq!(tuples.slot(&own, &own).end, 0);
+        assert_eq!(tuples.look(&own, &own).map(|found| found.end), Some(0));
+    }
+}
