@@ -33,7 +33,7 @@ impl Agreed {
         let shifts = shifts.map(|theirs| (setup.window_shift.min(MAX_SHIFT), theirs.min(MAX_SHIFT)));
         let ts = syn.options.timestamps().filter(|_| knobs.timestamps);
         let ts = ts.map(|(recent, _)| Timestamps { offset: setup.ts_offset, recent });
-        let sack = knobs.sack && syn.options.iter().any(|option| option == TcpOption::SackPermitted);
+        let sack = knobs.sack && syn.options.sack_permitted();
         // RFC 3168 6.1.1: "an ECN-setup SYN packet" has both, "an ECN-setup SYN-ACK packet" ECE alone.
         let marks = syn.flags & (Flags::ECE | Flags::CWR);
         let ecn = match syn.flags.contains(Flags::ACK) {
