@@ -96,6 +96,9 @@ impl Connection {
         let measured = self.rto.acked(seg.ack, echo, self.snd.nxt, cx.now, cx.knobs);
         self.timers.stop(Timer::Retransmit);
         self.established(cx, resent);
+        if self.sender.is_none() {
+            return;
+        }
         let at = self.moment(cx);
         if let Some(sender) = &mut self.sender {
             if let Some(rtt) = measured {

@@ -427,6 +427,9 @@ impl Connection {
         len: u32,
         (all, is_open, is_whole): (bool, bool, bool),
     ) {
+        if self.sender.is_none() {
+            return;
+        }
         let sizes = self.size_goal();
         let at = self.moment(cx);
         let may_leave = self.snd.syn == Syn::Acked && !matches!(self.state, State::SynSent | State::SynReceived);
