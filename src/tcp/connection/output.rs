@@ -13,6 +13,22 @@ use crate::wire::{Flags, Segment, Seq};
 impl Connection {
     /// The next segment to send; call until there is none.
     pub fn poll_transmit(&mut self, cx: &mut Context<'_>) -> Option<Segment> {
+        if self.is_idle() { None } else { self.next_segment(cx) }
+    }
+
+    /// Whether there is nothing to send or to wait for, as each touch finds in the end: all that is written is sent, and
+    /// nothing is owed.
+    fn is_idle(&self) -> bool {
+        self.snd.nxt == self.snd.all_end()
+            && self.ack == Ack::None
+            && self.urgently.is_none()
+            && matches!(self.recovery.phase, Phase::Open { .. })
+            && self.sender.is_none()
+            && self.fast.is_none()
+    }
+
+    #[inline(never)]
+    fn next_segment(&mut self, cx: &mut Context<'_>) -> Option<Segment> {
         if self.fast.is_some()
             && self.state != State::Closed
             && let Some(syn_ack) = self.send_early_syn_ack(cx)
