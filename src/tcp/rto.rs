@@ -108,6 +108,7 @@ impl Rto {
     }
 
     /// A round trip was measured; `una` and `nxt` are SND.UNA and SND.NXT.
+    #[inline]
     pub(super) fn measured(&mut self, rtt: Span, (una, nxt): (Seq, Seq), knobs: &Knobs) {
         match knobs.rtt {
             RttRule::Rfc6298 => self.measure(rtt, knobs),
@@ -160,6 +161,7 @@ impl Rto {
     /// `tcp_rtt_estimator()` in tcp_input.c: eighths of microseconds, quarters for the deviation. The variation follows
     /// the greatest deviation of a round trip at once, and falls a quarter of the way a round trip. `una` and `nxt` are
     /// SND.UNA and SND.NXT.
+    #[inline(never)]
     fn measure_as_linux(&mut self, rtt: Span, (una, nxt): (Seq, Seq), knobs: &Knobs) {
         let r = (rtt.as_nanos() / 1_000).max(1);
         let least = self.least(knobs).as_nanos() / 1_000;

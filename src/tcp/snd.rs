@@ -126,6 +126,7 @@ impl Snd {
     }
 
     /// SND.UNA <- `ack`: drops what it covers; how many numbers are newly acknowledged.
+    #[inline]
     pub(super) fn advance(&mut self, ack: Seq) -> u32 {
         debug_assert!(self.una.le(ack) && ack.le(self.max), "acknowledges what is in flight");
         let acked = ack.since(self.una);
@@ -135,7 +136,9 @@ impl Snd {
         self.una = ack;
         self.nxt = self.nxt.max(ack);
         self.up = self.up.filter(|up| ack.lt(*up));
-        self.queue.drop_before(ack);
+        if self.queue.len > 0 {
+            self.queue.drop_before(ack);
+        }
         acked
     }
 
@@ -204,6 +207,7 @@ impl Queue {
         }
     }
 
+    #[inline(never)]
     fn drop_before(&mut self, seq: Seq) {
         while self.len > 0 && self.base.lt(seq) {
             let gone = seq.since(self.base).min(self.first.len());

@@ -211,6 +211,10 @@ impl Rope {
     pub fn take_into(&mut self, max: usize, into: &mut Rope) -> usize {
         let mut left = max.min(self.len);
         let taken = left;
+        if taken == self.len && into.is_empty() {
+            std::mem::swap(self, into);
+            return taken;
+        }
         while left > 0 {
             let piece = self.take_piece(left);
             left -= piece.len() as usize;

@@ -6,7 +6,7 @@ use crate::tcp::nagle::Offer;
 use crate::tcp::newreno::Phase;
 use crate::tcp::snd::{End, Syn};
 use crate::tcp::timers::Timer;
-use crate::tcp::{Context, EcnRule, Handshake, Tally, WindowProbe, WindowRule};
+use crate::tcp::{Context, EcnRule, Handshake, Ports, Tally, WindowProbe, WindowRule};
 use crate::tcp::{handshake, window};
 use crate::wire::{Flags, Segment, Seq};
 
@@ -16,11 +16,16 @@ impl Connection {
         if self.is_idle() { None } else { self.next_segment(cx) }
     }
 
-    /// Whether there is nothing to send or to wait for, as each touch finds in the end: all that is written is sent, and
-    /// nothing is owed.
+    /// Whether there is nothing to send or to set a timer for, as each touch finds in the end: all that is written is
+    /// sent, and what is owed waits already.
     fn is_idle(&self) -> bool {
+        let owes = match self.ack {
+            Ack::None => false,
+            Ack::Delayed(_) => !self.timers.is_armed(Timer::DelayedAck),
+            Ack::Now => true,
+        };
         self.snd.nxt == self.snd.all_end()
-            && self.ack == Ack::None
+            && !owes
             && self.urgently.is_none()
             && matches!(self.recovery.phase, Phase::Open { .. })
             && self.sender.is_none()
@@ -44,20 +49,14 @@ impl Connection {
             return None;
         }
         if self.state != State::TimeWait {
-            let segment = match self.sends_by_segments() {
-                true => self.transmit(cx),
-                false => self.resend_from_una(cx).or_else(|| self.send_new(cx)),
+            let segment = match (self.sends_by_segments(), self.recovery.phase) {
+                (true, _) => self.transmit(cx),
+                (false, Phase::Open { .. }) => self.send_new(cx),
+                (false, _) => self.resend_from_una(cx).or_else(|| self.send_new(cx)),
             };
-            if let Some(seg) = segment {
-                if seg.has(Flags::SYN) && self.state == State::Established && cx.knobs.handshake == Handshake::TwoWay {
-                    // Teaching: nobody waits for a third segment, so the SYN counts as acknowledged once it is sent.
-                    self.snd.advance(self.snd.iss + 1);
-                    self.timers.stop(Timer::Retransmit);
-                    self.rto.resent();
-                    self.rto.acked(self.snd.una, None, self.snd.una, cx.now, cx.knobs);
-                }
+            if segment.is_some() {
                 self.check();
-                return Some(seg);
+                return segment;
             }
             self.wait_for_window(cx);
         }
@@ -82,6 +81,7 @@ impl Connection {
         }
     }
 
+    #[inline(never)]
     fn send_urgently(&mut self, cx: &mut Context<'_>, urgently: Urgently) -> Option<Segment> {
         match urgently {
             // tcp_send_active_reset(): all that an acknowledgment has.
@@ -90,22 +90,9 @@ impl Connection {
             }
             Urgently::Reset(seq, ack) => {
                 let flags = if ack.is_some() { Flags::RST | Flags::ACK } else { Flags::RST };
-                Some(Segment {
-                    src_port: self.ports.local,
-                    dst_port: self.ports.remote,
-                    seq,
-                    ack: ack.unwrap_or_default(),
-                    flags,
-                    ..Segment::default()
-                })
+                Some(Segment { ack: ack.unwrap_or_default(), ..self.bare(seq, flags) })
             }
-            Urgently::Refuse(end) => Some(Segment {
-                src_port: self.ports.local,
-                dst_port: self.ports.remote,
-                ack: end,
-                flags: Flags::RST | Flags::ACK,
-                ..Segment::default()
-            }),
+            Urgently::Refuse(end) => Some(Segment { ack: end, ..self.bare(Seq(0), Flags::RST | Flags::ACK) }),
             Urgently::Challenge => Some(self.header(cx, self.snd.nxt, Flags::ACK)),
             // 3.8.6.1: at least one octet of what waits, past the window. SND.NXT stays: the peer need not take it.
             Urgently::WindowProbe if cx.knobs.window_probe == WindowProbe::Empty => {
@@ -129,6 +116,7 @@ impl Connection {
     }
 
     /// What recovery wants sent again.
+    #[inline(never)]
     fn resend_from_una(&mut self, cx: &mut Context<'_>) -> Option<Segment> {
         let seq = match &mut self.recovery.phase {
             Phase::Fast { resend, .. } if *resend => {
@@ -164,25 +152,44 @@ impl Connection {
     /// The SYN, new data, or the FIN.
     fn send_new(&mut self, cx: &mut Context<'_>) -> Option<Segment> {
         if self.snd.syn == Syn::Unacked && self.snd.nxt == self.snd.iss {
-            if self.awaits_data() {
-                return None;
-            }
-            let mut syn = self.send_next(cx, 0);
-            self.note_syn_sent(cx, &syn);
-            let asks = (cx.knobs.ecn == EcnRule::Ask || self.setup.route.asks_ecn) && self.state == State::SynSent;
-            syn.flags |= if asks { Flags::ECE | Flags::CWR } else { Flags::empty() };
-            return Some(syn);
+            return self.send_syn(cx);
         }
         // RFC 9293 3.10.2: in SYN-SENT and SYN-RECEIVED data is queued until ESTABLISHED.
         if matches!(self.state, State::SynSent | State::SynReceived) || self.cut_off {
             return None;
         }
+        let len = self.may_send(cx)?;
+        Some(self.send_next(cx, len))
+    }
+
+    /// Our SYN for the first time, unless it waits for data.
+    #[inline(never)]
+    fn send_syn(&mut self, cx: &mut Context<'_>) -> Option<Segment> {
+        if self.awaits_data() {
+            return None;
+        }
+        let mut syn = self.send_next(cx, 0);
+        self.note_syn_sent(cx, &syn);
+        let asks = (cx.knobs.ecn == EcnRule::Ask || self.setup.route.asks_ecn) && self.state == State::SynSent;
+        syn.flags |= if asks { Flags::ECE | Flags::CWR } else { Flags::empty() };
+        if self.state == State::Established && cx.knobs.handshake == Handshake::TwoWay {
+            // Teaching: nobody waits for a third segment, so the SYN counts as acknowledged once it is sent.
+            self.snd.advance(self.snd.iss + 1);
+            self.timers.stop(Timer::Retransmit);
+            self.rto.resent();
+            self.rto.acked(self.snd.una, None, self.snd.una, cx.now, cx.knobs);
+        }
+        Some(syn)
+    }
+
+    /// How much may be sent beyond SND.NXT now: new data, or nothing but the FIN.
+    fn may_send(&mut self, cx: &Context<'_>) -> Option<u32> {
         let (queued, ends) = (self.snd.data_end().diff(self.snd.nxt), self.snd.end == End::Closed);
         let queued = u32::try_from(queued).unwrap_or(0);
         if queued == 0 {
             // A FIN alone needs a place in the window, nothing else.
             let fin = ends && self.snd.nxt.lt(self.snd.all_end()) && self.snd.usable(self.snd.nxt) > 0;
-            return fin.then(|| self.send_next(cx, 0));
+            return fin.then_some(0);
         }
         if matches!(self.recovery.phase, Phase::Loss { recover, next } if next.lt(recover)) {
             return None;
@@ -202,10 +209,8 @@ impl Connection {
         };
         let len = queued.min(usable).min(mss);
         // RFC 5681 3.1: never more than cwnd in flight.
-        if !offer.may_send() || self.snd.flight() + len > self.recovery.cwnd.max(mss) {
-            return None;
-        }
-        Some(self.send_next(cx, len))
+        let may = offer.may_send() && self.snd.flight() + len <= self.recovery.cwnd.max(mss);
+        may.then_some(len)
     }
 
     /// Sends `len` bytes from SND.NXT on, for the first time.
@@ -259,13 +264,14 @@ impl Connection {
             let fits = payload.is_empty() || self.snd.usable(end) > 0 || end.lt(self.snd.nxt);
             flags.set(Flags::FIN, self.snd.end == End::Closed && fits);
         }
-        let mut seg = self.header(cx, seq, flags);
+        let mut seg = self.bare(seq, flags);
         // 3.8.5 and RFC 6093: the pointer names the byte after the urgent data.
         if let Some(up) = self.snd.up.filter(|up| seq.lt(*up)) {
             seg.flags |= Flags::URG;
             seg.urgent = u16::try_from(up.since(seq)).unwrap_or(u16::MAX);
         }
         seg.payload = payload;
+        self.complete(cx, &mut seg);
         seg
     }
 
@@ -298,10 +304,22 @@ impl Connection {
         seg
     }
 
-    /// A segment without text. It carries the acknowledgment, so nothing is owed any more.
+    /// A segment without text.
     pub(super) fn header(&mut self, cx: &mut Context<'_>, seq: Seq, flags: Flags) -> Segment {
-        let mut seg =
-            Segment { src_port: self.ports.local, dst_port: self.ports.remote, seq, flags, ..Segment::default() };
+        let mut seg = self.bare(seq, flags);
+        self.complete(cx, &mut seg);
+        seg
+    }
+
+    /// A segment that says nothing yet of what has come.
+    fn bare(&self, seq: Seq, flags: Flags) -> Segment {
+        let Ports { local, remote } = self.ports;
+        Segment { src_port: local, dst_port: remote, seq, flags, ..Segment::default() }
+    }
+
+    /// What every segment has. It carries the acknowledgment, so nothing is owed any more.
+    fn complete(&mut self, cx: &mut Context<'_>, seg: &mut Segment) {
+        let flags = seg.flags;
         if flags.contains(Flags::ACK) {
             let offered = self.rcv.edge.since(self.rcv.last_ack);
             if cx.knobs.window == WindowRule::Bsd && self.state != State::SynSent {
@@ -334,7 +352,6 @@ impl Connection {
         if self.sack && !self.sacks.is_empty() && !flags.contains(Flags::SYN) && flags.contains(Flags::ACK) {
             self.sacks.write(cx.knobs.dsack, &mut seg.options);
         }
-        seg
     }
 
     /// RFC 6298 5.1: "Every time a packet containing data is sent (including a retransmission), if the timer is not
@@ -348,7 +365,7 @@ impl Connection {
     }
 
     /// RFC 5681 4.1: what the window has grown to is stale after an RTO without sending.
-    fn restart_after_idle(&mut self, cx: &mut Context<'_>) {
+    fn restart_after_idle(&mut self, cx: &Context<'_>) {
         let idle = self.snd.nxt == self.snd.una;
         if cx.knobs.restart_after_idle && idle && cx.now.since(self.last_sent) > self.rto.current(cx.knobs) {
             self.recovery.restart(self.snd.mss, cx.knobs);
