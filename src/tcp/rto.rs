@@ -77,6 +77,7 @@ impl Rto {
 
     /// `ack` acknowledges new data; `echo` is the round trip its timestamp shows, where there is one.
     /// The round trip, where this measured one.
+    #[inline]
     pub(super) fn acked(
         &mut self,
         ack: Seq,

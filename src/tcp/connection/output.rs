@@ -49,14 +49,19 @@ impl Connection {
             return None;
         }
         if self.state != State::TimeWait {
-            let segment = match (self.sends_by_segments(), self.recovery.phase) {
-                (true, _) => self.transmit(cx),
-                (false, Phase::Open { .. }) => self.send_new(cx),
-                (false, _) => self.resend_from_una(cx).or_else(|| self.send_new(cx)),
-            };
-            if segment.is_some() {
+            if self.sends_by_segments() {
+                let segment = self.transmit(cx);
+                if segment.is_some() {
+                    self.check();
+                    return segment;
+                }
+            } else if self.sends_old()
+                && let Some(seg) = self.send_old(cx)
+            {
                 self.check();
-                return segment;
+                return Some(seg);
+            } else if let Some(len) = self.may_send(cx) {
+                return Some(self.send_new(cx, len));
             }
             self.wait_for_window(cx);
         }
@@ -116,7 +121,6 @@ impl Connection {
     }
 
     /// What recovery wants sent again.
-    #[inline(never)]
     fn resend_from_una(&mut self, cx: &mut Context<'_>) -> Option<Segment> {
         let seq = match &mut self.recovery.phase {
             Phase::Fast { resend, .. } if *resend => {
@@ -139,7 +143,8 @@ impl Connection {
         };
         let most = u32::from(self.snd.mss).min(self.snd.nxt.since(seq));
         let len = if seq == self.snd.una { most } else { most.min(self.snd.usable(seq)) };
-        let seg = self.fill(cx, seq, len);
+        let is_syn = seq == self.snd.iss && self.snd.syn == Syn::Unacked;
+        let seg = if is_syn { self.syn(cx) } else { self.fill(cx, seq, len) };
         if let Phase::Loss { next, .. } = &mut self.recovery.phase {
             *next = seg.end().max(*next + 1);
         }
@@ -149,26 +154,29 @@ impl Connection {
         Some(seg)
     }
 
-    /// The SYN, new data, or the FIN.
-    fn send_new(&mut self, cx: &mut Context<'_>) -> Option<Segment> {
-        if self.snd.syn == Syn::Unacked && self.snd.nxt == self.snd.iss {
+    /// Whether something may go before anything new: what recovery wants sent again, or our SYN.
+    fn sends_old(&self) -> bool {
+        let syn = self.snd.syn == Syn::Unacked && self.snd.nxt == self.snd.iss;
+        syn || !matches!(self.recovery.phase, Phase::Open { .. })
+    }
+
+    #[inline(never)]
+    fn send_old(&mut self, cx: &mut Context<'_>) -> Option<Segment> {
+        let again = self.resend_from_una(cx);
+        if again.is_none() && self.snd.syn == Syn::Unacked && self.snd.nxt == self.snd.iss {
             return self.send_syn(cx);
         }
-        // RFC 9293 3.10.2: in SYN-SENT and SYN-RECEIVED data is queued until ESTABLISHED.
-        if matches!(self.state, State::SynSent | State::SynReceived) || self.cut_off {
-            return None;
-        }
-        let len = self.may_send(cx)?;
-        Some(self.send_next(cx, len))
+        again
     }
 
     /// Our SYN for the first time, unless it waits for data.
-    #[inline(never)]
     fn send_syn(&mut self, cx: &mut Context<'_>) -> Option<Segment> {
         if self.awaits_data() {
             return None;
         }
-        let mut syn = self.send_next(cx, 0);
+        let mut syn = self.syn(cx);
+        self.note_sent(cx, &syn);
+        self.arm_retransmit(cx, syn.end());
         self.note_syn_sent(cx, &syn);
         let asks = (cx.knobs.ecn == EcnRule::Ask || self.setup.route.asks_ecn) && self.state == State::SynSent;
         syn.flags |= if asks { Flags::ECE | Flags::CWR } else { Flags::empty() };
@@ -184,6 +192,10 @@ impl Connection {
 
     /// How much may be sent beyond SND.NXT now: new data, or nothing but the FIN.
     fn may_send(&mut self, cx: &Context<'_>) -> Option<u32> {
+        // RFC 9293 3.10.2: in SYN-SENT and SYN-RECEIVED data is queued until ESTABLISHED.
+        if matches!(self.state, State::SynSent | State::SynReceived) || self.cut_off {
+            return None;
+        }
         let (queued, ends) = (self.snd.data_end().diff(self.snd.nxt), self.snd.end == End::Closed);
         let queued = u32::try_from(queued).unwrap_or(0);
         if queued == 0 {
@@ -214,13 +226,15 @@ impl Connection {
     }
 
     /// Sends `len` bytes from SND.NXT on, for the first time.
-    fn send_next(&mut self, cx: &mut Context<'_>, len: u32) -> Segment {
+    #[inline(never)]
+    fn send_new(&mut self, cx: &mut Context<'_>, len: u32) -> Segment {
         let seg = self.fill(cx, self.snd.nxt, len);
-        if (1..u32::from(self.snd.mss)).contains(&seg.payload.len()) && !seg.has(Flags::SYN) {
+        if (1..u32::from(self.snd.mss)).contains(&seg.payload.len()) {
             self.partial = Some(seg.end());
         }
         self.note_sent(cx, &seg);
         self.arm_retransmit(cx, seg.end());
+        self.check();
         seg
     }
 
@@ -247,11 +261,9 @@ impl Connection {
         }
     }
 
-    /// The segment with up to `len` bytes from `seq` on; SYN and FIN where they lie.
-    pub(super) fn fill(&mut self, cx: &mut Context<'_>, seq: Seq, len: u32) -> Segment {
-        if seq == self.snd.iss && self.snd.syn == Syn::Unacked {
-            return self.syn(cx);
-        }
+    /// The segment with up to `len` bytes from `seq` on, and the FIN where it lies.
+    #[inline(always)]
+    fn fill(&mut self, cx: &mut Context<'_>, seq: Seq, len: u32) -> Segment {
         // RFC 9293 3.7.1, MUST-16: options that are not in every segment take their part of its data.
         let sacks = if self.sack { self.sacks.option_len(self.ts.is_some()) } else { 0 };
         let most = u32::from(self.snd.mss).saturating_sub(sacks).max(1);
@@ -305,6 +317,7 @@ impl Connection {
     }
 
     /// A segment without text.
+    #[inline(never)]
     pub(super) fn header(&mut self, cx: &mut Context<'_>, seq: Seq, flags: Flags) -> Segment {
         let mut seg = self.bare(seq, flags);
         self.complete(cx, &mut seg);
@@ -346,10 +359,17 @@ impl Connection {
             seg.flags.set(Flags::ECE, echoes);
         }
         self.ect = false;
+        if self.ts.is_some() || self.sack {
+            self.write_options(cx, seg);
+        }
+    }
+
+    #[inline(never)]
+    fn write_options(&mut self, cx: &Context<'_>, seg: &mut Segment) {
         if let Some(ts) = self.ts {
             ts.write(self.clock(cx), &mut seg.options);
         }
-        if self.sack && !self.sacks.is_empty() && !flags.contains(Flags::SYN) && flags.contains(Flags::ACK) {
+        if self.sack && !self.sacks.is_empty() && !seg.has(Flags::SYN) && seg.has(Flags::ACK) {
             self.sacks.write(cx.knobs.dsack, &mut seg.options);
         }
     }
@@ -376,9 +396,13 @@ impl Connection {
     fn wait_for_window(&mut self, cx: &mut Context<'_>) {
         let waits = self.snd.nxt.lt(self.snd.all_end()) && self.snd.nxt == self.snd.una;
         let open = !matches!(self.state, State::SynSent | State::SynReceived);
-        if !waits || !open || self.snd.syn == Syn::Unacked || self.timers.is_armed(Timer::Persist) {
-            return;
+        if waits && open && self.snd.syn == Syn::Acked && !self.timers.is_armed(Timer::Persist) {
+            self.start_persisting(cx);
         }
+    }
+
+    #[inline(never)]
+    fn start_persisting(&mut self, cx: &mut Context<'_>) {
         if self.snd.usable(self.snd.nxt) == 0 || self.cut_off {
             let (sent, unanswered, since) = match self.persist {
                 Persist::Probe { sent, unanswered, since } => (sent, unanswered, since),

@@ -76,6 +76,7 @@ impl Connection {
     }
 
     /// The next segment that is due, or new; call until there is none.
+    #[inline(never)]
     pub(super) fn transmit(&mut self, cx: &mut Context<'_>) -> Option<Segment> {
         if let Some(segment) = self.sender.as_mut()?.outbox.pop_front() {
             self.ect = !segment.payload.is_empty() && self.sender.as_ref().is_some_and(|sender| sender.ecn.is_agreed);
