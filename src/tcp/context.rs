@@ -193,8 +193,13 @@ impl Context<'_> {
     /// Tells about a timer, where anyone looks.
     pub(super) fn timer(&mut self, timer: TimerKind, change: TimerChange) {
         if self.detail {
-            self.note(TcpEvent::Timer { timer, change });
+            self.note_timer(timer, change);
         }
+    }
+
+    #[inline(never)]
+    fn note_timer(&mut self, timer: TimerKind, change: TimerChange) {
+        self.note(TcpEvent::Timer { timer, change });
     }
 
     /// Whether a challenge ACK may be sent now.

@@ -25,15 +25,22 @@ pub(super) struct Agreed {
 impl Agreed {
     /// Our offer met by `syn`, a SYN or SYN-ACK.
     pub(super) fn from_syn(syn: &Segment, setup: &Setup, knobs: &Knobs) -> Agreed {
+        let (mut mss, mut scale, mut ts, mut sack) = (None, None, None, false);
+        for option in syn.options.iter() {
+            match option {
+                TcpOption::Mss(theirs) => mss = mss.or(Some(theirs)),
+                TcpOption::WindowScale(theirs) => scale = scale.or(Some(theirs)),
+                TcpOption::Timestamps { val, .. } => ts = ts.or(Some(val)),
+                TcpOption::SackPermitted => sack = knobs.sack,
+                _ => {}
+            }
+        }
         // RFC 9293 3.7.1: "If an MSS Option is not received at connection setup, TCP implementations MUST assume a
         // default send MSS of 536 (576 - 40) for IPv4 or 1220 (1280 - 60) for IPv6".
-        let mss = syn.options.mss().filter(|mss| *mss > 0).unwrap_or(setup.default_mss).min(setup.mss);
-        let mss = mss.max(knobs.min_mss);
-        let shifts = syn.options.window_scale().filter(|_| knobs.window_scale);
+        let mss = mss.filter(|mss| *mss > 0).unwrap_or(setup.default_mss).min(setup.mss).max(knobs.min_mss);
+        let shifts = scale.filter(|_| knobs.window_scale);
         let shifts = shifts.map(|theirs| (setup.window_shift.min(MAX_SHIFT), theirs.min(MAX_SHIFT)));
-        let ts = syn.options.timestamps().filter(|_| knobs.timestamps);
-        let ts = ts.map(|(recent, _)| Timestamps { offset: setup.ts_offset, recent });
-        let sack = knobs.sack && syn.options.iter().any(|option| option == TcpOption::SackPermitted);
+        let ts = ts.filter(|_| knobs.timestamps).map(|recent| Timestamps { offset: setup.ts_offset, recent });
         // RFC 3168 6.1.1: "an ECN-setup SYN packet" has both, "an ECN-setup SYN-ACK packet" ECE alone.
         let marks = syn.flags & (Flags::ECE | Flags::CWR);
         let ecn = match syn.flags.contains(Flags::ACK) {

@@ -110,6 +110,7 @@ impl Rcv {
 
     /// Where the window's right edge may move to: silly-window avoidance lets it move by a full segment or half of
     /// the buffer, not by less (RFC 9293 3.8.6.2.2).
+    #[inline]
     pub(super) fn next_edge(&self, mss: u16) -> Seq {
         if let Some(window) = &self.window {
             return self.nxt + window.select(self.wnd(), self.shift, self.buf);
@@ -171,6 +172,12 @@ impl Rcv {
             self.deliver(new);
             return Taken::InOrder { filled: false };
         }
+        self.take_ahead(from, new)
+    }
+
+    /// The same where what is new lies ahead, or joins what does.
+    #[inline(never)]
+    fn take_ahead(&mut self, from: Seq, new: Payload) -> Taken {
         let before = self.nxt;
         let kept = self.keep(from, &new);
         let filled = self.join();
@@ -208,6 +215,11 @@ impl Rcv {
 
     /// The first stretch of `from..to` that waits ahead already.
     pub(super) fn overlap(&self, from: Seq, to: Seq) -> Option<(Seq, Seq)> {
+        if self.ahead.is_empty() { None } else { self.overlap_ahead(from, to) }
+    }
+
+    #[inline(never)]
+    fn overlap_ahead(&self, from: Seq, to: Seq) -> Option<(Seq, Seq)> {
         let mut stretch: Option<(Seq, Seq)> = None;
         for (start, piece) in &self.ahead {
             let (left, right) = (from.max(*start), to.min(*start + piece.len()));

@@ -77,6 +77,7 @@ impl Rto {
 
     /// `ack` acknowledges new data; `echo` is the round trip its timestamp shows, where there is one.
     /// The round trip, where this measured one.
+    #[inline]
     pub(super) fn acked(
         &mut self,
         ack: Seq,
@@ -108,6 +109,7 @@ impl Rto {
     }
 
     /// A round trip was measured; `una` and `nxt` are SND.UNA and SND.NXT.
+    #[inline]
     pub(super) fn measured(&mut self, rtt: Span, (una, nxt): (Seq, Seq), knobs: &Knobs) {
         match knobs.rtt {
             RttRule::Rfc6298 => self.measure(rtt, knobs),
@@ -160,6 +162,7 @@ impl Rto {
     /// `tcp_rtt_estimator()` in tcp_input.c: eighths of microseconds, quarters for the deviation. The variation follows
     /// the greatest deviation of a round trip at once, and falls a quarter of the way a round trip. `una` and `nxt` are
     /// SND.UNA and SND.NXT.
+    #[inline(never)]
     fn measure_as_linux(&mut self, rtt: Span, (una, nxt): (Seq, Seq), knobs: &Knobs) {
         let r = (rtt.as_nanos() / 1_000).max(1);
         let least = self.least(knobs).as_nanos() / 1_000;

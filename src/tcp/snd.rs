@@ -126,6 +126,7 @@ impl Snd {
     }
 
     /// SND.UNA <- `ack`: drops what it covers; how many numbers are newly acknowledged.
+    #[inline]
     pub(super) fn advance(&mut self, ack: Seq) -> u32 {
         debug_assert!(self.una.le(ack) && ack.le(self.max), "acknowledges what is in flight");
         let acked = ack.since(self.una);
@@ -135,7 +136,9 @@ impl Snd {
         self.una = ack;
         self.nxt = self.nxt.max(ack);
         self.up = self.up.filter(|up| ack.lt(*up));
-        self.queue.drop_before(ack);
+        if self.queue.len > 0 {
+            self.queue.drop_before(ack);
+        }
         acked
     }
 
@@ -168,9 +171,7 @@ impl Snd {
     }
 
     pub(super) fn clear(&mut self) {
-        self.queue.pieces.clear();
-        self.queue.base += self.queue.len;
-        self.queue.len = 0;
+        self.queue.clear();
     }
 
     /// What must hold between calls.
@@ -182,62 +183,78 @@ impl Snd {
 }
 
 /// Queued data by sequence number. A place is found by binary search, so that neither many chunks nor many tiny
-/// writes make sending slow.
+/// writes make sending slow. A single piece needs no memory of its own.
 #[derive(Clone, Debug, Default)]
 struct Queue {
     /// The number of the first byte.
     base: Seq,
     len: u32,
-    /// Non-empty, adjoining pieces with the number of their first byte.
-    pieces: VecDeque<(Seq, Payload)>,
+    /// Empty only where there is nothing.
+    first: Payload,
+    /// Non-empty pieces that adjoin it and one another, each with the number of its first byte.
+    others: Option<Box<VecDeque<(Seq, Payload)>>>,
 }
 
 impl Queue {
     fn push(&mut self, data: Payload) {
-        if data.is_empty() {
-            return;
-        }
         let at = self.base + self.len;
         self.len += data.len();
-        if !self.pieces.back_mut().is_some_and(|(_, last)| last.join(&data)) {
-            self.pieces.push_back((at, data));
+        let last = self.others.as_mut().and_then(|others| others.back_mut()).map_or(&mut self.first, |(_, last)| last);
+        if last.is_empty() {
+            *last = data;
+        } else if !data.is_empty() && !last.join(&data) {
+            self.others.get_or_insert_default().push_back((at, data));
         }
     }
 
+    #[inline(never)]
     fn drop_before(&mut self, seq: Seq) {
-        while let Some((start, piece)) = self.pieces.front_mut() {
-            if seq.le(*start) {
-                break;
-            }
-            let gone = seq.since(*start).min(piece.len());
+        while self.len > 0 && self.base.lt(seq) {
+            let gone = seq.since(self.base).min(self.first.len());
             self.base += gone;
             self.len -= gone;
-            if gone == piece.len() {
-                self.pieces.pop_front();
+            self.first = if gone < self.first.len() {
+                self.first.slice(gone..self.first.len())
             } else {
-                *piece = piece.slice(gone..piece.len());
-                *start += gone;
-            }
+                let next = self.others.as_mut().and_then(|others| others.pop_front());
+                next.map_or(Payload::EMPTY, |(_, piece)| piece)
+            };
         }
+    }
+
+    fn clear(&mut self) {
+        self.base += self.len;
+        self.len = 0;
+        (self.first, self.others) = (Payload::EMPTY, None);
     }
 
     fn range(&self, seq: Seq, len: u32) -> Payload {
         let skip = seq.since(self.base);
         let len = len.min(self.len.saturating_sub(skip));
-        if len == 0 || skip > self.len {
+        if len == 0 {
             return Payload::EMPTY;
         }
-        let after = self.pieces.partition_point(|(start, _)| start.since(self.base) <= skip);
-        let first = after.saturating_sub(1);
-        let (start, piece) = &self.pieces[first];
-        let skip = seq.since(*start);
+        if skip + len <= self.first.len() {
+            return self.first.slice(skip..skip + len);
+        }
+        self.others.as_ref().map_or(Payload::EMPTY, |others| self.range_among(others, seq, len))
+    }
+
+    /// The same where more than the first piece is needed.
+    fn range_among(&self, others: &VecDeque<(Seq, Payload)>, seq: Seq, len: u32) -> Payload {
+        let after = others.partition_point(|(start, _)| start.since(self.base) <= seq.since(self.base));
+        let (start, piece) = match after.checked_sub(1).map(|last| &others[last]) {
+            Some((start, piece)) => (*start, piece),
+            None => (self.base, &self.first),
+        };
+        let skip = seq.since(start);
         if skip + len <= piece.len() {
             return piece.slice(skip..skip + len);
         }
         // Small writes are joined into one segment by a copy.
         let mut bytes = Vec::with_capacity(len as usize);
         bytes.extend_from_slice(&piece[skip as usize..]);
-        for (_, piece) in self.pieces.range(first + 1..) {
+        for (_, piece) in others.range(after..) {
             let left = len as usize - bytes.len();
             bytes.extend_from_slice(&piece[..left.min(piece.len() as usize)]);
             if bytes.len() == len as usize {

@@ -30,7 +30,14 @@ impl Ticks {
     /// and the timer fires at the first tick that is no earlier (`mod_timer(jiffies + n)`, and one more for what has
     /// passed of this one).
     pub fn after(self, now: HostTime, span: Span) -> HostTime {
-        let Some(tick) = self.length.map(Span::as_nanos).filter(|&tick| tick > 0) else { return now + span };
+        match self.length.map(Span::as_nanos) {
+            None | Some(0) => now + span,
+            Some(tick) => self.after_ticks(tick, now, span),
+        }
+    }
+
+    #[inline(never)]
+    fn after_ticks(self, tick: u64, now: HostTime, span: Span) -> HostTime {
         let uptime = self.uptime.as_nanos();
         let now = now.since(HostTime::ZERO).as_nanos() + uptime;
         let ticks = span.as_nanos().div_ceil(tick);

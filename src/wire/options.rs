@@ -49,6 +49,10 @@ pub enum TcpOption<'a> {
 pub struct SackBlocks<'a>(&'a [u8]);
 
 impl<'a> SackBlocks<'a> {
+    fn of(data: &'a [u8]) -> Option<SackBlocks<'a>> {
+        (!data.is_empty() && data.len() % 8 == 0).then_some(SackBlocks(data))
+    }
+
     /// The pairs `(left, right)`, right exclusive, in their order.
     pub fn iter(self) -> impl Iterator<Item = (super::Seq, super::Seq)> + 'a {
         let word = |b: &[u8]| super::Seq(u32::from_be_bytes([b[0], b[1], b[2], b[3]]));
@@ -155,37 +159,47 @@ impl Options {
 
     /// The options one by one; ends at an end-of-list option or where the bytes are malformed.
     pub fn iter(&self) -> impl Iterator<Item = TcpOption<'_>> {
-        let mut rest = self.as_bytes();
-        std::iter::from_fn(move || {
-            let (option, after) = split_first(rest)?;
-            rest = after;
-            Some(option)
-        })
+        self.raw().map(|(kind, data)| parse(kind, data))
     }
 
     /// The MSS option, if there is one.
     pub fn mss(&self) -> Option<u16> {
-        self.iter().find_map(|o| if let TcpOption::Mss(mss) = o { Some(mss) } else { None })
+        self.find(2, |data| data.try_into().ok().map(u16::from_be_bytes))
     }
 
     /// The window scale option, if there is one.
     pub fn window_scale(&self) -> Option<u8> {
-        self.iter().find_map(|o| if let TcpOption::WindowScale(shift) = o { Some(shift) } else { None })
+        self.find(3, |data| data.try_into().ok().map(u8::from_be_bytes))
     }
 
     /// Whether SACK is permitted.
     pub fn sack_permitted(&self) -> bool {
-        self.iter().any(|o| o == TcpOption::SackPermitted)
+        self.find(4, |data| data.is_empty().then_some(())).is_some()
     }
 
     /// `(TSval, TSecr)`, if there are timestamps.
     pub fn timestamps(&self) -> Option<(u32, u32)> {
-        self.iter().find_map(|o| if let TcpOption::Timestamps { val, ecr } = o { Some((val, ecr)) } else { None })
+        self.find(8, timestamps)
     }
 
     /// The SACK blocks, if there are any.
     pub fn sack(&self) -> Option<SackBlocks<'_>> {
-        self.iter().find_map(|o| if let TcpOption::Sack(blocks) = o { Some(blocks) } else { None })
+        self.find(5, SackBlocks::of)
+    }
+
+    /// The first option of this kind that `read` takes for one.
+    fn find<'a, T>(&'a self, kind: u8, read: impl Fn(&'a [u8]) -> Option<T>) -> Option<T> {
+        self.raw().filter(|(found, _)| *found == kind).find_map(|(_, data)| read(data))
+    }
+
+    /// The kinds, each with its data.
+    fn raw(&self) -> impl Iterator<Item = (u8, &[u8])> {
+        let mut rest = self.as_bytes();
+        std::iter::from_fn(move || {
+            let (kind, data, after) = split_first(rest)?;
+            rest = after;
+            Some((kind, data))
+        })
     }
 
     fn append_counted(&mut self, kind: u8, magic: &[u8], data: &[u8]) -> Result<(), OptionsFull> {
@@ -204,30 +218,40 @@ impl Options {
     }
 }
 
-/// The first option of `bytes` and what follows it; nothing at the end or where the length lies.
-fn split_first(bytes: &[u8]) -> Option<(TcpOption<'_>, &[u8])> {
-    let kind = *bytes.first()?;
-    if kind == 0 {
-        return Some((TcpOption::End, &[]));
-    }
-    if kind == 1 {
-        return Some((TcpOption::Nop, &bytes[1..]));
-    }
-    let len = usize::from(*bytes.get(1)?);
-    let data = bytes.get(2..len)?;
-    let option = match (kind, data) {
-        (2, &[a, b]) => TcpOption::Mss(u16::from_be_bytes([a, b])),
-        (3, &[shift]) => TcpOption::WindowScale(shift),
-        (4, []) => TcpOption::SackPermitted,
-        (5, blocks) if !blocks.is_empty() && blocks.len() % 8 == 0 => TcpOption::Sack(SackBlocks(blocks)),
-        (8, &[a, b, c, d, e, f, g, h]) => {
-            TcpOption::Timestamps { val: u32::from_be_bytes([a, b, c, d]), ecr: u32::from_be_bytes([e, f, g, h]) }
+/// The kind and the data of the first option of `bytes`, and what follows it; nothing at the end or where the length lies.
+#[inline]
+fn split_first(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
+    let (&kind, after) = bytes.split_first()?;
+    match kind {
+        0 => Some((kind, &[], &[])),
+        1 => Some((kind, &[], after)),
+        _ => {
+            let (data, after) = bytes.split_at_checked(usize::from(*after.first()?))?;
+            Some((kind, data.get(2..)?, after))
         }
-        (34, cookie) => TcpOption::FastOpen(cookie),
-        (254, [0xF9, 0x89, cookie @ ..]) => TcpOption::FastOpenExperimental(cookie),
-        (kind, data) => TcpOption::Unknown { kind, data },
+    }
+}
+
+/// The option of this kind with this data.
+fn parse(kind: u8, data: &[u8]) -> TcpOption<'_> {
+    let known = match (kind, data) {
+        (0, _) => Some(TcpOption::End),
+        (1, _) => Some(TcpOption::Nop),
+        (2, &[a, b]) => Some(TcpOption::Mss(u16::from_be_bytes([a, b]))),
+        (3, &[shift]) => Some(TcpOption::WindowScale(shift)),
+        (4, []) => Some(TcpOption::SackPermitted),
+        (5, blocks) => SackBlocks::of(blocks).map(TcpOption::Sack),
+        (8, data) => timestamps(data).map(|(val, ecr)| TcpOption::Timestamps { val, ecr }),
+        (34, cookie) => Some(TcpOption::FastOpen(cookie)),
+        (254, [0xF9, 0x89, cookie @ ..]) => Some(TcpOption::FastOpenExperimental(cookie)),
+        _ => None,
     };
-    Some((option, &bytes[len..]))
+    known.unwrap_or(TcpOption::Unknown { kind, data })
+}
+
+fn timestamps(data: &[u8]) -> Option<(u32, u32)> {
+    let &[a, b, c, d, e, f, g, h] = data else { return None };
+    Some((u32::from_be_bytes([a, b, c, d]), u32::from_be_bytes([e, f, g, h])))
 }
 
 impl Default for Options {

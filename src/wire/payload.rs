@@ -175,7 +175,8 @@ impl fmt::Debug for Payload {
 pub struct Rope {
     /// Empty only where there is nothing.
     first: Payload,
-    others: VecDeque<Payload>,
+    /// In a box: ropes are moved about more often than they hold several pieces.
+    others: Option<Box<VecDeque<Payload>>>,
     len: usize,
 }
 
@@ -198,11 +199,11 @@ impl Rope {
     /// Appends a slice; one that continues the last makes no new piece.
     pub fn push(&mut self, piece: Payload) {
         self.len += piece.len() as usize;
-        let last = self.others.back_mut().unwrap_or(&mut self.first);
+        let last = self.others.as_mut().and_then(|others| others.back_mut()).unwrap_or(&mut self.first);
         if last.is_empty() {
             *last = piece;
         } else if !piece.is_empty() && !last.join(&piece) {
-            self.others.push_back(piece);
+            self.others.get_or_insert_default().push_back(piece);
         }
     }
 
@@ -210,6 +211,10 @@ impl Rope {
     pub fn take_into(&mut self, max: usize, into: &mut Rope) -> usize {
         let mut left = max.min(self.len);
         let taken = left;
+        if taken == self.len && into.is_empty() {
+            std::mem::swap(self, into);
+            return taken;
+        }
         while left > 0 {
             let piece = self.take_piece(left);
             left -= piece.len() as usize;
@@ -224,7 +229,8 @@ impl Rope {
         let piece = if n < self.first.len() {
             self.first.split_to(n)
         } else {
-            std::mem::replace(&mut self.first, self.others.pop_front().unwrap_or_default())
+            let next = self.others.as_mut().and_then(|others| others.pop_front()).unwrap_or_default();
+            std::mem::replace(&mut self.first, next)
         };
         self.len -= piece.len() as usize;
         piece
@@ -266,7 +272,9 @@ impl Rope {
 
     /// The slices in order.
     pub fn pieces(&self) -> impl Iterator<Item = &Payload> {
-        std::iter::once(&self.first).filter(|first| !first.is_empty()).chain(&self.others)
+        std::iter::once(&self.first)
+            .filter(|first| !first.is_empty())
+            .chain(self.others.iter().flat_map(|others| others.iter()))
     }
 
     /// All bytes as one payload.
@@ -277,7 +285,9 @@ impl Rope {
     /// Drops everything, keeps the memory.
     pub fn clear(&mut self) {
         self.first = Payload::EMPTY;
-        self.others.clear();
+        if let Some(others) = &mut self.others {
+            others.clear();
+        }
         self.len = 0;
     }
 }

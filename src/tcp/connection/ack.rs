@@ -19,34 +19,19 @@ impl Connection {
             return Step::Done;
         }
         let early = self.fast.is_some() && self.is_early();
-        if early && self.state == State::SynReceived && (seg.ack.lt(self.snd.una) || seg.ack.gt(self.snd.max)) {
-            cx.dropped(DropReason::AckUnsent);
-            self.urgently = Some(Urgently::Reset(seg.ack, None));
-            return Step::Done;
-        }
-        if self.state == State::SynReceived && !early {
-            // "If SND.UNA < SEG.ACK =< SND.NXT, then enter ESTABLISHED"; "If the segment acknowledgment is not
-            // acceptable, form a reset segment <SEQ=SEG.ACK><CTL=RST>".
-            if seg.ack.le(self.snd.una) || seg.ack.gt(self.snd.max) {
-                cx.dropped(DropReason::AckUnsent);
-                self.urgently = Some(Urgently::Reset(seg.ack, None));
-                return Step::Done;
-            }
-            self.establish_by_ack(cx, seg);
-            return Step::Next;
+        if self.state == State::SynReceived
+            && let Some(step) = self.process_ack_of_syn(cx, seg, early)
+        {
+            return step;
         }
         if seg.ack.gt(self.snd.max) {
             // "If the ACK acks something not yet sent (SEG.ACK > SND.NXT), then send an ACK, drop the segment".
-            cx.dropped(DropReason::AckUnsent);
-            self.challenge(cx);
-            return Step::Done;
+            return self.refuse_ack(cx, DropReason::AckUnsent);
         }
         // tcp_do_segment() of BSD takes an old acknowledgment for what it is, however old.
         if cx.knobs.checks != CheckRule::Bsd && seg.ack.lt(self.snd.una - self.snd.max_wnd) {
             // RFC 5961 5.2: "(SND.UNA - MAX.SND.WND) =< SEG.ACK =< SND.NXT"; all else is discarded and answered.
-            cx.dropped(DropReason::AckTooOld);
-            self.challenge(cx);
-            return Step::Done;
+            return self.refuse_ack(cx, DropReason::AckTooOld);
         }
         if seg.ack.lt(self.snd.una) {
             self.take_old_ack(cx, seg);
@@ -75,6 +60,31 @@ impl Connection {
         self.after_fin_acked(cx)
     }
 
+    /// The acknowledgment in SYN-RECEIVED, where it is dealt with by that.
+    #[inline(never)]
+    fn process_ack_of_syn(&mut self, cx: &mut Context<'_>, seg: &Segment, early: bool) -> Option<Step> {
+        // "If SND.UNA < SEG.ACK =< SND.NXT, then enter ESTABLISHED"; "If the segment acknowledgment is not
+        // acceptable, form a reset segment <SEQ=SEG.ACK><CTL=RST>".
+        let is_old = if early { seg.ack.lt(self.snd.una) } else { seg.ack.le(self.snd.una) };
+        if is_old || seg.ack.gt(self.snd.max) {
+            cx.dropped(DropReason::AckUnsent);
+            self.urgently = Some(Urgently::Reset(seg.ack, None));
+            return Some(Step::Done);
+        }
+        if early {
+            return None;
+        }
+        self.establish_by_ack(cx, seg);
+        Some(Step::Next)
+    }
+
+    #[inline(never)]
+    fn refuse_ack(&mut self, cx: &mut Context<'_>, reason: DropReason) -> Step {
+        cx.dropped(reason);
+        self.challenge(cx);
+        Step::Done
+    }
+
     /// SYN-RECEIVED of a simultaneous open.
     fn establish_by_ack(&mut self, cx: &mut Context<'_>, seg: &Segment) {
         self.establish(cx, seg);
@@ -96,6 +106,9 @@ impl Connection {
         let measured = self.rto.acked(seg.ack, echo, self.snd.nxt, cx.now, cx.knobs);
         self.timers.stop(Timer::Retransmit);
         self.established(cx, resent);
+        if self.sender.is_none() {
+            return;
+        }
         let at = self.moment(cx);
         if let Some(sender) = &mut self.sender {
             if let Some(rtt) = measured {
@@ -129,6 +142,7 @@ impl Connection {
     }
 
     /// SEG.ACK = SND.UNA: perhaps a window update, perhaps a sign of loss.
+    #[inline(never)]
     fn on_old_ack(&mut self, cx: &mut Context<'_>, seg: &Segment) {
         let wnd = self.snd.wnd;
         self.snd.update_window(seg, 0);
@@ -183,17 +197,22 @@ impl Connection {
     /// FIN-WAIT-1 -> FIN-WAIT-2, where the segment at hand brought the ACK of our FIN and no FIN.
     pub(super) fn settle_fin_wait(&mut self, cx: &mut Context<'_>, seg: &Segment) {
         if self.state == State::FinWait1 && self.snd.fin_acked() {
-            let lasts = self.fin_wait2(cx).filter(|_| self.is_orphan());
-            cx.transition(&mut self.state, State::FinWait2, lasts, None);
-            if self.is_orphan() && self.setup.linger2 == Linger2::Never && cx.knobs.closing == ClosingRule::Linux {
-                // tcp_rcv_state_process(): the acknowledgment of the FIN is answered as one of no connection.
-                cx.count(Tally::AbortOnData);
-                self.die(cx, None);
-                self.urgently = Some(Urgently::Reset(seg.ack, None));
-                return;
-            }
-            self.leave_fin_wait2(cx);
+            self.enter_fin_wait2(cx, seg);
         }
+    }
+
+    #[inline(never)]
+    fn enter_fin_wait2(&mut self, cx: &mut Context<'_>, seg: &Segment) {
+        let lasts = self.fin_wait2(cx).filter(|_| self.is_orphan());
+        cx.transition(&mut self.state, State::FinWait2, lasts, None);
+        if self.is_orphan() && self.setup.linger2 == Linger2::Never && cx.knobs.closing == ClosingRule::Linux {
+            // tcp_rcv_state_process(): the acknowledgment of the FIN is answered as one of no connection.
+            cx.count(Tally::AbortOnData);
+            self.die(cx, None);
+            self.urgently = Some(Urgently::Reset(seg.ack, None));
+            return;
+        }
+        self.leave_fin_wait2(cx);
     }
 
     /// The round trip that the echoed timestamp shows (RFC 7323 4).
@@ -242,6 +261,7 @@ impl Connection {
     }
 
     /// `__tcp_ack_snd_check()` for what is in order.
+    #[inline(never)]
     fn delay_ack_as_linux(&mut self, cx: &mut Context<'_>) {
         let keeps_window = || {
             let offered = self.rcv.edge.since(self.rcv.last_ack);

@@ -10,6 +10,7 @@ use crate::wire::{Flags, Segment};
 
 impl Connection {
     /// SND.UNA =< SEG.ACK =< SND.NXT.
+    #[inline(never)]
     pub(super) fn take_ack(&mut self, cx: &mut Context<'_>, seg: &Segment) {
         let prior = self.snd.una;
         let forward = seg.ack.gt(prior);
@@ -78,6 +79,7 @@ impl Connection {
     }
 
     /// SEG.ACK < SND.UNA: late, but its blocks may be news.
+    #[inline(never)]
     pub(super) fn take_old_ack(&mut self, cx: &mut Context<'_>, seg: &Segment) {
         let mut at = self.moment(cx);
         let Some(sender) = &mut self.sender else { return };

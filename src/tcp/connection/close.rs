@@ -96,6 +96,7 @@ impl Connection {
     }
 
     /// TIME-WAIT is for the small machine.
+    #[inline(never)]
     pub(super) fn enter_time_wait(&mut self, cx: &mut Context<'_>) {
         let lasts = cx.knobs.time_wait;
         cx.transition(&mut self.state, State::TimeWait, Some(lasts), None);
@@ -105,9 +106,13 @@ impl Connection {
 
     /// FIN-WAIT-2 that nobody owns is for the small machine too, where the profile limits it.
     pub(super) fn leave_fin_wait2(&mut self, cx: &mut Context<'_>) {
-        if self.state != State::FinWait2 || !self.is_orphan() {
-            return;
+        if self.state == State::FinWait2 && self.is_orphan() {
+            self.shrink_or_abort(cx);
         }
+    }
+
+    #[inline(never)]
+    fn shrink_or_abort(&mut self, cx: &mut Context<'_>) {
         if self.setup.linger2 == Linger2::Never {
             cx.count(Tally::AbortOnLinger);
             return self.abort(cx);
@@ -153,6 +158,7 @@ impl Connection {
     }
 
     /// Over, with or without an error: all queues to send are flushed, what was received stays readable.
+    #[inline(never)]
     pub(super) fn die(&mut self, cx: &mut Context<'_>, error: Option<Errno>) {
         cx.transition(&mut self.state, State::Closed, None, error);
         self.error = error;

@@ -142,6 +142,7 @@ impl Connection {
     }
 
     /// `tcp_check_req()` for a connection that exists: what is not the third segment.
+    #[inline(never)]
     pub(super) fn check_early(&mut self, cx: &mut Context<'_>, seg: &Segment) -> Step {
         let (irs, nxt) = (self.rcv.irs, self.rcv.nxt);
         let paws = self.ts.is_some_and(|ts| ts.recent != 0 && ts.too_old(seg));
@@ -196,6 +197,7 @@ impl Connection {
     }
 
     /// The acknowledgment of our SYN has come, and is taken already (`tcp_rcv_synrecv_state_fastopen()`).
+    #[inline(never)]
     pub(super) fn leave_early(&mut self, cx: &mut Context<'_>) {
         let Some(&mut Early { sent: (at, times), data, .. }) = self.early_mut() else { return };
         self.fast = Some(Box::new(Fast::WasEarly { data }));

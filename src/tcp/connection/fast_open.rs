@@ -141,6 +141,9 @@ impl Connection {
 
     /// Our SYN is acknowledged by `seg`.
     pub(super) fn take_fast_open_answer(&mut self, cx: &mut Context<'_>, seg: &Segment) -> Answer {
+        if self.fast.is_none() {
+            return Answer::Plain;
+        }
         let data_end = self.snd.data_end();
         let at = self.moment(cx);
         let Some(Fast::Asked(asked)) = self.fast.as_deref_mut() else { return Answer::Plain };

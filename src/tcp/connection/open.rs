@@ -109,6 +109,9 @@ impl Connection {
     /// The initial window, after `resent` SYNs that went again.
     pub(super) fn start_sending(&mut self, cx: &Context<'_>, resent: u8) {
         self.recovery.start(self.snd.mss, resent > 0, cx.knobs);
+        if self.sender.is_none() {
+            return;
+        }
         let at = self.moment(cx);
         if let Some(sender) = &mut self.sender {
             sender.start(&at, resent);
@@ -125,7 +128,8 @@ impl Connection {
     }
 
     pub(super) fn blank(cx: &Context<'_>, state: State, ports: Ports, iss: Seq, setup: &Setup) -> Box<Connection> {
-        Box::new(Connection {
+        let place = Box::new_uninit();
+        let connection = Connection {
             state,
             ports,
             snd: Snd::new(iss, setup.default_mss.min(setup.mss), setup.snd_buf),
@@ -162,7 +166,8 @@ impl Connection {
             closing: None,
             fast: None,
             setup: setup.clone(),
-        })
+        };
+        Box::write(place, connection)
     }
 }
 

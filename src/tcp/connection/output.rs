@@ -6,13 +6,34 @@ use crate::tcp::nagle::Offer;
 use crate::tcp::newreno::Phase;
 use crate::tcp::snd::{End, Syn};
 use crate::tcp::timers::Timer;
-use crate::tcp::{Context, EcnRule, Handshake, Tally, WindowProbe, WindowRule};
+use crate::tcp::{Context, EcnRule, Handshake, Ports, Tally, WindowProbe, WindowRule};
 use crate::tcp::{handshake, window};
 use crate::wire::{Flags, Segment, Seq};
 
 impl Connection {
     /// The next segment to send; call until there is none.
     pub fn poll_transmit(&mut self, cx: &mut Context<'_>) -> Option<Segment> {
+        if self.is_idle() { None } else { self.next_segment(cx) }
+    }
+
+    /// Whether there is nothing to send or to set a timer for, as each touch finds in the end: all that is written is
+    /// sent, and what is owed waits already.
+    fn is_idle(&self) -> bool {
+        let owes = match self.ack {
+            Ack::None => false,
+            Ack::Delayed(_) => !self.timers.is_armed(Timer::DelayedAck),
+            Ack::Now => true,
+        };
+        self.snd.nxt == self.snd.all_end()
+            && !owes
+            && self.urgently.is_none()
+            && matches!(self.recovery.phase, Phase::Open { .. })
+            && self.sender.is_none()
+            && self.fast.is_none()
+    }
+
+    #[inline(never)]
+    fn next_segment(&mut self, cx: &mut Context<'_>) -> Option<Segment> {
         if self.fast.is_some()
             && self.state != State::Closed
             && let Some(syn_ack) = self.send_early_syn_ack(cx)
@@ -28,20 +49,19 @@ impl Connection {
             return None;
         }
         if self.state != State::TimeWait {
-            let segment = match self.sends_by_segments() {
-                true => self.transmit(cx),
-                false => self.resend_from_una(cx).or_else(|| self.send_new(cx)),
-            };
-            if let Some(seg) = segment {
-                if seg.has(Flags::SYN) && self.state == State::Established && cx.knobs.handshake == Handshake::TwoWay {
-                    // Teaching: nobody waits for a third segment, so the SYN counts as acknowledged once it is sent.
-                    self.snd.advance(self.snd.iss + 1);
-                    self.timers.stop(Timer::Retransmit);
-                    self.rto.resent();
-                    self.rto.acked(self.snd.una, None, self.snd.una, cx.now, cx.knobs);
+            if self.sends_by_segments() {
+                let segment = self.transmit(cx);
+                if segment.is_some() {
+                    self.check();
+                    return segment;
                 }
+            } else if self.sends_old()
+                && let Some(seg) = self.send_old(cx)
+            {
                 self.check();
                 return Some(seg);
+            } else if let Some(len) = self.may_send(cx) {
+                return Some(self.send_new(cx, len));
             }
             self.wait_for_window(cx);
         }
@@ -66,6 +86,7 @@ impl Connection {
         }
     }
 
+    #[inline(never)]
     fn send_urgently(&mut self, cx: &mut Context<'_>, urgently: Urgently) -> Option<Segment> {
         match urgently {
             // tcp_send_active_reset(): all that an acknowledgment has.
@@ -74,22 +95,9 @@ impl Connection {
             }
             Urgently::Reset(seq, ack) => {
                 let flags = if ack.is_some() { Flags::RST | Flags::ACK } else { Flags::RST };
-                Some(Segment {
-                    src_port: self.ports.local,
-                    dst_port: self.ports.remote,
-                    seq,
-                    ack: ack.unwrap_or_default(),
-                    flags,
-                    ..Segment::default()
-                })
+                Some(Segment { ack: ack.unwrap_or_default(), ..self.bare(seq, flags) })
             }
-            Urgently::Refuse(end) => Some(Segment {
-                src_port: self.ports.local,
-                dst_port: self.ports.remote,
-                ack: end,
-                flags: Flags::RST | Flags::ACK,
-                ..Segment::default()
-            }),
+            Urgently::Refuse(end) => Some(Segment { ack: end, ..self.bare(Seq(0), Flags::RST | Flags::ACK) }),
             Urgently::Challenge => Some(self.header(cx, self.snd.nxt, Flags::ACK)),
             // 3.8.6.1: at least one octet of what waits, past the window. SND.NXT stays: the peer need not take it.
             Urgently::WindowProbe if cx.knobs.window_probe == WindowProbe::Empty => {
@@ -135,7 +143,8 @@ impl Connection {
         };
         let most = u32::from(self.snd.mss).min(self.snd.nxt.since(seq));
         let len = if seq == self.snd.una { most } else { most.min(self.snd.usable(seq)) };
-        let seg = self.fill(cx, seq, len);
+        let is_syn = seq == self.snd.iss && self.snd.syn == Syn::Unacked;
+        let seg = if is_syn { self.syn(cx) } else { self.fill(cx, seq, len) };
         if let Phase::Loss { next, .. } = &mut self.recovery.phase {
             *next = seg.end().max(*next + 1);
         }
@@ -145,18 +154,44 @@ impl Connection {
         Some(seg)
     }
 
-    /// The SYN, new data, or the FIN.
-    fn send_new(&mut self, cx: &mut Context<'_>) -> Option<Segment> {
-        if self.snd.syn == Syn::Unacked && self.snd.nxt == self.snd.iss {
-            if self.awaits_data() {
-                return None;
-            }
-            let mut syn = self.send_next(cx, 0);
-            self.note_syn_sent(cx, &syn);
-            let asks = (cx.knobs.ecn == EcnRule::Ask || self.setup.route.asks_ecn) && self.state == State::SynSent;
-            syn.flags |= if asks { Flags::ECE | Flags::CWR } else { Flags::empty() };
-            return Some(syn);
+    /// Whether something may go before anything new: what recovery wants sent again, or our SYN.
+    fn sends_old(&self) -> bool {
+        let syn = self.snd.syn == Syn::Unacked && self.snd.nxt == self.snd.iss;
+        syn || !matches!(self.recovery.phase, Phase::Open { .. })
+    }
+
+    #[inline(never)]
+    fn send_old(&mut self, cx: &mut Context<'_>) -> Option<Segment> {
+        let again = self.resend_from_una(cx);
+        if again.is_none() && self.snd.syn == Syn::Unacked && self.snd.nxt == self.snd.iss {
+            return self.send_syn(cx);
         }
+        again
+    }
+
+    /// Our SYN for the first time, unless it waits for data.
+    fn send_syn(&mut self, cx: &mut Context<'_>) -> Option<Segment> {
+        if self.awaits_data() {
+            return None;
+        }
+        let mut syn = self.syn(cx);
+        self.note_sent(cx, &syn);
+        self.arm_retransmit(cx, syn.end());
+        self.note_syn_sent(cx, &syn);
+        let asks = (cx.knobs.ecn == EcnRule::Ask || self.setup.route.asks_ecn) && self.state == State::SynSent;
+        syn.flags |= if asks { Flags::ECE | Flags::CWR } else { Flags::empty() };
+        if self.state == State::Established && cx.knobs.handshake == Handshake::TwoWay {
+            // Teaching: nobody waits for a third segment, so the SYN counts as acknowledged once it is sent.
+            self.snd.advance(self.snd.iss + 1);
+            self.timers.stop(Timer::Retransmit);
+            self.rto.resent();
+            self.rto.acked(self.snd.una, None, self.snd.una, cx.now, cx.knobs);
+        }
+        Some(syn)
+    }
+
+    /// How much may be sent beyond SND.NXT now: new data, or nothing but the FIN.
+    fn may_send(&mut self, cx: &Context<'_>) -> Option<u32> {
         // RFC 9293 3.10.2: in SYN-SENT and SYN-RECEIVED data is queued until ESTABLISHED.
         if matches!(self.state, State::SynSent | State::SynReceived) || self.cut_off {
             return None;
@@ -166,7 +201,7 @@ impl Connection {
         if queued == 0 {
             // A FIN alone needs a place in the window, nothing else.
             let fin = ends && self.snd.nxt.lt(self.snd.all_end()) && self.snd.usable(self.snd.nxt) > 0;
-            return fin.then(|| self.send_next(cx, 0));
+            return fin.then_some(0);
         }
         if matches!(self.recovery.phase, Phase::Loss { recover, next } if next.lt(recover)) {
             return None;
@@ -186,20 +221,20 @@ impl Connection {
         };
         let len = queued.min(usable).min(mss);
         // RFC 5681 3.1: never more than cwnd in flight.
-        if !offer.may_send() || self.snd.flight() + len > self.recovery.cwnd.max(mss) {
-            return None;
-        }
-        Some(self.send_next(cx, len))
+        let may = offer.may_send() && self.snd.flight() + len <= self.recovery.cwnd.max(mss);
+        may.then_some(len)
     }
 
     /// Sends `len` bytes from SND.NXT on, for the first time.
-    fn send_next(&mut self, cx: &mut Context<'_>, len: u32) -> Segment {
+    #[inline(never)]
+    fn send_new(&mut self, cx: &mut Context<'_>, len: u32) -> Segment {
         let seg = self.fill(cx, self.snd.nxt, len);
-        if (1..u32::from(self.snd.mss)).contains(&seg.payload.len()) && !seg.has(Flags::SYN) {
+        if (1..u32::from(self.snd.mss)).contains(&seg.payload.len()) {
             self.partial = Some(seg.end());
         }
         self.note_sent(cx, &seg);
         self.arm_retransmit(cx, seg.end());
+        self.check();
         seg
     }
 
@@ -226,11 +261,9 @@ impl Connection {
         }
     }
 
-    /// The segment with up to `len` bytes from `seq` on; SYN and FIN where they lie.
-    pub(super) fn fill(&mut self, cx: &mut Context<'_>, seq: Seq, len: u32) -> Segment {
-        if seq == self.snd.iss && self.snd.syn == Syn::Unacked {
-            return self.syn(cx);
-        }
+    /// The segment with up to `len` bytes from `seq` on, and the FIN where it lies.
+    #[inline(always)]
+    fn fill(&mut self, cx: &mut Context<'_>, seq: Seq, len: u32) -> Segment {
         // RFC 9293 3.7.1, MUST-16: options that are not in every segment take their part of its data.
         let sacks = if self.sack { self.sacks.option_len(self.ts.is_some()) } else { 0 };
         let most = u32::from(self.snd.mss).saturating_sub(sacks).max(1);
@@ -243,13 +276,14 @@ impl Connection {
             let fits = payload.is_empty() || self.snd.usable(end) > 0 || end.lt(self.snd.nxt);
             flags.set(Flags::FIN, self.snd.end == End::Closed && fits);
         }
-        let mut seg = self.header(cx, seq, flags);
+        let mut seg = self.bare(seq, flags);
         // 3.8.5 and RFC 6093: the pointer names the byte after the urgent data.
         if let Some(up) = self.snd.up.filter(|up| seq.lt(*up)) {
             seg.flags |= Flags::URG;
             seg.urgent = u16::try_from(up.since(seq)).unwrap_or(u16::MAX);
         }
         seg.payload = payload;
+        self.complete(cx, &mut seg);
         seg
     }
 
@@ -282,10 +316,23 @@ impl Connection {
         seg
     }
 
-    /// A segment without text. It carries the acknowledgment, so nothing is owed any more.
+    /// A segment without text.
+    #[inline(never)]
     pub(super) fn header(&mut self, cx: &mut Context<'_>, seq: Seq, flags: Flags) -> Segment {
-        let mut seg =
-            Segment { src_port: self.ports.local, dst_port: self.ports.remote, seq, flags, ..Segment::default() };
+        let mut seg = self.bare(seq, flags);
+        self.complete(cx, &mut seg);
+        seg
+    }
+
+    /// A segment that says nothing yet of what has come.
+    fn bare(&self, seq: Seq, flags: Flags) -> Segment {
+        let Ports { local, remote } = self.ports;
+        Segment { src_port: local, dst_port: remote, seq, flags, ..Segment::default() }
+    }
+
+    /// What every segment has. It carries the acknowledgment, so nothing is owed any more.
+    fn complete(&mut self, cx: &mut Context<'_>, seg: &mut Segment) {
+        let flags = seg.flags;
         if flags.contains(Flags::ACK) {
             let offered = self.rcv.edge.since(self.rcv.last_ack);
             if cx.knobs.window == WindowRule::Bsd && self.state != State::SynSent {
@@ -312,13 +359,19 @@ impl Connection {
             seg.flags.set(Flags::ECE, echoes);
         }
         self.ect = false;
+        if self.ts.is_some() || self.sack {
+            self.write_options(cx, seg);
+        }
+    }
+
+    #[inline(never)]
+    fn write_options(&mut self, cx: &Context<'_>, seg: &mut Segment) {
         if let Some(ts) = self.ts {
             ts.write(self.clock(cx), &mut seg.options);
         }
-        if self.sack && !self.sacks.is_empty() && !flags.contains(Flags::SYN) && flags.contains(Flags::ACK) {
+        if self.sack && !self.sacks.is_empty() && !seg.has(Flags::SYN) && seg.has(Flags::ACK) {
             self.sacks.write(cx.knobs.dsack, &mut seg.options);
         }
-        seg
     }
 
     /// RFC 6298 5.1: "Every time a packet containing data is sent (including a retransmission), if the timer is not
@@ -332,7 +385,7 @@ impl Connection {
     }
 
     /// RFC 5681 4.1: what the window has grown to is stale after an RTO without sending.
-    fn restart_after_idle(&mut self, cx: &mut Context<'_>) {
+    fn restart_after_idle(&mut self, cx: &Context<'_>) {
         let idle = self.snd.nxt == self.snd.una;
         if cx.knobs.restart_after_idle && idle && cx.now.since(self.last_sent) > self.rto.current(cx.knobs) {
             self.recovery.restart(self.snd.mss, cx.knobs);
@@ -343,9 +396,13 @@ impl Connection {
     fn wait_for_window(&mut self, cx: &mut Context<'_>) {
         let waits = self.snd.nxt.lt(self.snd.all_end()) && self.snd.nxt == self.snd.una;
         let open = !matches!(self.state, State::SynSent | State::SynReceived);
-        if !waits || !open || self.snd.syn == Syn::Unacked || self.timers.is_armed(Timer::Persist) {
-            return;
+        if waits && open && self.snd.syn == Syn::Acked && !self.timers.is_armed(Timer::Persist) {
+            self.start_persisting(cx);
         }
+    }
+
+    #[inline(never)]
+    fn start_persisting(&mut self, cx: &mut Context<'_>) {
         if self.snd.usable(self.snd.nxt) == 0 || self.cut_off {
             let (sent, unanswered, since) = match self.persist {
                 Persist::Probe { sent, unanswered, since } => (sent, unanswered, since),

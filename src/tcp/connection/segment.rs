@@ -61,8 +61,11 @@ impl Connection {
             return;
         }
         let text = checked == Step::Next;
-        if !linux && (self.check_reset(cx, seg) == Step::Done || self.check_syn(cx, seg) == Step::Done) {
-            return;
+        if !linux {
+            let over = seg.has(Flags::RST) && self.check_reset(cx, seg) == Step::Done;
+            if over || (seg.has(Flags::SYN) && self.check_syn(cx, seg) == Step::Done) {
+                return;
+            }
         }
         // tcp_ack() looks at the timestamp last: an old acknowledgment does not bring a new one.
         let current = !linux || (seg.has(Flags::ACK) && seg.ack.ge(self.snd.una) && seg.ack.le(self.snd.max));
@@ -74,7 +77,9 @@ impl Connection {
         if self.process_ack(cx, seg) == Step::Done {
             return;
         }
-        self.process_urgent(cx, seg);
+        if seg.has(Flags::URG) {
+            self.process_urgent(cx, seg);
+        }
         if text {
             if seg.seq_len() > 0 && !seg.has(Flags::SYN) && self.process_text(cx, seg) == Step::Done {
                 return;
@@ -85,6 +90,7 @@ impl Connection {
     }
 
     /// RFC 9293 3.10.7.3.
+    #[inline(never)]
     fn on_segment_in_syn_sent(&mut self, cx: &mut Context<'_>, seg: &Segment) {
         // First: "If SEG.ACK =< ISS or SEG.ACK > SND.NXT, send a reset (unless the RST bit is set ...)".
         let acked = seg.has(Flags::ACK);
@@ -142,7 +148,9 @@ impl Connection {
             self.timers.set(cx, Timer::DelayedAck, acks::MOST);
         }
         // "If there are other controls or text in the segment, then continue processing at the sixth step".
-        self.process_urgent(cx, seg);
+        if seg.has(Flags::URG) {
+            self.process_urgent(cx, seg);
+        }
         if seg.seq_len() > 1 && (cx.knobs.syn_ack_text || answer == Answer::Well) {
             let rest = Segment { seq: seg.seq + 1, flags: seg.flags - Flags::SYN, ..seg.clone() };
             if self.process_text(cx, &rest) != Step::Done {
@@ -154,22 +162,19 @@ impl Connection {
     /// First: "If an incoming segment is not acceptable, an acknowledgment should be sent in reply (unless the RST
     /// bit is set)".
     pub(super) fn check_sequence(&mut self, cx: &mut Context<'_>, seg: &Segment) -> Step {
-        if self.ts.is_some() && !cx.knobs.missing_timestamps && Timestamps::missing(seg) {
-            cx.count(Tally::PawsEstab);
-            cx.dropped(DropReason::Paws);
-            return Step::Done;
-        }
-        // RFC 7323 5.3 R1: PAWS comes before everything else and spares RST.
-        if !seg.has(Flags::RST) && self.ts.is_some_and(|ts| ts.too_old(seg)) {
-            cx.count(Tally::PawsEstab);
-            cx.dropped(DropReason::Paws);
-            self.ack = Ack::Now;
+        if let Some(ts) = self.ts
+            && self.check_stamp(cx, seg, ts) == Step::Done
+        {
             return Step::Done;
         }
         let len = seg.seq_len();
-        if self.rcv.acceptable(seg.seq, len) {
-            return Step::Next;
-        }
+        if self.rcv.acceptable(seg.seq, len) { Step::Next } else { self.refuse_sequence(cx, seg) }
+    }
+
+    /// What lies outside the window.
+    #[inline(never)]
+    fn refuse_sequence(&mut self, cx: &mut Context<'_>, seg: &Segment) -> Step {
+        let len = seg.seq_len();
         // "If the RCV.WND is zero, ... special allowance should be made to accept valid ACKs, URGs, and RSTs."
         if self.rcv.wnd() == 0 && seg.seq == self.rcv.nxt {
             if len > 0 && !seg.has(Flags::RST) {
@@ -223,11 +228,26 @@ impl Connection {
         Step::Done
     }
 
-    /// Second: RST (RFC 9293 with RFC 5961 3.2).
-    fn check_reset(&mut self, cx: &mut Context<'_>, seg: &Segment) -> Step {
-        if !seg.has(Flags::RST) {
-            return Step::Next;
+    #[inline(never)]
+    fn check_stamp(&mut self, cx: &mut Context<'_>, seg: &Segment, ts: Timestamps) -> Step {
+        if !cx.knobs.missing_timestamps && Timestamps::missing(seg) {
+            cx.count(Tally::PawsEstab);
+            cx.dropped(DropReason::Paws);
+            return Step::Done;
         }
+        // RFC 7323 5.3 R1: PAWS comes before everything else and spares RST.
+        if !seg.has(Flags::RST) && ts.too_old(seg) {
+            cx.count(Tally::PawsEstab);
+            cx.dropped(DropReason::Paws);
+            self.ack = Ack::Now;
+            return Step::Done;
+        }
+        Step::Next
+    }
+
+    /// Second: RST (RFC 9293 with RFC 5961 3.2).
+    #[inline(never)]
+    fn check_reset(&mut self, cx: &mut Context<'_>, seg: &Segment) -> Step {
         // "If the RST bit is set and the sequence number exactly matches the next expected sequence number (RCV.NXT),
         // then TCP endpoints MUST reset the connection"; otherwise, in the window, a challenge ACK.
         if cx.knobs.rst_exact && seg.seq != self.rcv.nxt {
@@ -252,9 +272,9 @@ impl Connection {
     }
 
     /// Fourth: SYN in a synchronized state is challenged, wherever it lies (RFC 5961 4.2).
+    #[inline(never)]
     fn check_syn(&mut self, cx: &mut Context<'_>, seg: &Segment) -> Step {
-        let crossing = self.state == State::SynReceived && seg.seq == self.rcv.irs;
-        if !seg.has(Flags::SYN) || crossing {
+        if self.state == State::SynReceived && seg.seq == self.rcv.irs {
             return Step::Next;
         }
         if !cx.knobs.syn_challenged {

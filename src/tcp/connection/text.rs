@@ -14,10 +14,11 @@ use crate::wire::{Flags, Segment, Seq};
 impl Connection {
     /// Sixth: "If the URG bit is set, RCV.UP <- max(RCV.UP,SEG.UP), and signal the user that the remote side has
     /// urgent data".
+    #[inline(never)]
     pub(super) fn process_urgent(&mut self, cx: &Context<'_>, seg: &Segment) {
         let receives = matches!(self.state, State::Established | State::FinWait1 | State::FinWait2);
         let linux = cx.knobs.checks == CheckRule::Linux;
-        if !seg.has(Flags::URG) || !receives || (seg.urgent == 0 && !linux) {
+        if !receives || (seg.urgent == 0 && !linux) {
             return;
         }
         // tcp_check_urg(): a pointer of 0 names the first byte, as one of 1 does.
@@ -71,17 +72,12 @@ impl Connection {
         let (len, before) = (seg.payload.len(), self.rcv.nxt);
         let offered = self.rcv.edge.since(self.rcv.last_ack);
         let had = self.rcv.overlap(seg.seq.max(before), seg.seq + len);
-        self.measure_echo(cx, seg);
+        if self.rcv.space.is_some() {
+            self.measure_echo(cx, seg);
+        }
         let taken = self.rcv.take(seg.seq, &seg.payload);
         if cx.knobs.acks == AckRule::Linux {
-            match taken {
-                Taken::Nothing => self.pace.alarm(offered, self.rcv_mss()),
-                Taken::InOrder { .. } | Taken::Ahead => {
-                    let rto = self.rto.current(cx.knobs);
-                    self.pace.data_came(cx.now, (len, self.rcv_mss()), offered, rto);
-                    self.note_marks(cx, offered);
-                }
-            }
+            self.pace_acks(cx, taken, len, offered);
         }
         if seg.seq.lt(before) {
             self.came_twice(cx, seg.seq, seg.end().min(before));
@@ -104,33 +100,51 @@ impl Connection {
                     self.delay_ack(cx, len);
                 }
             }
-            Taken::Ahead => {
-                // RFC 5681 4.2: "A TCP receiver SHOULD send an immediate duplicate ACK when an out-of-order segment
-                // arrives."
-                cx.note(TcpEvent::Arrival(Arrival::OutOfOrder));
-                if let Some((from, to)) = had {
-                    self.came_twice(cx, from, to);
-                }
-                self.note_run(cx, (seg.seq.max(self.rcv.nxt), seg.end()));
-                self.ack_out_of_order(cx);
-            }
-            Taken::Nothing => {
-                if seg.seq.ge(self.rcv.nxt) {
-                    self.came_twice(cx, seg.seq, seg.seq + len);
-                    self.note_run(cx, (seg.seq, seg.end()));
-                    // tcp_data_queue_ofo()
-                    cx.count(Tally::OfoQueue);
-                    cx.count(Tally::OfoMerge);
-                } else {
-                    cx.count(Tally::DelayedAckLost);
-                }
-                cx.note(TcpEvent::Arrival(Arrival::Duplicate));
-                self.ack = Ack::Now;
+            Taken::Ahead => self.note_ahead(cx, seg, had),
+            Taken::Nothing => self.note_duplicate(cx, seg),
+        }
+    }
+
+    /// RFC 5681 4.2: "A TCP receiver SHOULD send an immediate duplicate ACK when an out-of-order segment arrives."
+    #[inline(never)]
+    fn note_ahead(&mut self, cx: &mut Context<'_>, seg: &Segment, had: Option<(Seq, Seq)>) {
+        cx.note(TcpEvent::Arrival(Arrival::OutOfOrder));
+        if let Some((from, to)) = had {
+            self.came_twice(cx, from, to);
+        }
+        self.note_run(cx, (seg.seq.max(self.rcv.nxt), seg.end()));
+        self.ack_out_of_order(cx);
+    }
+
+    #[inline(never)]
+    fn note_duplicate(&mut self, cx: &mut Context<'_>, seg: &Segment) {
+        if seg.seq.ge(self.rcv.nxt) {
+            self.came_twice(cx, seg.seq, seg.seq + seg.payload.len());
+            self.note_run(cx, (seg.seq, seg.end()));
+            // tcp_data_queue_ofo()
+            cx.count(Tally::OfoQueue);
+            cx.count(Tally::OfoMerge);
+        } else {
+            cx.count(Tally::DelayedAckLost);
+        }
+        cx.note(TcpEvent::Arrival(Arrival::Duplicate));
+        self.ack = Ack::Now;
+    }
+
+    #[inline(never)]
+    fn pace_acks(&mut self, cx: &Context<'_>, taken: Taken, len: u32, offered: u32) {
+        match taken {
+            Taken::Nothing => self.pace.alarm(offered, self.rcv_mss()),
+            Taken::InOrder { .. } | Taken::Ahead => {
+                let rto = self.rto.current(cx.knobs);
+                self.pace.data_came(cx.now, (len, self.rcv_mss()), offered, rto);
+                self.note_marks(cx, offered);
             }
         }
     }
 
     /// The round trip as the receiver sees it: a full segment echoes our timestamp.
+    #[inline(never)]
     fn measure_echo(&mut self, cx: &Context<'_>, seg: &Segment) {
         let full = seg.payload.len() >= self.rcv_mss();
         let rtt = self.echo(cx, seg);
@@ -167,6 +181,7 @@ impl Connection {
     }
 
     /// What waits ahead has grown by this.
+    #[inline(never)]
     fn note_run(&mut self, cx: &Context<'_>, (from, to): (Seq, Seq)) {
         match (cx.knobs.sack_memory, self.rcv.run(from)) {
             (Some(most), _) => self.sacks.came((from, to), most),
@@ -177,6 +192,7 @@ impl Connection {
 
     /// There is no memory: whether new data is not taken for that (`tcp_data_queue()`). What waits out of order goes first,
     /// and one segment is taken where the application has nothing to read.
+    #[inline(never)]
     fn lacks_memory(&mut self, cx: &mut Context<'_>, seg: &Segment) -> bool {
         let in_order = seg.seq.le(self.rcv.nxt);
         if in_order && self.rcv.rightmost().is_some() {
@@ -205,18 +221,27 @@ impl Connection {
             Reader::Present if closed && self.shut && cx.knobs.reset_shut => Some(Errno::ECONNRESET),
             _ => return false,
         };
+        self.refuse_text(cx, seg, error);
+        true
+    }
+
+    #[inline(never)]
+    fn refuse_text(&mut self, cx: &mut Context<'_>, seg: &Segment, error: Option<Errno>) {
         cx.dropped(DropReason::DataAfterClose);
         cx.count(Tally::AbortOnData);
         self.die(cx, error);
         self.urgently = Some(Urgently::Reset(seg.ack, None));
-        true
     }
 
     /// Eighth: the FIN, once everything before it has come.
     pub(super) fn process_fin(&mut self, cx: &mut Context<'_>) {
-        if !self.rcv.fin_is_next() {
-            return;
+        if self.rcv.fin_is_next() {
+            self.take_fin(cx);
         }
+    }
+
+    #[inline(never)]
+    fn take_fin(&mut self, cx: &mut Context<'_>) {
         // "advance RCV.NXT over the FIN, and send an acknowledgment for the FIN".
         self.rcv.nxt += 1;
         self.rcv.edge = self.rcv.edge.max(self.rcv.nxt);

@@ -219,7 +219,8 @@ impl Connection {
     /// The RTO, cut short where it would reach past the end of all tries.
     pub(super) fn bounded_rto(&self, cx: &Context<'_>) -> Span {
         let rto = self.rto.current(cx.knobs);
-        let bound = self.patience(cx).bound(rto, self.tried_for(cx));
+        let patience @ GiveUp::After(_) = self.patience(cx) else { return rto };
+        let bound = patience.bound(rto, self.tried_for(cx));
         if self.holds_out(cx, self.rto.tries) || bound == Span::ZERO { rto } else { bound }
     }
 

@@ -76,6 +76,7 @@ impl Connection {
     }
 
     /// The next segment that is due, or new; call until there is none.
+    #[inline(never)]
     pub(super) fn transmit(&mut self, cx: &mut Context<'_>) -> Option<Segment> {
         if let Some(segment) = self.sender.as_mut()?.outbox.pop_front() {
             self.ect = !segment.payload.is_empty() && self.sender.as_ref().is_some_and(|sender| sender.ecn.is_agreed);
@@ -427,6 +428,9 @@ impl Connection {
         len: u32,
         (all, is_open, is_whole): (bool, bool, bool),
     ) {
+        if self.sender.is_none() {
+            return;
+        }
         let sizes = self.size_goal();
         let at = self.moment(cx);
         let may_leave = self.snd.syn == Syn::Acked && !matches!(self.state, State::SynSent | State::SynReceived);

@@ -12,6 +12,7 @@ const PAWS_WRAP: Span = secs(2_147);
 
 impl Connection {
     /// PAWS, the sequence number, RST and SYN of a segment for a synchronized connection.
+    #[inline(never)]
     pub(super) fn validate_incoming(&mut self, cx: &mut Context<'_>, seg: &Segment) -> Step {
         let (rst, syn) = (seg.has(Flags::RST), seg.has(Flags::SYN));
         if !seg.has(Flags::ACK) && !rst && !syn {
