@@ -69,28 +69,43 @@ impl Host {
         if let Power::Quiet { .. } = self.power {
             return drop_segment(cx, DropReason::Quiet);
         }
-        let tuple = Tuple {
-            local: SocketAddr::new(packet.dst, segment.dst_port),
-            remote: SocketAddr::new(packet.src, segment.src_port),
-        };
         let peer = self.addrs.peer(packet.src);
         let (local_port, remote_port) = (segment.dst_port, segment.src_port);
         // A peer without a number has no connection; what is made for its SYN gets one.
         let key = Key { remote: peer.unwrap_or(0), local, local_port, remote_port };
-        let slot = peer.and_then(|_| self.demux.get(&key).copied());
-        match slot.map(|slot| slot.place()) {
-            Some(Place::Conn(index)) => {
-                self.touch(cx, index, |tcp, context| {
-                    context.ecn = packet.tos & 3;
-                    tcp.on_segment(context, segment);
-                });
-            }
+        let place = peer.and_then(|_| self.demux.get(&key)).map(|slot| slot.place());
+        if let Some(Place::Conn(index)) = place {
+            self.touch(cx, index, |tcp, context| {
+                context.ecn = packet.tos & 3;
+                tcp.on_segment(context, segment);
+            });
+        } else {
+            self.other_segment(cx, (key, place), packet, segment);
+        }
+    }
+
+    /// A segment that is for no whole connection.
+    #[inline(never)]
+    fn other_segment(
+        &mut self,
+        cx: &mut Cx<'_>,
+        (key, place): (Key, Option<Place>),
+        packet: &Packet,
+        segment: &Segment,
+    ) {
+        let tuple = Tuple {
+            local: SocketAddr::new(packet.dst, segment.dst_port),
+            remote: SocketAddr::new(packet.src, segment.src_port),
+        };
+        match place {
             Some(Place::Half(index)) if self.forget_abandoned(cx, index) => {
                 self.stray_segment(cx, (key, tuple), segment, None);
             }
             Some(Place::Half(index)) => self.half_segment(cx, index, (key, tuple), segment),
             Some(Place::Closing(index)) => self.leftover_segment(cx, index, (key, tuple), segment),
-            Some(Place::Quiet | Place::Linger) | None => self.stray_segment(cx, (key, tuple), segment, None),
+            Some(Place::Conn(_) | Place::Quiet | Place::Linger) | None => {
+                self.stray_segment(cx, (key, tuple), segment, None)
+            }
         }
     }
 

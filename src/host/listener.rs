@@ -263,8 +263,6 @@ impl Host {
         f: impl FnOnce(&mut HalfOpen, &mut Context<'_>) -> HalfOpenStep,
     ) -> Option<HalfOpenStep> {
         let tuple = self.tuple(self.halves.get(index)?.key());
-        let path = self.addrs.path(tuple.remote.ip());
-        let carrier = path.is_some_and(|path| self.addrs.has_carrier(path.iface));
         let ip = self.ip_of_socket(self.halves.get(index)?.listener);
         let half = self.halves.get_mut(index)?;
         self.timers.doubt(Place::Half(index).slot());
@@ -274,7 +272,7 @@ impl Host {
         let mut context = Context { now, knobs: &self.settings.knobs, limits, events, detail, ecn: 0 };
         let first = half.tcp.is_due();
         let step = f(&mut half.tcp, &mut context);
-        let mut out = Output { cx, counters: &mut self.counters, ip, tuple, of: Machine::Half };
+        let mut out = Output { cx, counters: &mut self.counters, ip, tuple: &tuple, of: Machine::Half };
         out.tell(context.events);
         while let Some(mut segment) = half.tcp.poll_transmit(&mut context) {
             if segment.has(Flags::SYN) && !first {
@@ -283,7 +281,7 @@ impl Host {
             if let Some(cookie) = grant.filter(|_| first && segment.has(Flags::SYN)) {
                 cookie.write(&mut segment.options);
             }
-            out.send(path.map_or(crate::endpoint::IfaceId(0), |path| path.iface), carrier, segment);
+            out.send(self.addrs.way_out(tuple.remote.ip()), segment);
             out.tell(context.events);
         }
         let (wants, birth) = (half.tcp.poll_timeout(), half.birth);

@@ -4,6 +4,7 @@
 use super::Host;
 use super::config::Settings;
 use super::counters::{Counter, Counters};
+use super::demux::Place;
 use super::stream::Owner;
 use crate::endpoint::Cx;
 use crate::tcp::Limits;
@@ -82,7 +83,7 @@ impl Memory {
     }
 
     /// Pages of so many bytes.
-    pub(super) fn pages(bytes: u64) -> u64 {
+    fn pages(bytes: u64) -> u64 {
         bytes.div_ceil(PAGE)
     }
 }
@@ -104,10 +105,24 @@ impl Host {
         self.touch(cx, index, |tcp, context| tcp.on_timeout(context));
     }
 
+    /// Counts the pages that a connection takes now; where there is no limit nobody counts.
+    #[inline(never)]
+    pub(super) fn count_memory(&mut self, index: u32) {
+        let Some(conn) = self.conns.get_mut(index) else { return };
+        let now = if self.settings.memory.is_some() { Memory::pages(conn.tcp.memory()) } else { 0 };
+        if now != conn.pages {
+            let before = std::mem::replace(&mut conn.pages, now);
+            self.memory.change((before, now), &self.settings, &mut self.limits, &mut self.counters);
+        }
+    }
+
     /// Forgets a connection, and gives back what it took.
     pub(super) fn drop_conn(&mut self, index: u32) {
         let Some(conn) = self.conns.get(index) else { return };
-        self.memory.change((conn.pages, 0), &self.settings, &mut self.limits, &mut self.counters);
+        if self.settings.memory.is_some() || conn.pages > 0 {
+            self.memory.change((conn.pages, 0), &self.settings, &mut self.limits, &mut self.counters);
+        }
+        self.timers.doubt(Place::Conn(index).slot());
         self.conns.discard(index);
     }
 }

@@ -3,15 +3,14 @@ use super::addrs::Path;
 use super::counters::{Counter, Machine};
 use super::demux::{Key, Place, Slot};
 use super::listener::QueueRule;
-use super::memory::Memory;
 use super::options::Options;
 use super::output::{IpHeader, Output};
 use super::ports::{Destination, Hold, Scope, Sharing};
 use super::sockets::{Phase, Role};
-use crate::endpoint::{Congestion, Cx, Errno, IfaceId, Readiness, RouteMetrics, SocketId, State, TcpInfo, Tuple};
+use crate::endpoint::{Congestion, Cx, Errno, Readiness, RouteMetrics, SocketId, State, TcpInfo, Tuple};
 use crate::tcp::{Closing, ClosingStep, ConnEvent, Connection, Context, Knobs, Ports, Setup, Tally, TcpEvent};
 use crate::time::{HostTime, Span, ms, secs};
-use crate::wire::{Flags, Segment, Seq};
+use crate::wire::{Segment, Seq};
 use std::net::{IpAddr, SocketAddr};
 
 /// A whole connection.
@@ -93,6 +92,29 @@ fn follow_route(setup: &mut Setup, metrics: &RouteMetrics) {
     route.rto_min = metrics.rto_min.map(|millis| ms(millis.into()));
     route.asks_ecn = metrics.ecn;
     (setup.mss, setup.quick_ack) = (mss, setup.quick_ack || metrics.quick_ack);
+}
+
+impl Conn {
+    /// What `poll` answers for its socket.
+    pub(super) fn poll(&self, phase: Phase, shut_read: bool) -> Readiness {
+        let (tcp, over) = (&self.tcp, !self.indexed);
+        match phase {
+            Phase::Connecting if !over => return Readiness::empty(),
+            // tcp_poll(): "Active TCP fastopen socket with defer_connect".
+            Phase::Deferred if !over => return Readiness::WRITABLE,
+            _ => {}
+        }
+        let error = tcp.error().is_some();
+        let no_more_in = tcp.at_end() | shut_read | over;
+        let no_more_out = tcp.is_closed_for_sending() | over;
+        let bits = |readiness: Readiness, on: bool| if on { readiness } else { Readiness::empty() };
+        bits(Readiness::READABLE, (tcp.readable() > 0) | no_more_in | error)
+            | bits(Readiness::WRITABLE, no_more_out | error || tcp.writable() > 0)
+            | bits(Readiness::ERROR, error)
+            | bits(Readiness::RDHUP, no_more_in)
+            | bits(Readiness::HUP, no_more_in & no_more_out)
+            | bits(Readiness::URGENT, tcp.has_urgent())
+    }
 }
 
 impl Leftover {
@@ -231,53 +253,53 @@ impl Host {
         f: impl FnOnce(&mut Connection, &mut Context<'_>) -> R,
     ) -> Option<R> {
         let conn = self.conns.get_mut(index)?;
-        self.timers.doubt(Place::Conn(index).slot());
         let (now, detail) = (cx.now(), cx.detail());
         let (limits, events) = (&mut self.limits, &mut self.events);
         let mut context = Context { now, knobs: &self.settings.knobs, limits, events, detail, ecn: 0 };
-        let carrier = self.addrs.has_carrier(conn.path.iface);
-        conn.tcp.on_carrier(carrier);
+        conn.tcp.on_carrier(self.addrs.has_carrier(conn.path.iface));
         let result = f(&mut conn.tcp, &mut context);
-        let (ip, tuple, of) = (conn.ip, conn.tuple, Machine::Conn);
-        let mut out = Output { cx, counters: &mut self.counters, ip, tuple, of };
+        self.drain(cx, index);
+        Some(result)
+    }
+
+    /// What follows from a touch: segments, events for the application, the machine that takes over, the end, the next
+    /// timeout.
+    #[inline(never)]
+    fn drain(&mut self, cx: &mut Cx<'_>, index: u32) {
+        let Some(conn) = self.conns.get_mut(index) else { return };
+        let (now, detail) = (cx.now(), cx.detail());
+        let (limits, events) = (&mut self.limits, &mut self.events);
+        let mut context = Context { now, knobs: &self.settings.knobs, limits, events, detail, ecn: 0 };
+        let mut out = Output { cx, counters: &mut self.counters, ip: conn.ip, tuple: &conn.tuple, of: Machine::Conn };
         out.tell(context.events);
         let mut probes = context.limits.tally(Tally::WinProbe);
         while let Some(segment) = conn.tcp.poll_transmit(&mut context) {
             // A window probe asks; the byte in it is sent when it fits.
             let before = std::mem::replace(&mut probes, context.limits.tally(Tally::WinProbe));
             let data = segment.seq_len() > 0 && probes == before;
-            let syn_ack = segment.flags.contains(Flags::SYN | Flags::ACK) && conn.tcp.is_early();
-            if syn_ack && segment.seq.lt(conn.sent) {
+            if data && segment.seq.lt(conn.sent) {
                 conn.resent += 1;
-                out.counters.sent(&segment);
-                out.counters.syn_ack_again();
-            } else if data && segment.seq.lt(conn.sent) {
-                conn.resent += 1;
-                out.counters.sent_again(&segment);
+                out.counters.sent_again(&segment, conn.tcp.is_early());
             } else {
                 out.counters.sent(&segment);
                 if data {
                     out.counters.sent_new(&segment);
+                    conn.sent = conn.sent.max(segment.end());
                 }
             }
-            conn.sent = if data { conn.sent.max(segment.end()) } else { conn.sent };
+            let carrier = self.addrs.has_carrier(conn.path.iface);
             out.emit(conn.path.iface, carrier, segment, conn.tcp.is_ect());
             out.tell(context.events);
         }
-        // Where there is no limit nobody counts.
-        let now = if self.settings.memory.is_some() { Memory::pages(conn.tcp.memory()) } else { 0 };
-        if now != conn.pages {
-            let before = std::mem::replace(&mut conn.pages, now);
-            self.memory.change((before, now), &self.settings, &mut self.limits, &mut self.counters);
+        if self.settings.memory.is_some() || conn.pages > 0 {
+            self.count_memory(index);
         }
         self.follow(cx, index);
         if !self.lingering.is_empty() {
             self.end_lingering(cx);
         }
-        Some(result)
     }
 
-    /// What follows from a touch: events for the application, the machine that takes over, the end, the next timeout.
     fn follow(&mut self, cx: &mut Cx<'_>, index: u32) {
         let Some(conn) = self.conns.get_mut(index) else { return };
         let owner = conn.owner;
@@ -291,25 +313,14 @@ impl Host {
                 ConnEvent::Writable | ConnEvent::Failed(_) | ConnEvent::Closed => {}
             }
         }
-        let learned = if connected { conn.tcp.poll_fast_open() } else { None };
-        if let Some(learned) = learned {
+        if connected && let Some(learned) = conn.tcp.poll_fast_open() {
             self.fast_open.learn(conn.tuple, learned);
         }
-        let settled = conn.early_for.is_some() && !conn.tcp.is_early();
-        let closing = conn.tcp.poll_closing();
-        let over = closing.is_some() || conn.tcp.state() == State::Closed;
-        if over && std::mem::replace(&mut conn.indexed, false) {
-            self.retire(cx, index, closing);
-        }
-        if settled {
-            self.settle_early(cx.now(), index);
-        }
-        match owner {
-            Owner::Orphan if over => {
-                self.orphans.remove(cx.now(), &self.settings);
-                self.drop_conn(index);
-            }
-            _ => self.rearm_conn(index),
+        let over = conn.tcp.is_over();
+        if over || conn.early_for.is_some() {
+            self.move_on(cx, index, over);
+        } else {
+            self.timers.rearm_conn(index, conn);
         }
         if let Owner::Socket(id) = owner {
             if connected {
@@ -318,6 +329,27 @@ impl Host {
             if changed {
                 self.notify(cx, id, arrived);
             }
+        }
+    }
+
+    /// A connection is over, or waits for its third segment no longer than it must.
+    #[inline(never)]
+    fn move_on(&mut self, cx: &mut Cx<'_>, index: u32, over: bool) {
+        let Some(conn) = self.conns.get_mut(index) else { return };
+        let settled = conn.early_for.is_some() && !conn.tcp.is_early();
+        let owner = conn.owner;
+        if over && std::mem::replace(&mut conn.indexed, false) {
+            let closing = conn.tcp.poll_closing();
+            self.retire(cx, index, closing);
+        }
+        if settled {
+            self.settle_early(cx.now(), index);
+        }
+        if over && owner == Owner::Orphan {
+            self.orphans.remove(cx.now(), &self.settings);
+            self.drop_conn(index);
+        } else if let Some(conn) = self.conns.get_mut(index) {
+            self.timers.rearm_conn(index, conn);
         }
     }
 
@@ -391,8 +423,6 @@ impl Host {
     ) -> Option<ClosingStep> {
         let key = self.leftovers.get(index)?.key();
         let (tuple, waited) = (self.tuple(key), self.time_wait(index));
-        let iface = self.addrs.path(tuple.remote.ip()).map_or(IfaceId(0), |path| path.iface);
-        let carrier = self.addrs.has_carrier(iface);
         let leftover = self.leftovers.get_mut(index)?;
         let of = Machine::Left(leftover.tcp.state());
         self.timers.doubt(Place::Closing(index).slot());
@@ -402,10 +432,10 @@ impl Host {
         let mut context = Context { now, knobs: &self.settings.knobs, limits, events, detail, ecn: 0 };
         let step = f(&mut leftover.tcp, &mut context);
         let ip = IpHeader { tos: 0, ttl: self.settings.ttl };
-        let mut out = Output { cx, counters: &mut self.counters, ip, tuple, of };
+        let mut out = Output { cx, counters: &mut self.counters, ip, tuple: &tuple, of };
         out.tell(context.events);
         while let Some(segment) = leftover.tcp.poll_transmit(&mut context) {
-            out.send(iface, carrier, segment);
+            out.send(self.addrs.way_out(tuple.remote.ip()), segment);
             out.tell(context.events);
         }
         let (wants, birth) = (leftover.tcp.poll_timeout(), leftover.birth);
@@ -442,9 +472,9 @@ impl Host {
         let Some(path) = self.addrs.path(tuple.remote.ip()) else {
             return self.counters.add(Counter::IpOutNoRoutes);
         };
-        let carrier = self.addrs.has_carrier(path.iface);
         let ip = IpHeader { tos: 0, ttl: self.settings.ttl };
-        Output { cx, counters: &mut self.counters, ip, tuple, of: Machine::Conn }.send(path.iface, carrier, segment);
+        let mut out = Output { cx, counters: &mut self.counters, ip, tuple: &tuple, of: Machine::Conn };
+        out.send((path.iface, self.addrs.has_carrier(path.iface)), segment);
     }
 
     /// The socket of `index` gives its connection up; what is left to do is done without it.
@@ -479,30 +509,6 @@ impl Host {
                 self.touch(cx, index, |tcp, context| tcp.abort(context));
             }
         }
-    }
-
-    /// What `poll` answers for the connection `index` of a stream socket.
-    pub(super) fn poll_conn(&self, index: u32, phase: Phase, shut_read: bool) -> Readiness {
-        let Some(conn) = self.conns.get(index) else { return Readiness::empty() };
-        let over = !conn.indexed;
-        match phase {
-            Phase::Connecting if !over => return Readiness::empty(),
-            // tcp_poll(): "Active TCP fastopen socket with defer_connect".
-            Phase::Deferred if !over => return Readiness::WRITABLE,
-            _ => {}
-        }
-        let tcp = &conn.tcp;
-        let error = tcp.error().is_some();
-        let no_more_in = tcp.at_end() || shut_read || over;
-        let no_more_out = tcp.is_closed_for_sending() || over;
-        let mut answer = Readiness::empty();
-        answer.set(Readiness::READABLE, tcp.readable() > 0 || no_more_in || error);
-        answer.set(Readiness::WRITABLE, tcp.writable() > 0 || no_more_out || error);
-        answer.set(Readiness::ERROR, error);
-        answer.set(Readiness::RDHUP, no_more_in);
-        answer.set(Readiness::HUP, no_more_in && no_more_out);
-        answer.set(Readiness::URGENT, tcp.has_urgent());
-        answer
     }
 
     /// Why the connection of a socket died, once.

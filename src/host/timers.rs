@@ -1,17 +1,37 @@
 use super::Host;
 use super::demux::{Place, Slot};
+use super::stream::Conn;
 use crate::endpoint::Cx;
 use crate::time::HostTime;
-use std::cmp::Reverse;
+use std::cmp::{Ordering, Reverse};
 use std::collections::{BinaryHeap, VecDeque};
 
 /// When something wants to be woken. Of equal times the older machine comes first, whatever its place in storage.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Alarm {
     pub(super) due: HostTime,
+    pub(super) slot: Slot,
     /// The number of the machine's making.
     pub(super) birth: u32,
-    pub(super) slot: Slot,
+}
+
+impl Alarm {
+    /// Its place among others as one number, which is compared faster than three.
+    fn rank(&self) -> u128 {
+        u128::from(self.due.as_nanos()) << 64 | u128::from(self.birth) << 32 | u128::from(self.slot.number())
+    }
+}
+
+impl Ord for Alarm {
+    fn cmp(&self, other: &Alarm) -> Ordering {
+        self.rank().cmp(&other.rank())
+    }
+}
+
+impl PartialOrd for Alarm {
+    fn partial_cmp(&self, other: &Alarm) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
 }
 
 /// All timeouts of a host. A machine whose timeout moves away keeps its alarm, which is set anew only when
@@ -57,6 +77,30 @@ impl Timers {
         };
     }
 
+    /// Sets the first, an alarm of the heap, to a later time.
+    fn delay(&mut self, due: HostTime) {
+        self.true_front = None;
+        if let Some(mut first) = self.heap.peek_mut() {
+            first.0.due = due;
+        }
+    }
+
+    /// The whole connection at `index` may want to be woken at another time. Its alarm stays where that is later, or never:
+    /// it may be wanted again before it comes to the front.
+    #[inline]
+    pub(super) fn rearm_conn(&mut self, index: u32, conn: &mut Conn) {
+        let due = conn.tcp.poll_timeout().unwrap_or(HostTime::NEVER);
+        if due == conn.armed {
+            return;
+        }
+        let slot = Place::Conn(index).slot();
+        self.doubt(slot);
+        if due < conn.armed {
+            conn.armed = due;
+            self.set(Alarm { due, birth: conn.birth, slot });
+        }
+    }
+
     /// The machine at `slot` may want to be woken at another time, or not at all.
     pub(super) fn doubt(&mut self, slot: Slot) {
         if self.true_front.is_some_and(|alarm| alarm.slot == slot) {
@@ -77,7 +121,7 @@ enum Front {
     True,
     /// Its machine is gone, or has another alarm.
     Stale,
-    /// Its machine wants to be woken later.
+    /// Its machine wants to be woken later, a whole connection perhaps never.
     Early(HostTime),
 }
 
@@ -102,15 +146,18 @@ impl Host {
                     return;
                 }
                 Front::Stale => self.timers.pop(),
-                Front::Early(due) => {
-                    self.timers.pop();
-                    if let Place::Conn(index) = alarm.slot.place()
-                        && let Some(conn) = self.conns.get_mut(index)
-                    {
-                        conn.armed = due;
+                Front::Early(due) => match alarm.slot.place() {
+                    Place::Conn(index) => {
+                        if let Some(conn) = self.conns.get_mut(index) {
+                            conn.armed = due;
+                        }
+                        if due < HostTime::NEVER { self.timers.delay(due) } else { self.timers.pop() }
                     }
-                    self.timers.set(Alarm { due, ..alarm });
-                }
+                    _ => {
+                        self.timers.pop();
+                        self.timers.set(Alarm { due, ..alarm });
+                    }
+                },
             }
         }
     }
@@ -120,7 +167,7 @@ impl Host {
             Place::Conn(index) => {
                 let conn = self.conns.get(index);
                 let conn = conn.filter(|conn| conn.birth == alarm.birth && conn.armed == alarm.due);
-                conn.and_then(|conn| conn.tcp.poll_timeout())
+                conn.map(|conn| conn.tcp.poll_timeout().unwrap_or(HostTime::NEVER))
             }
             Place::Half(index) => {
                 self.halves.get(index).filter(|half| half.birth == alarm.birth).and_then(|half| half.tcp.poll_timeout())
@@ -157,20 +204,6 @@ impl Host {
                 Place::Quiet => self.end_quiet(cx),
                 Place::Linger => self.end_lingering(cx),
             }
-        }
-    }
-
-    /// The whole connection `index` may want to be woken sooner than its alarm says.
-    pub(super) fn rearm_conn(&mut self, index: u32) {
-        let Some(conn) = self.conns.get_mut(index) else { return };
-        match conn.tcp.poll_timeout() {
-            // The alarm that there is goes stale.
-            None => conn.armed = HostTime::NEVER,
-            Some(due) if due < conn.armed => {
-                conn.armed = due;
-                self.timers.set(Alarm { due, birth: conn.birth, slot: Place::Conn(index).slot() });
-            }
-            Some(_) => {}
         }
     }
 

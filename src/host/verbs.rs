@@ -26,9 +26,7 @@ impl Sockets for Host {
             SocketKind::Datagram => Role::Datagram(Box::default()),
         };
         let options = Options::new(&self.settings);
-        let id = self.sockets.insert(Socket::new(family, options, role), &self.settings)?;
-        self.set_told(id);
-        Ok(id)
+        self.sockets.insert(Socket::new(family, options, role), &self.settings)
     }
 
     fn bind(&mut self, _cx: &mut Cx<'_>, socket: SocketId, local: SocketAddr) -> Result<(), Errno> {
@@ -211,7 +209,7 @@ impl Sockets for Host {
     }
 
     fn readiness(&self, socket: SocketId) -> Readiness {
-        self.sockets.get(socket).map_or(Readiness::empty(), |known| self.poll(socket, known))
+        self.poll(socket)
     }
 
     fn local_addr(&self, socket: SocketId) -> Result<SocketAddr, Errno> {
