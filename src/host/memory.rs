@@ -5,7 +5,7 @@ use super::Host;
 use super::config::Settings;
 use super::counters::{Counter, Counters};
 use super::demux::Place;
-use super::stream::Owner;
+use super::stream::{Conn, Owner};
 use crate::endpoint::Cx;
 use crate::tcp::Limits;
 use crate::time::{HostTime, Span, ms};
@@ -60,14 +60,18 @@ pub(super) struct Memory {
 }
 
 impl Memory {
+    /// Counts the pages that a connection takes now; where there is no limit nobody counts.
+    #[inline(never)]
+    pub(super) fn count(&mut self, conn: &mut Conn, settings: &Settings, limits: &mut Limits, counters: &mut Counters) {
+        let now = if settings.memory.is_some() { Memory::pages(conn.tcp.memory()) } else { 0 };
+        if now != conn.pages {
+            let before = std::mem::replace(&mut conn.pages, now);
+            self.change((before, now), settings, limits, counters);
+        }
+    }
+
     /// One connection takes `now` pages in place of `before` (`__sk_mem_raise_allocated()`).
-    pub(super) fn change(
-        &mut self,
-        (before, now): (u64, u64),
-        settings: &Settings,
-        limits: &mut Limits,
-        counters: &mut Counters,
-    ) {
+    fn change(&mut self, (before, now): (u64, u64), settings: &Settings, limits: &mut Limits, counters: &mut Counters) {
         self.pages = self.pages + now - before;
         let Some([low, pressure, _]) = settings.memory else { return };
         if self.pages > pressure && !self.pressure {
@@ -103,17 +107,6 @@ impl Host {
             self.limits.orphans = self.orphans.limit(cx.now(), &self.settings);
         }
         self.touch(cx, index, |tcp, context| tcp.on_timeout(context));
-    }
-
-    /// Counts the pages that a connection takes now; where there is no limit nobody counts.
-    #[inline(never)]
-    pub(super) fn count_memory(&mut self, index: u32) {
-        let Some(conn) = self.conns.get_mut(index) else { return };
-        let now = if self.settings.memory.is_some() { Memory::pages(conn.tcp.memory()) } else { 0 };
-        if now != conn.pages {
-            let before = std::mem::replace(&mut conn.pages, now);
-            self.memory.change((before, now), &self.settings, &mut self.limits, &mut self.counters);
-        }
     }
 
     /// Forgets a connection, and gives back what it took.

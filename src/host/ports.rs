@@ -277,8 +277,10 @@ impl Ports {
     pub(super) fn release(&mut self, port: u16, scope: Scope, hold: Hold, sharing: Sharing) {
         let gone = Holders { scope, hold, sharing, count: 1 };
         let Some(bucket) = self.buckets.get_mut(&port) else { return };
-        if let Some(old) = bucket.iter_mut().find(|old| old.is_like(&gone)) {
-            old.count -= 1;
+        let Some(old) = bucket.iter_mut().find(|old| old.is_like(&gone)) else { return };
+        old.count -= 1;
+        if old.count > 0 {
+            return;
         }
         if bucket.first.count == 0 {
             match bucket.rest.pop() {

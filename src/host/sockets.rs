@@ -95,24 +95,33 @@ impl Socket {
     }
 
     /// What `poll` answers.
+    #[inline]
     fn poll(&self, id: SocketId, conns: &Slab<Conn>, lingering: &[Lingering]) -> Readiness {
         let answer = match &self.role {
             Role::Stream(Stream { conn, phase, shut_read }) => {
                 conns.get(*conn).map_or(Readiness::empty(), |conn| conn.poll(*phase, *shut_read))
             }
+            _ => self.poll_other(id, lingering),
+        };
+        match self.error {
+            None => answer,
+            Some(_) => answer | Readiness::ERROR | Readiness::READABLE | Readiness::WRITABLE,
+        }
+    }
+
+    /// What it answers for what has no connection, but for errors.
+    #[inline(never)]
+    fn poll_other(&self, id: SocketId, lingering: &[Lingering]) -> Readiness {
+        match &self.role {
             // As Linux answers for a stream that has never been connected.
             Role::Idle => Readiness::WRITABLE | Readiness::HUP,
-            Role::Waiting(_) => Readiness::empty(),
+            Role::Waiting(_) | Role::Stream(_) => Readiness::empty(),
             Role::Lingering if lingering.iter().any(|lingering| lingering.is_of(id)) => Readiness::empty(),
             Role::Lingering => Readiness::HUP,
             Role::Listener(listener) if listener.has_waiting() => Readiness::READABLE,
             Role::Listener(_) => Readiness::empty(),
             Role::Datagram(queue) if queue.is_empty() => Readiness::WRITABLE,
             Role::Datagram(_) => Readiness::WRITABLE | Readiness::READABLE,
-        };
-        match self.error {
-            None => answer,
-            Some(_) => answer | Readiness::ERROR | Readiness::READABLE | Readiness::WRITABLE,
         }
     }
 
@@ -213,6 +222,7 @@ impl Host {
     }
 
     /// Tells the owner of a socket where `poll` answers more than before, or `arrived` says that something came.
+    #[inline(never)]
     pub(super) fn notify(&mut self, cx: &mut Cx<'_>, id: SocketId, arrived: bool) {
         let Ok(socket) = self.sockets.get_mut(id) else { return };
         let answer = socket.poll(id, &self.conns, &self.lingering);

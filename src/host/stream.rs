@@ -24,6 +24,8 @@ pub(super) struct Conn {
     pub(super) birth: u32,
     /// When its alarm rings; never where it has none.
     pub(super) armed: HostTime,
+    /// When it wants to be woken, which may be later.
+    pub(super) wants: HostTime,
     pub(super) owner: Owner,
     pub(super) hold: Hold,
     pub(super) reuse: Sharing,
@@ -83,7 +85,8 @@ impl Conn {
 }
 
 /// What the route to the peer says, where the socket itself does not (`tcp_init_metrics()`, `tcp_ca_dst_init()`).
-fn follow_route(setup: &mut Setup, metrics: &RouteMetrics) {
+#[inline(never)]
+fn follow_route(mut setup: Setup, metrics: &RouteMetrics) -> Setup {
     let mss = metrics.advmss.map_or(setup.mss, |mss| u16::try_from(mss).unwrap_or(u16::MAX).min(setup.mss));
     let route = &mut setup.route;
     route.congestion = route.congestion.or(metrics.congestion.as_deref().and_then(Congestion::from_name));
@@ -92,17 +95,42 @@ fn follow_route(setup: &mut Setup, metrics: &RouteMetrics) {
     route.rto_min = metrics.rto_min.map(|millis| ms(millis.into()));
     route.asks_ecn = metrics.ecn;
     (setup.mss, setup.quick_ack) = (mss, setup.quick_ack || metrics.quick_ack);
+    setup
+}
+
+/// What a connection has for the application.
+#[derive(Clone, Copy, Debug, Default)]
+struct Heard {
+    changed: bool,
+    /// Something came that is told again.
+    arrived: bool,
+    connected: bool,
 }
 
 impl Conn {
+    fn hear(&mut self, now: HostTime) -> Heard {
+        let mut heard = Heard::default();
+        while let Some(event) = self.tcp.poll_event() {
+            heard.changed = true;
+            match event {
+                ConnEvent::Connected => (heard.connected, self.received) = (true, self.received.or(Some(now))),
+                ConnEvent::Readable => (heard.arrived, self.received) = (true, Some(now)),
+                ConnEvent::Urgent | ConnEvent::PeerClosed => heard.arrived = true,
+                ConnEvent::Writable | ConnEvent::Failed(_) | ConnEvent::Closed => {}
+            }
+        }
+        heard
+    }
+
     /// What `poll` answers for its socket.
     pub(super) fn poll(&self, phase: Phase, shut_read: bool) -> Readiness {
         let (tcp, over) = (&self.tcp, !self.indexed);
         match phase {
-            Phase::Connecting if !over => return Readiness::empty(),
+            Phase::Connected | Phase::Open => {}
+            Phase::Connecting | Phase::Deferred if over => {}
+            Phase::Connecting => return Readiness::empty(),
             // tcp_poll(): "Active TCP fastopen socket with defer_connect".
-            Phase::Deferred if !over => return Readiness::WRITABLE,
-            _ => {}
+            Phase::Deferred => return Readiness::WRITABLE,
         }
         let error = tcp.error().is_some();
         let no_more_in = tcp.at_end() | shut_read | over;
@@ -167,11 +195,11 @@ impl Host {
         let offset = if hides { self.isn.ts_offset(tuple) } else { 0 };
         let metrics = self.routes.to(tuple.remote.ip());
         let mtu = metrics.and_then(|metrics| metrics.mtu).map_or(path.mtu, |mtu| mtu.min(path.mtu));
-        let mut setup = options.setup(mtu, tuple.local.is_ipv6(), &self.settings, offset);
-        if let Some(metrics) = metrics {
-            follow_route(&mut setup, metrics);
+        let setup = options.setup(mtu, tuple.local.is_ipv6(), &self.settings, offset);
+        match metrics {
+            None => setup,
+            Some(metrics) => follow_route(setup, metrics),
         }
-        setup
     }
 
     /// Makes the index point to `slot`; a new 4-tuple takes its ephemeral port.
@@ -183,10 +211,9 @@ impl Host {
 
     /// Takes a 4-tuple out of the index, and gives its peer's number back.
     pub(super) fn unindex(&mut self, key: Key) {
-        let remote = self.addrs.peer_addr(key.local, key.remote);
         if self.demux.remove(&key).is_some() {
             self.tcp_ports.vacate(key.destination(), key.local_port);
-            self.addrs.drop_peer(remote);
+            self.addrs.drop_peer(self.addrs.peer_addr(key.local, key.remote));
         }
     }
 
@@ -228,6 +255,7 @@ impl Host {
             path,
             birth,
             armed,
+            wants: armed,
             owner,
             hold,
             reuse,
@@ -292,28 +320,12 @@ impl Host {
             out.tell(context.events);
         }
         if self.settings.memory.is_some() || conn.pages > 0 {
-            self.count_memory(index);
+            self.memory.count(conn, &self.settings, &mut self.limits, &mut self.counters);
         }
-        self.follow(cx, index);
-        if !self.lingering.is_empty() {
-            self.end_lingering(cx);
-        }
-    }
-
-    fn follow(&mut self, cx: &mut Cx<'_>, index: u32) {
-        let Some(conn) = self.conns.get_mut(index) else { return };
-        let owner = conn.owner;
-        let (mut arrived, mut changed, mut connected) = (false, false, false);
-        while let Some(event) = conn.tcp.poll_event() {
-            changed = true;
-            match event {
-                ConnEvent::Connected => (connected, conn.received) = (true, conn.received.or(Some(cx.now()))),
-                ConnEvent::Readable => (arrived, conn.received) = (true, Some(cx.now())),
-                ConnEvent::Urgent | ConnEvent::PeerClosed => arrived = true,
-                ConnEvent::Writable | ConnEvent::Failed(_) | ConnEvent::Closed => {}
-            }
-        }
-        if connected && let Some(learned) = conn.tcp.poll_fast_open() {
+        let (owner, heard) = (conn.owner, conn.hear(now));
+        if heard.connected
+            && let Some(learned) = conn.tcp.poll_fast_open()
+        {
             self.fast_open.learn(conn.tuple, learned);
         }
         let over = conn.tcp.is_over();
@@ -322,13 +334,14 @@ impl Host {
         } else {
             self.timers.rearm_conn(index, conn);
         }
-        if let Owner::Socket(id) = owner {
-            if connected {
+        if let (Owner::Socket(id), true) = (owner, heard.changed) {
+            if heard.connected {
                 self.sockets.set_phase(id, Phase::Connected);
             }
-            if changed {
-                self.notify(cx, id, arrived);
-            }
+            self.notify(cx, id, heard.arrived);
+        }
+        if !self.lingering.is_empty() {
+            self.end_lingering(cx);
         }
     }
 
@@ -514,15 +527,15 @@ impl Host {
     /// Why the connection of a socket died, once.
     pub(super) fn take_socket_error(&mut self, cx: &mut Cx<'_>, id: SocketId) -> Result<Option<Errno>, Errno> {
         let socket = self.sockets.get_mut(id)?;
-        let mut error = socket.error.take();
-        if let Role::Stream(stream) = &socket.role
-            && let Some(conn) = self.conns.get_mut(stream.conn)
-        {
-            error = error.or_else(|| conn.tcp.take_error());
+        let mut conn = match &socket.role {
+            Role::Stream(stream) => self.conns.get_mut(stream.conn),
+            _ => None,
+        };
+        if socket.error.is_none() && conn.as_ref().is_none_or(|conn| conn.tcp.error().is_none()) {
+            return Ok(None);
         }
-        if error.is_some() {
-            self.notify(cx, id, false);
-        }
+        let error = socket.error.take().or_else(|| conn.as_mut()?.tcp.take_error());
+        self.notify(cx, id, false);
         Ok(error)
     }
 }

@@ -60,7 +60,12 @@ impl Timers {
         }
     }
 
-    pub(super) fn first(&self) -> Option<Alarm> {
+    /// When the host wants to be woken, once the front is true.
+    pub(super) fn next(&self) -> Option<HostTime> {
+        self.true_front.or_else(|| self.first()).map(|alarm| alarm.due)
+    }
+
+    fn first(&self) -> Option<Alarm> {
         match (self.heap.peek(), self.leftovers.front()) {
             (Some(Reverse(alarm)), Some(leftover)) => Some(*alarm.min(leftover)),
             (alarm, leftover) => alarm.map(|Reverse(alarm)| alarm).or(leftover).copied(),
@@ -90,6 +95,7 @@ impl Timers {
     #[inline]
     pub(super) fn rearm_conn(&mut self, index: u32, conn: &mut Conn) {
         let due = conn.tcp.poll_timeout().unwrap_or(HostTime::NEVER);
+        conn.wants = due;
         if due == conn.armed {
             return;
         }
@@ -167,7 +173,10 @@ impl Host {
             Place::Conn(index) => {
                 let conn = self.conns.get(index);
                 let conn = conn.filter(|conn| conn.birth == alarm.birth && conn.armed == alarm.due);
-                conn.map(|conn| conn.tcp.poll_timeout().unwrap_or(HostTime::NEVER))
+                conn.map(|conn| {
+                    debug_assert_eq!(Some(conn.wants), conn.tcp.poll_timeout().or(Some(HostTime::NEVER)));
+                    conn.wants
+                })
             }
             Place::Half(index) => {
                 self.halves.get(index).filter(|half| half.birth == alarm.birth).and_then(|half| half.tcp.poll_timeout())
