@@ -6,7 +6,7 @@ use super::faults::Power;
 use super::listener::drop_segment;
 use crate::endpoint::{Cx, DropReason, IfaceId, State, Tuple};
 use crate::tcp::{ClosingStep, TcpEvent};
-use crate::wire::{self, Body, Layer, Packet, ParseError, Segment, Seq};
+use crate::wire::{self, Body, Flags, Layer, Packet, ParseError, Segment, Seq};
 use std::net::SocketAddr;
 
 impl Host {
@@ -113,7 +113,8 @@ impl Host {
     fn leftover_segment(&mut self, cx: &mut Cx<'_>, index: u32, names: (Key, Tuple), segment: &Segment) {
         let beyond = self.leftovers.get(index).map(|leftover| leftover.tcp.next_iss());
         let (key, tuple) = names;
-        let listener = self.find_listener(key.local, tuple);
+        // Only a SYN opens anything.
+        let listener = if segment.has(Flags::SYN) { self.find_listener(key.local, tuple) } else { None };
         let step = self.touch_leftover(cx, index, |tcp, context| match tcp.on_segment(context, segment) {
             // Without a listener there is nothing to open, and TIME-WAIT goes on.
             ClosingStep::Reopen if listener.is_none() => tcp.stay_for_nobody(context),

@@ -389,7 +389,8 @@ impl Host {
         let (Ok(socket), Some(path)) = (self.sockets.get(id), self.path_to(tuple.remote.ip(), cx.now())) else {
             return;
         };
-        let (setup, reuse) = (self.setup(&socket.options, tuple, path), socket.sharing());
+        let setup = self.setup(&socket.options, tuple, path);
+        let reuse = socket.sharing();
         let (now, detail) = (cx.now(), cx.detail());
         let (limits, events) = (&mut self.limits, &mut self.events);
         let mut context = Context { now, knobs: &self.settings.knobs, limits, events, detail, ecn: 0 };

@@ -177,12 +177,16 @@ impl SocketTable {
         slot.and_then(Option::as_mut).ok_or(Errno::EBADF)
     }
 
-    pub(super) fn remove(&mut self, id: SocketId) -> Option<Socket> {
-        let index = id.0.checked_sub(FIRST)?;
-        let socket = self.slots.get_mut(index as usize)?.take()?;
-        self.free.push(Reverse(index));
-        self.open -= 1;
-        Some(socket)
+    /// Forgets a socket where it lies.
+    pub(super) fn discard(&mut self, id: SocketId) {
+        let Some(index) = id.0.checked_sub(FIRST) else { return };
+        if let Some(slot) = self.slots.get_mut(index as usize)
+            && slot.is_some()
+        {
+            *slot = None;
+            self.free.push(Reverse(index));
+            self.open -= 1;
+        }
     }
 
     /// Every open descriptor, lowest first.

@@ -7,9 +7,9 @@ use super::options::Options;
 use super::output::{IpHeader, Output};
 use super::ports::{Destination, Hold, Scope, Sharing};
 use super::sockets::{Phase, Role};
-use crate::endpoint::{Congestion, Cx, Errno, Readiness, RouteMetrics, SocketId, State, TcpInfo, Tuple};
+use crate::endpoint::{Cx, Errno, Readiness, SocketId, State, TcpInfo, Tuple};
 use crate::tcp::{Closing, ClosingStep, ConnEvent, Connection, Context, Knobs, Ports, Setup, Tally, TcpEvent};
-use crate::time::{HostTime, Span, ms, secs};
+use crate::time::{HostTime, Span, secs};
 use crate::wire::{Segment, Seq};
 use std::net::{IpAddr, SocketAddr};
 
@@ -84,20 +84,6 @@ impl Conn {
     }
 }
 
-/// What the route to the peer says, where the socket itself does not (`tcp_init_metrics()`, `tcp_ca_dst_init()`).
-#[inline(never)]
-fn follow_route(mut setup: Setup, metrics: &RouteMetrics) -> Setup {
-    let mss = metrics.advmss.map_or(setup.mss, |mss| u16::try_from(mss).unwrap_or(u16::MAX).min(setup.mss));
-    let route = &mut setup.route;
-    route.congestion = route.congestion.or(metrics.congestion.as_deref().and_then(Congestion::from_name));
-    route.initial_window = metrics.initcwnd;
-    route.initial_offer = metrics.initrwnd;
-    route.rto_min = metrics.rto_min.map(|millis| ms(millis.into()));
-    route.asks_ecn = metrics.ecn;
-    (setup.mss, setup.quick_ack) = (mss, setup.quick_ack || metrics.quick_ack);
-    setup
-}
-
 /// What a connection has for the application.
 #[derive(Clone, Copy, Debug, Default)]
 struct Heard {
@@ -108,6 +94,7 @@ struct Heard {
 }
 
 impl Conn {
+    #[inline]
     fn hear(&mut self, now: HostTime) -> Heard {
         let mut heard = Heard::default();
         while let Some(event) = self.tcp.poll_event() {
@@ -195,11 +182,7 @@ impl Host {
         let offset = if hides { self.isn.ts_offset(tuple) } else { 0 };
         let metrics = self.routes.to(tuple.remote.ip());
         let mtu = metrics.and_then(|metrics| metrics.mtu).map_or(path.mtu, |mtu| mtu.min(path.mtu));
-        let setup = options.setup(mtu, tuple.local.is_ipv6(), &self.settings, offset);
-        match metrics {
-            None => setup,
-            Some(metrics) => follow_route(setup, metrics),
-        }
+        options.setup(mtu, tuple.local.is_ipv6(), &self.settings, offset, metrics)
     }
 
     /// Makes the index point to `slot`; a new 4-tuple takes its ephemeral port.

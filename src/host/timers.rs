@@ -144,6 +144,7 @@ impl Host {
         }
     }
 
+    #[inline(never)]
     fn find_true_front(&mut self) {
         while let Some(alarm) = self.timers.first() {
             match self.judge(alarm) {
@@ -159,6 +160,7 @@ impl Host {
                         }
                         if due < HostTime::NEVER { self.timers.delay(due) } else { self.timers.pop() }
                     }
+                    // One of the leftovers may be the last now.
                     _ => {
                         self.timers.pop();
                         self.timers.set(Alarm { due, ..alarm });
