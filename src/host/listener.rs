@@ -498,7 +498,7 @@ impl Host {
     fn take_half(&mut self, index: u32) -> Option<Half> {
         let half = self.halves.remove(index)?;
         self.leave_cache(self.tuple(half.key()), index);
-        self.timers.doubt(Place::Half(index).slot());
+        self.timers.forget(Place::Half(index).slot());
         if let Some(listener) = self.sockets.listener(half.listener) {
             listener.syn -= 1;
             listener.young -= u32::from(half.tcp.is_young());

@@ -115,7 +115,7 @@ impl Host {
         if self.settings.memory.is_some() || conn.pages > 0 {
             self.memory.change((conn.pages, 0), &self.settings, &mut self.limits, &mut self.counters);
         }
-        self.timers.doubt(Place::Conn(index).slot());
+        self.timers.forget(Place::Conn(index).slot());
         self.conns.discard(index);
     }
 }

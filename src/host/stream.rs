@@ -448,7 +448,7 @@ impl Host {
 
     pub(super) fn drop_leftover(&mut self, index: u32) {
         self.move_time_wait(self.time_wait(index), None);
-        self.timers.doubt(Place::Closing(index).slot());
+        self.timers.forget(Place::Closing(index).slot());
         if let Some(leftover) = self.leftovers.remove(index) {
             self.release(leftover.key(), leftover.hold, leftover.reuse);
         }

@@ -82,16 +82,19 @@ impl Timers {
         };
     }
 
-    /// Sets the first, an alarm of the heap, to a later time.
-    fn delay(&mut self, due: HostTime) {
-        self.true_front = None;
-        if let Some(mut first) = self.heap.peek_mut() {
-            first.0.due = due;
+    /// Sets the first, an alarm of the heap, to another time; to never: takes it out.
+    fn move_first(&mut self, due: HostTime) {
+        if due == HostTime::NEVER {
+            return self.pop();
         }
+        let Some(mut first) = self.heap.peek_mut() else { return };
+        // What is sooner stays the first.
+        self.true_front = (due < first.0.due).then_some(Alarm { due, ..first.0 });
+        first.0.due = due;
     }
 
-    /// The whole connection at `index` may want to be woken at another time. Its alarm stays where that is later, or never:
-    /// it may be wanted again before it comes to the front.
+    /// The whole connection at `index` may want to be woken at another time. Its alarm stays where that is later, or never, but
+    /// for the first: it may be wanted again before it comes to the front.
     #[inline]
     pub(super) fn rearm_conn(&mut self, index: u32, conn: &mut Conn) {
         let due = conn.tcp.poll_timeout().unwrap_or(HostTime::NEVER);
@@ -100,10 +103,19 @@ impl Timers {
             return;
         }
         let slot = Place::Conn(index).slot();
-        self.doubt(slot);
-        if due < conn.armed {
+        if self.true_front.is_some_and(|alarm| alarm.slot == slot) {
+            conn.armed = due;
+            self.move_first(due);
+        } else if due < conn.armed {
             conn.armed = due;
             self.set(Alarm { due, birth: conn.birth, slot });
+        }
+    }
+
+    /// The machine at `slot` is gone.
+    pub(super) fn forget(&mut self, slot: Slot) {
+        if self.true_front.is_some_and(|alarm| alarm.slot == slot) {
+            self.pop();
         }
     }
 
@@ -158,7 +170,7 @@ impl Host {
                         if let Some(conn) = self.conns.get_mut(index) {
                             conn.armed = due;
                         }
-                        if due < HostTime::NEVER { self.timers.delay(due) } else { self.timers.pop() }
+                        self.timers.move_first(due);
                     }
                     // One of the leftovers may be the last now.
                     _ => {
