@@ -35,8 +35,8 @@ impl PartialOrd for Alarm {
 }
 
 /// All timeouts of a host. A machine whose timeout moves away keeps its alarm, which is set anew only when
-/// it comes to the front; so a timer that is restarted with every packet costs nothing. Between calls the front is
-/// always an alarm whose machine does want to be woken then.
+/// it comes to the front, or is there; so a timer that is restarted with every packet costs nothing. Between calls the front
+/// is always an alarm whose machine does want to be woken then.
 #[derive(Debug, Default)]
 pub(super) struct Timers {
     heap: BinaryHeap<Reverse<Alarm>>,
