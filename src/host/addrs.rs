@@ -15,8 +15,10 @@ type Way = Result<IfaceId, NoRoute>;
 #[derive(Debug)]
 pub(super) struct Addrs {
     own: Vec<Own>,
+    /// Which of them was looked for last: most packets are for the same one.
+    last: u16,
     ifaces: Vec<Iface>,
-    /// Routes to single addresses.
+    /// Routes to single addresses; those to the host's own lead home.
     hosts: Map<AddrKey, Way>,
     /// Routes to more than one, the longest prefix first.
     prefixes: Vec<(IpAddr, u8, Way)>,
@@ -56,6 +58,7 @@ impl Addrs {
         let own = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
         Addrs {
             own: own.map(|addr| Own { addr, iface: LO }).to_vec(),
+            last: 0,
             ifaces: vec![Iface { mtu: LO_MTU, up: true }],
             hosts: Map::new(),
             prefixes: Vec::new(),
@@ -74,6 +77,7 @@ impl Addrs {
                 for &addr in addrs {
                     if !self.own.iter().any(|own| own.addr == addr) {
                         self.own.push(Own { addr, iface: *iface });
+                        self.hosts.insert(addr.into(), Ok(LO));
                     }
                 }
             }
@@ -84,7 +88,9 @@ impl Addrs {
 
     fn add_route(&mut self, prefix: IpAddr, prefix_len: u8, way: Way) {
         if prefix_len == width(prefix) {
-            self.hosts.insert(prefix.into(), way);
+            if self.find_own(prefix).is_none() {
+                self.hosts.insert(prefix.into(), way);
+            }
             return;
         }
         self.prefixes.retain(|&(addr, len, _)| (addr, len) != (prefix, prefix_len));
@@ -110,6 +116,14 @@ impl Addrs {
 
     /// The number of one of the host's own addresses. All of 127.0.0.0/8 is the host's (RFC 1122 3.2.1.3 (g)).
     pub(super) fn own(&mut self, addr: IpAddr) -> Option<u16> {
+        if self.own[usize::from(self.last)].addr != addr {
+            self.last = self.look_for_own(addr)?;
+        }
+        Some(self.last)
+    }
+
+    #[inline(never)]
+    fn look_for_own(&mut self, addr: IpAddr) -> Option<u16> {
         if let Some(index) = self.find_own(addr) {
             return Some(index);
         }
@@ -152,7 +166,7 @@ impl Addrs {
     /// The same, or why there is none.
     pub(super) fn route(&self, addr: IpAddr) -> Result<Path, Errno> {
         let covering = || self.prefixes.iter().find(|(prefix, len, _)| covers(*prefix, *len, addr));
-        let way = if addr.is_loopback() || self.find_own(addr).is_some() {
+        let way = if addr.is_loopback() {
             Some(Ok(LO))
         } else {
             self.hosts.get(&addr.into()).copied().or_else(|| covering().map(|&(_, _, way)| way))
@@ -160,6 +174,11 @@ impl Addrs {
         let iface = way.ok_or(Errno::ENETUNREACH)?.map_err(NoRoute::errno)?;
         let mtu = self.ifaces.get(usize::from(iface.0)).ok_or(Errno::ENETUNREACH)?.mtu;
         Ok(Path { iface, mtu })
+    }
+
+    /// The interface that leads to `addr`, and whether it has a carrier.
+    pub(super) fn way_out(&self, addr: IpAddr) -> (IfaceId, bool) {
+        self.path(addr).map_or((LO, false), |path| (path.iface, self.has_carrier(path.iface)))
     }
 
     /// The address that packets to `remote` come from, where the socket names none.

@@ -182,8 +182,14 @@ impl Counters {
         }
     }
 
-    /// Counts a segment that a connection sends again: RFC 4022 has no place for it among `OutSegs`.
-    pub(super) fn sent_again(&mut self, segment: &Segment) {
+    /// Counts a segment that a connection sends again: RFC 4022 has no place for it among `OutSegs`. `early`: its SYN-ACK is
+    /// that of a half-open one.
+    #[inline(never)]
+    pub(super) fn sent_again(&mut self, segment: &Segment, early: bool) {
+        if early && segment.flags.contains(Flags::SYN | Flags::ACK) {
+            self.sent(segment);
+            return self.syn_ack_again();
+        }
         self.add(Counter::IpOutRequests);
         self.add(Counter::RetransSegs);
         if segment.has(Flags::SYN) {

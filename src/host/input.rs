@@ -6,7 +6,7 @@ use super::faults::Power;
 use super::listener::drop_segment;
 use crate::endpoint::{Cx, DropReason, IfaceId, State, Tuple};
 use crate::tcp::{ClosingStep, TcpEvent};
-use crate::wire::{self, Body, Layer, Packet, ParseError, Segment, Seq};
+use crate::wire::{self, Body, Flags, Layer, Packet, ParseError, Segment, Seq};
 use std::net::SocketAddr;
 
 impl Host {
@@ -69,28 +69,43 @@ impl Host {
         if let Power::Quiet { .. } = self.power {
             return drop_segment(cx, DropReason::Quiet);
         }
-        let tuple = Tuple {
-            local: SocketAddr::new(packet.dst, segment.dst_port),
-            remote: SocketAddr::new(packet.src, segment.src_port),
-        };
         let peer = self.addrs.peer(packet.src);
         let (local_port, remote_port) = (segment.dst_port, segment.src_port);
         // A peer without a number has no connection; what is made for its SYN gets one.
         let key = Key { remote: peer.unwrap_or(0), local, local_port, remote_port };
-        let slot = peer.and_then(|_| self.demux.get(&key).copied());
-        match slot.map(|slot| slot.place()) {
-            Some(Place::Conn(index)) => {
-                self.touch(cx, index, |tcp, context| {
-                    context.ecn = packet.tos & 3;
-                    tcp.on_segment(context, segment);
-                });
-            }
+        let place = peer.and_then(|_| self.demux.get(&key)).map(|slot| slot.place());
+        if let Some(Place::Conn(index)) = place {
+            self.touch(cx, index, |tcp, context| {
+                context.ecn = packet.tos & 3;
+                tcp.on_segment(context, segment);
+            });
+        } else {
+            self.other_segment(cx, (key, place), packet, segment);
+        }
+    }
+
+    /// A segment that is for no whole connection.
+    #[inline(never)]
+    fn other_segment(
+        &mut self,
+        cx: &mut Cx<'_>,
+        (key, place): (Key, Option<Place>),
+        packet: &Packet,
+        segment: &Segment,
+    ) {
+        let tuple = Tuple {
+            local: SocketAddr::new(packet.dst, segment.dst_port),
+            remote: SocketAddr::new(packet.src, segment.src_port),
+        };
+        match place {
             Some(Place::Half(index)) if self.forget_abandoned(cx, index) => {
                 self.stray_segment(cx, (key, tuple), segment, None);
             }
             Some(Place::Half(index)) => self.half_segment(cx, index, (key, tuple), segment),
             Some(Place::Closing(index)) => self.leftover_segment(cx, index, (key, tuple), segment),
-            Some(Place::Quiet | Place::Linger) | None => self.stray_segment(cx, (key, tuple), segment, None),
+            Some(Place::Conn(_) | Place::Quiet | Place::Linger) | None => {
+                self.stray_segment(cx, (key, tuple), segment, None)
+            }
         }
     }
 
@@ -98,7 +113,8 @@ impl Host {
     fn leftover_segment(&mut self, cx: &mut Cx<'_>, index: u32, names: (Key, Tuple), segment: &Segment) {
         let beyond = self.leftovers.get(index).map(|leftover| leftover.tcp.next_iss());
         let (key, tuple) = names;
-        let listener = self.find_listener(key.local, tuple);
+        // Only a SYN opens anything.
+        let listener = if segment.has(Flags::SYN) { self.find_listener(key.local, tuple) } else { None };
         let step = self.touch_leftover(cx, index, |tcp, context| match tcp.on_segment(context, segment) {
             // Without a listener there is nothing to open, and TIME-WAIT goes on.
             ClosingStep::Reopen if listener.is_none() => tcp.stay_for_nobody(context),

@@ -1,6 +1,6 @@
 //! What is remembered of peers: that they have proven to be there, and how large a packet may be on the way to them.
 
-use crate::map::Map;
+use crate::map::{AddrKey, Map};
 use crate::time::{HostTime, Span, secs};
 use std::net::IpAddr;
 
@@ -8,7 +8,7 @@ use std::net::IpAddr;
 /// tcp_metrics.c): their SYNs are not forged.
 #[derive(Debug, Default)]
 pub(super) struct KnownPeers {
-    since: Map<IpAddr, HostTime>,
+    since: Map<AddrKey, HostTime>,
 }
 
 /// `TCP_METRICS_TIMEOUT`: for so long what is known is believed.
@@ -16,7 +16,7 @@ const BELIEVED: Span = secs(3_600);
 
 impl KnownPeers {
     pub(super) fn prove(&mut self, peer: IpAddr, now: HostTime) {
-        self.since.insert(peer, now);
+        self.since.insert(peer.into(), now);
     }
 
     /// `ip tcp_metrics flush`.
@@ -25,7 +25,7 @@ impl KnownPeers {
     }
 
     pub(super) fn proven(&self, peer: IpAddr, now: HostTime) -> bool {
-        self.since.get(&peer).is_some_and(|since| now.since(*since) <= BELIEVED)
+        self.since.get(&peer.into()).is_some_and(|since| now.since(*since) <= BELIEVED)
     }
 }
 

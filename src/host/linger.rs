@@ -15,6 +15,13 @@ pub(super) struct Lingering {
     until: HostTime,
 }
 
+impl Lingering {
+    /// Whether it is the `close` of this socket.
+    pub(super) fn is_of(&self, id: SocketId) -> bool {
+        self.socket == id
+    }
+}
+
 impl Host {
     /// `close` of a socket that lingers: whether it waits. It does so until its FIN is acknowledged or the connection is
     /// over, and for `span` at most (`sk_stream_wait_close()`), on a non-blocking socket too; a reset leaves nothing to
@@ -41,7 +48,7 @@ impl Host {
 
     /// Whether the `close` of this socket still waits.
     pub(super) fn lingers(&self, id: SocketId) -> bool {
-        self.lingering.iter().any(|lingering| lingering.socket == id)
+        self.lingering.iter().any(|lingering| lingering.is_of(id))
     }
 
     /// Whether someone's time is over at `due`.

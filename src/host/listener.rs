@@ -263,8 +263,6 @@ impl Host {
         f: impl FnOnce(&mut HalfOpen, &mut Context<'_>) -> HalfOpenStep,
     ) -> Option<HalfOpenStep> {
         let tuple = self.tuple(self.halves.get(index)?.key());
-        let path = self.addrs.path(tuple.remote.ip());
-        let carrier = path.is_some_and(|path| self.addrs.has_carrier(path.iface));
         let ip = self.ip_of_socket(self.halves.get(index)?.listener);
         let half = self.halves.get_mut(index)?;
         self.timers.doubt(Place::Half(index).slot());
@@ -274,7 +272,7 @@ impl Host {
         let mut context = Context { now, knobs: &self.settings.knobs, limits, events, detail, ecn: 0 };
         let first = half.tcp.is_due();
         let step = f(&mut half.tcp, &mut context);
-        let mut out = Output { cx, counters: &mut self.counters, ip, tuple, of: Machine::Half };
+        let mut out = Output { cx, counters: &mut self.counters, ip, tuple: &tuple, of: Machine::Half };
         out.tell(context.events);
         while let Some(mut segment) = half.tcp.poll_transmit(&mut context) {
             if segment.has(Flags::SYN) && !first {
@@ -283,7 +281,7 @@ impl Host {
             if let Some(cookie) = grant.filter(|_| first && segment.has(Flags::SYN)) {
                 cookie.write(&mut segment.options);
             }
-            out.send(path.map_or(crate::endpoint::IfaceId(0), |path| path.iface), carrier, segment);
+            out.send(self.addrs.way_out(tuple.remote.ip()), segment);
             out.tell(context.events);
         }
         let (wants, birth) = (half.tcp.poll_timeout(), half.birth);
@@ -391,7 +389,8 @@ impl Host {
         let (Ok(socket), Some(path)) = (self.sockets.get(id), self.path_to(tuple.remote.ip(), cx.now())) else {
             return;
         };
-        let (setup, reuse) = (self.setup(&socket.options, tuple, path), socket.sharing());
+        let setup = self.setup(&socket.options, tuple, path);
+        let reuse = socket.sharing();
         let (now, detail) = (cx.now(), cx.detail());
         let (limits, events) = (&mut self.limits, &mut self.events);
         let mut context = Context { now, knobs: &self.settings.knobs, limits, events, detail, ecn: 0 };
@@ -499,7 +498,7 @@ impl Host {
     fn take_half(&mut self, index: u32) -> Option<Half> {
         let half = self.halves.remove(index)?;
         self.leave_cache(self.tuple(half.key()), index);
-        self.timers.doubt(Place::Half(index).slot());
+        self.timers.forget(Place::Half(index).slot());
         if let Some(listener) = self.sockets.listener(half.listener) {
             listener.syn -= 1;
             listener.young -= u32::from(half.tcp.is_young());

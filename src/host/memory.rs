@@ -4,7 +4,8 @@
 use super::Host;
 use super::config::Settings;
 use super::counters::{Counter, Counters};
-use super::stream::Owner;
+use super::demux::Place;
+use super::stream::{Conn, Owner};
 use crate::endpoint::Cx;
 use crate::tcp::Limits;
 use crate::time::{HostTime, Span, ms};
@@ -59,14 +60,18 @@ pub(super) struct Memory {
 }
 
 impl Memory {
+    /// Counts the pages that a connection takes now; where there is no limit nobody counts.
+    #[inline(never)]
+    pub(super) fn count(&mut self, conn: &mut Conn, settings: &Settings, limits: &mut Limits, counters: &mut Counters) {
+        let now = if settings.memory.is_some() { Memory::pages(conn.tcp.memory()) } else { 0 };
+        if now != conn.pages {
+            let before = std::mem::replace(&mut conn.pages, now);
+            self.change((before, now), settings, limits, counters);
+        }
+    }
+
     /// One connection takes `now` pages in place of `before` (`__sk_mem_raise_allocated()`).
-    pub(super) fn change(
-        &mut self,
-        (before, now): (u64, u64),
-        settings: &Settings,
-        limits: &mut Limits,
-        counters: &mut Counters,
-    ) {
+    fn change(&mut self, (before, now): (u64, u64), settings: &Settings, limits: &mut Limits, counters: &mut Counters) {
         self.pages = self.pages + now - before;
         let Some([low, pressure, _]) = settings.memory else { return };
         if self.pages > pressure && !self.pressure {
@@ -82,7 +87,7 @@ impl Memory {
     }
 
     /// Pages of so many bytes.
-    pub(super) fn pages(bytes: u64) -> u64 {
+    fn pages(bytes: u64) -> u64 {
         bytes.div_ceil(PAGE)
     }
 }
@@ -107,7 +112,10 @@ impl Host {
     /// Forgets a connection, and gives back what it took.
     pub(super) fn drop_conn(&mut self, index: u32) {
         let Some(conn) = self.conns.get(index) else { return };
-        self.memory.change((conn.pages, 0), &self.settings, &mut self.limits, &mut self.counters);
+        if self.settings.memory.is_some() || conn.pages > 0 {
+            self.memory.change((conn.pages, 0), &self.settings, &mut self.limits, &mut self.counters);
+        }
+        self.timers.forget(Place::Conn(index).slot());
         self.conns.discard(index);
     }
 }

@@ -197,7 +197,7 @@ impl Endpoint for Host {
     }
 
     fn next_timeout(&self) -> Option<HostTime> {
-        self.timers.first().map(|alarm| alarm.due)
+        self.timers.next()
     }
 
     fn on_fault(&mut self, cx: &mut Cx<'_>, fault: HostFault) {

@@ -4,9 +4,9 @@ use super::fast_open::Uses;
 use super::output::IpHeader;
 use super::ports::{BindRule, Sharing};
 use super::sockets::{Role, Socket};
-use crate::endpoint::{Congestion, Cx, Errno, Family, FastOpenKey, PathMtu, SockOpt, SocketId};
+use crate::endpoint::{Congestion, Cx, Errno, Family, FastOpenKey, PathMtu, RouteMetrics, SockOpt, SocketId};
 use crate::tcp::{ClosingRule, KeepAlive, Knobs, Linger2, RecoveryRule, Route, Setup, WindowRule};
-use crate::time::{Span, secs};
+use crate::time::{Span, ms, secs};
 
 /// The options of one socket; what is unset follows the sysctls.
 #[derive(Clone, Debug)]
@@ -105,7 +105,14 @@ impl Options {
     }
 
     /// What a connection over a path with this MTU is born with.
-    pub(super) fn setup(&self, mtu: u32, v6: bool, settings: &Settings, ts_offset: u32) -> Setup {
+    pub(super) fn setup(
+        &self,
+        mtu: u32,
+        v6: bool,
+        settings: &Settings,
+        ts_offset: u32,
+        metrics: Option<&RouteMetrics>,
+    ) -> Setup {
         let overhead: u16 = if v6 { 60 } else { 40 };
         // RFC 9293 3.7.1, RFC 6691: the MSS counts neither IP nor TCP options.
         let fits = u16::try_from(mtu.saturating_sub(overhead.into())).unwrap_or(u16::MAX).max(1);
@@ -119,8 +126,11 @@ impl Options {
             WindowRule::Linux if self.is_receive_buffer_set => scale(self.receive_buffer / 2),
             WindowRule::Linux => scale(settings.receive_buffer[2].max(settings.buffer_most[0])),
         };
+        let mss = self.max_seg.unwrap_or(fits).min(fits);
         Setup {
-            mss: self.max_seg.unwrap_or(fits).min(fits),
+            mss: metrics
+                .and_then(|metrics| metrics.advmss)
+                .map_or(mss, |most| mss.min(u16::try_from(most).unwrap_or(mss))),
             default_mss: if v6 { 1_220 } else { 536 },
             overhead,
             rcv_buf: self.receive_buffer,
@@ -139,13 +149,28 @@ impl Options {
             ts_echo: None,
             nodelay: self.nodelay,
             cork: self.cork,
-            quick_ack: self.quick_ack,
+            quick_ack: self.quick_ack || metrics.is_some_and(|metrics| metrics.quick_ack),
             oob_inline: self.oob_inline,
             keepalive: self.keepalive(),
             user_timeout: self.user_timeout(),
             linger2: self.linger2,
             syn_count: self.syn_count,
-            route: Route { congestion: self.told.congestion, ..Route::default() },
+            route: match metrics {
+                None => Route { congestion: self.told.congestion, ..Route::default() },
+                Some(metrics) => self.route(metrics),
+            },
+        }
+    }
+
+    /// What the route to the peer says, where the socket itself does not (`tcp_init_metrics()`, `tcp_ca_dst_init()`).
+    #[inline(never)]
+    fn route(&self, metrics: &RouteMetrics) -> Route {
+        Route {
+            congestion: self.told.congestion.or(metrics.congestion.as_deref().and_then(Congestion::from_name)),
+            initial_window: metrics.initcwnd,
+            initial_offer: metrics.initrwnd,
+            rto_min: metrics.rto_min.map(|millis| ms(millis.into())),
+            asks_ecn: metrics.ecn,
         }
     }
 

@@ -17,7 +17,7 @@ pub(super) struct Output<'a, 'b> {
     pub(super) cx: &'a mut Cx<'b>,
     pub(super) counters: &'a mut Counters,
     pub(super) ip: IpHeader,
-    pub(super) tuple: Tuple,
+    pub(super) tuple: &'a Tuple,
     pub(super) of: Machine,
 }
 
@@ -33,18 +33,18 @@ impl Output<'_, '_> {
     fn tell_all(&mut self, events: &mut Vec<TcpEvent>) {
         for event in &*events {
             self.counters.note(event, self.of);
-            match *event {
+            match event {
                 TcpEvent::Transition { from, to, lasts, error } => {
-                    note_transition(self.cx, &self.tuple, (from, to), lasts, error);
+                    note_transition(self.cx, self.tuple, (*from, *to), *lasts, *error);
                 }
-                event => self.cx.note(event.at(self.tuple)),
+                event => note_other(self.cx, self.tuple, event),
             }
         }
         events.clear();
     }
 
-    /// Sends a segment; without carrier it is lost where it stands.
-    pub(super) fn send(&mut self, iface: IfaceId, carrier: bool, segment: Segment) {
+    /// Sends a segment through an interface; without carrier it is lost where it stands.
+    pub(super) fn send(&mut self, (iface, carrier): (IfaceId, bool), segment: Segment) {
         self.counters.sent(&segment);
         self.emit(iface, carrier, segment, false);
     }
@@ -52,7 +52,7 @@ impl Output<'_, '_> {
     /// Sends a segment that is counted already, where the interface has a carrier; `ect`: routers may mark it (RFC 3168 5: ECT(0)).
     pub(super) fn emit(&mut self, iface: IfaceId, carrier: bool, segment: Segment, ect: bool) {
         if carrier {
-            let Tuple { local, remote } = self.tuple;
+            let Tuple { local, remote } = *self.tuple;
             let tos = self.ip.tos | if ect { 2 } else { 0 };
             let packet = Packet { ttl: self.ip.ttl, tos, ..Packet::new(local.ip(), remote.ip(), Body::Tcp(segment)) };
             self.cx.send(iface, packet);
@@ -71,4 +71,9 @@ fn note_transition(
     error: Option<Errno>,
 ) {
     cx.note(Event::Transition { tuple: *tuple, from, to, lasts, error });
+}
+
+#[inline(never)]
+fn note_other(cx: &mut Cx<'_>, tuple: &Tuple, event: &TcpEvent) {
+    cx.note(event.at(*tuple));
 }

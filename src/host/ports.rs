@@ -1,6 +1,7 @@
 use crate::endpoint::Errno;
 use crate::map::Map;
 use crate::rng::{Stream, below};
+use std::hash::{Hash, Hasher};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// Which local addresses a socket holds a port on.
@@ -153,11 +154,19 @@ pub(super) struct Ports {
 }
 
 /// The rest of a 4-tuple without the local port.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Destination {
     pub(super) local: u16,
     pub(super) remote: u32,
     pub(super) remote_port: u16,
+}
+
+impl Hash for Destination {
+    /// One word is hashed faster than three fields.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let (local, remote_port) = (u64::from(self.local), u64::from(self.remote_port));
+        state.write_u64(u64::from(self.remote) << 32 | local << 16 | remote_port);
+    }
 }
 
 impl Ports {
@@ -268,8 +277,10 @@ impl Ports {
     pub(super) fn release(&mut self, port: u16, scope: Scope, hold: Hold, sharing: Sharing) {
         let gone = Holders { scope, hold, sharing, count: 1 };
         let Some(bucket) = self.buckets.get_mut(&port) else { return };
-        if let Some(old) = bucket.iter_mut().find(|old| old.is_like(&gone)) {
-            old.count -= 1;
+        let Some(old) = bucket.iter_mut().find(|old| old.is_like(&gone)) else { return };
+        old.count -= 1;
+        if old.count > 0 {
+            return;
         }
         if bucket.first.count == 0 {
             match bucket.rest.pop() {

@@ -1,10 +1,13 @@
 use super::Host;
 use super::config::Settings;
 use super::datagram::Queue;
+use super::linger::Lingering;
 use super::listener::Listener;
 use super::options::Options;
 use super::ports::{Hold, Scope, Sharing};
+use super::stream::Conn;
 use crate::endpoint::{Cx, Errno, Family, Readiness, SocketId};
+use crate::slab::Slab;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -73,7 +76,12 @@ pub(super) struct Bound {
 
 impl Socket {
     pub(super) fn new(family: Family, options: Options, role: Role) -> Socket {
-        Socket { family, options, role, bound: None, error: None, told: Readiness::WRITABLE | Readiness::HUP }
+        // As `poll` answers for a new one.
+        let told = match role {
+            Role::Datagram(_) => Readiness::WRITABLE,
+            _ => Readiness::WRITABLE | Readiness::HUP,
+        };
+        Socket { family, options, role, bound: None, error: None, told }
     }
 
     /// How it shares its port, and with it what comes of it: once it is bound, as it was then, unless its options have been
@@ -84,6 +92,37 @@ impl Socket {
 
     pub(super) fn is_datagram(&self) -> bool {
         matches!(self.role, Role::Datagram(_))
+    }
+
+    /// What `poll` answers.
+    #[inline]
+    fn poll(&self, id: SocketId, conns: &Slab<Conn>, lingering: &[Lingering]) -> Readiness {
+        let answer = match &self.role {
+            Role::Stream(Stream { conn, phase, shut_read }) => {
+                conns.get(*conn).map_or(Readiness::empty(), |conn| conn.poll(*phase, *shut_read))
+            }
+            _ => self.poll_other(id, lingering),
+        };
+        match self.error {
+            None => answer,
+            Some(_) => answer | Readiness::ERROR | Readiness::READABLE | Readiness::WRITABLE,
+        }
+    }
+
+    /// What it answers for what has no connection, but for errors.
+    #[inline(never)]
+    fn poll_other(&self, id: SocketId, lingering: &[Lingering]) -> Readiness {
+        match &self.role {
+            // As Linux answers for a stream that has never been connected.
+            Role::Idle => Readiness::WRITABLE | Readiness::HUP,
+            Role::Waiting(_) | Role::Stream(_) => Readiness::empty(),
+            Role::Lingering if lingering.iter().any(|lingering| lingering.is_of(id)) => Readiness::empty(),
+            Role::Lingering => Readiness::HUP,
+            Role::Listener(listener) if listener.has_waiting() => Readiness::READABLE,
+            Role::Listener(_) => Readiness::empty(),
+            Role::Datagram(queue) if queue.is_empty() => Readiness::WRITABLE,
+            Role::Datagram(_) => Readiness::WRITABLE | Readiness::READABLE,
+        }
     }
 
     /// The address of a socket that is not bound.
@@ -138,12 +177,16 @@ impl SocketTable {
         slot.and_then(Option::as_mut).ok_or(Errno::EBADF)
     }
 
-    pub(super) fn remove(&mut self, id: SocketId) -> Option<Socket> {
-        let index = id.0.checked_sub(FIRST)?;
-        let socket = self.slots.get_mut(index as usize)?.take()?;
-        self.free.push(Reverse(index));
-        self.open -= 1;
-        Some(socket)
+    /// Forgets a socket where it lies.
+    pub(super) fn discard(&mut self, id: SocketId) {
+        let Some(index) = id.0.checked_sub(FIRST) else { return };
+        if let Some(slot) = self.slots.get_mut(index as usize)
+            && slot.is_some()
+        {
+            *slot = None;
+            self.free.push(Reverse(index));
+            self.open -= 1;
+        }
     }
 
     /// Every open descriptor, lowest first.
@@ -178,32 +221,16 @@ impl SocketTable {
 
 impl Host {
     /// What `poll` answers.
-    pub(super) fn poll(&self, id: SocketId, socket: &Socket) -> Readiness {
-        let mut answer = match &socket.role {
-            // As Linux answers for a stream that has never been connected.
-            Role::Idle => Readiness::WRITABLE | Readiness::HUP,
-            Role::Waiting(_) => Readiness::empty(),
-            Role::Lingering if self.lingers(id) => Readiness::empty(),
-            Role::Lingering => Readiness::HUP,
-            Role::Stream(Stream { conn, phase, shut_read }) => self.poll_conn(*conn, *phase, *shut_read),
-            Role::Listener(listener) if listener.has_waiting() => Readiness::READABLE,
-            Role::Listener(_) => Readiness::empty(),
-            Role::Datagram(queue) if queue.is_empty() => Readiness::WRITABLE,
-            Role::Datagram(_) => Readiness::WRITABLE | Readiness::READABLE,
-        };
-        if socket.error.is_some() {
-            answer |= Readiness::ERROR | Readiness::READABLE | Readiness::WRITABLE;
-        }
-        answer
+    pub(super) fn poll(&self, id: SocketId) -> Readiness {
+        self.sockets.get(id).map_or(Readiness::empty(), |socket| socket.poll(id, &self.conns, &self.lingering))
     }
 
     /// Tells the owner of a socket where `poll` answers more than before, or `arrived` says that something came.
+    #[inline(never)]
     pub(super) fn notify(&mut self, cx: &mut Cx<'_>, id: SocketId, arrived: bool) {
-        let Ok(socket) = self.sockets.get(id) else { return };
-        let (answer, told) = (self.poll(id, socket), socket.told);
-        if let Ok(socket) = self.sockets.get_mut(id) {
-            socket.told = answer;
-        }
+        let Ok(socket) = self.sockets.get_mut(id) else { return };
+        let answer = socket.poll(id, &self.conns, &self.lingering);
+        let told = std::mem::replace(&mut socket.told, answer);
         if arrived || !told.contains(answer) {
             cx.ready(id, answer);
         }
@@ -211,10 +238,8 @@ impl Host {
 
     /// Its owner knows what `poll` answers now.
     pub(super) fn set_told(&mut self, id: SocketId) {
-        let Ok(socket) = self.sockets.get(id) else { return };
-        let answer = self.poll(id, socket);
         if let Ok(socket) = self.sockets.get_mut(id) {
-            socket.told = answer;
+            socket.told = socket.poll(id, &self.conns, &self.lingering);
         }
     }
 }

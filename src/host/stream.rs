@@ -3,15 +3,14 @@ use super::addrs::Path;
 use super::counters::{Counter, Machine};
 use super::demux::{Key, Place, Slot};
 use super::listener::QueueRule;
-use super::memory::Memory;
 use super::options::Options;
 use super::output::{IpHeader, Output};
 use super::ports::{Destination, Hold, Scope, Sharing};
 use super::sockets::{Phase, Role};
-use crate::endpoint::{Congestion, Cx, Errno, IfaceId, Readiness, RouteMetrics, SocketId, State, TcpInfo, Tuple};
+use crate::endpoint::{Cx, Errno, Readiness, SocketId, State, TcpInfo, Tuple};
 use crate::tcp::{Closing, ClosingStep, ConnEvent, Connection, Context, Knobs, Ports, Setup, Tally, TcpEvent};
-use crate::time::{HostTime, Span, ms, secs};
-use crate::wire::{Flags, Segment, Seq};
+use crate::time::{HostTime, Span, secs};
+use crate::wire::{Segment, Seq};
 use std::net::{IpAddr, SocketAddr};
 
 /// A whole connection.
@@ -25,6 +24,8 @@ pub(super) struct Conn {
     pub(super) birth: u32,
     /// When its alarm rings; never where it has none.
     pub(super) armed: HostTime,
+    /// When it wants to be woken, which may be later.
+    pub(super) wants: HostTime,
     pub(super) owner: Owner,
     pub(super) hold: Hold,
     pub(super) reuse: Sharing,
@@ -83,16 +84,52 @@ impl Conn {
     }
 }
 
-/// What the route to the peer says, where the socket itself does not (`tcp_init_metrics()`, `tcp_ca_dst_init()`).
-fn follow_route(setup: &mut Setup, metrics: &RouteMetrics) {
-    let mss = metrics.advmss.map_or(setup.mss, |mss| u16::try_from(mss).unwrap_or(u16::MAX).min(setup.mss));
-    let route = &mut setup.route;
-    route.congestion = route.congestion.or(metrics.congestion.as_deref().and_then(Congestion::from_name));
-    route.initial_window = metrics.initcwnd;
-    route.initial_offer = metrics.initrwnd;
-    route.rto_min = metrics.rto_min.map(|millis| ms(millis.into()));
-    route.asks_ecn = metrics.ecn;
-    (setup.mss, setup.quick_ack) = (mss, setup.quick_ack || metrics.quick_ack);
+/// What a connection has for the application.
+#[derive(Clone, Copy, Debug, Default)]
+struct Heard {
+    changed: bool,
+    /// Something came that is told again.
+    arrived: bool,
+    connected: bool,
+}
+
+impl Conn {
+    #[inline]
+    fn hear(&mut self, now: HostTime) -> Heard {
+        let mut heard = Heard::default();
+        while let Some(event) = self.tcp.poll_event() {
+            heard.changed = true;
+            match event {
+                ConnEvent::Connected => (heard.connected, self.received) = (true, self.received.or(Some(now))),
+                ConnEvent::Readable => (heard.arrived, self.received) = (true, Some(now)),
+                ConnEvent::Urgent | ConnEvent::PeerClosed => heard.arrived = true,
+                ConnEvent::Writable | ConnEvent::Failed(_) | ConnEvent::Closed => {}
+            }
+        }
+        heard
+    }
+
+    /// What `poll` answers for its socket.
+    pub(super) fn poll(&self, phase: Phase, shut_read: bool) -> Readiness {
+        let (tcp, over) = (&self.tcp, !self.indexed);
+        match phase {
+            Phase::Connected | Phase::Open => {}
+            Phase::Connecting | Phase::Deferred if over => {}
+            Phase::Connecting => return Readiness::empty(),
+            // tcp_poll(): "Active TCP fastopen socket with defer_connect".
+            Phase::Deferred => return Readiness::WRITABLE,
+        }
+        let error = tcp.error().is_some();
+        let no_more_in = tcp.at_end() | shut_read | over;
+        let no_more_out = tcp.is_closed_for_sending() | over;
+        let bits = |readiness: Readiness, on: bool| if on { readiness } else { Readiness::empty() };
+        bits(Readiness::READABLE, (tcp.readable() > 0) | no_more_in | error)
+            | bits(Readiness::WRITABLE, no_more_out | error || tcp.writable() > 0)
+            | bits(Readiness::ERROR, error)
+            | bits(Readiness::RDHUP, no_more_in)
+            | bits(Readiness::HUP, no_more_in & no_more_out)
+            | bits(Readiness::URGENT, tcp.has_urgent())
+    }
 }
 
 impl Leftover {
@@ -145,11 +182,7 @@ impl Host {
         let offset = if hides { self.isn.ts_offset(tuple) } else { 0 };
         let metrics = self.routes.to(tuple.remote.ip());
         let mtu = metrics.and_then(|metrics| metrics.mtu).map_or(path.mtu, |mtu| mtu.min(path.mtu));
-        let mut setup = options.setup(mtu, tuple.local.is_ipv6(), &self.settings, offset);
-        if let Some(metrics) = metrics {
-            follow_route(&mut setup, metrics);
-        }
-        setup
+        options.setup(mtu, tuple.local.is_ipv6(), &self.settings, offset, metrics)
     }
 
     /// Makes the index point to `slot`; a new 4-tuple takes its ephemeral port.
@@ -161,10 +194,9 @@ impl Host {
 
     /// Takes a 4-tuple out of the index, and gives its peer's number back.
     pub(super) fn unindex(&mut self, key: Key) {
-        let remote = self.addrs.peer_addr(key.local, key.remote);
         if self.demux.remove(&key).is_some() {
             self.tcp_ports.vacate(key.destination(), key.local_port);
-            self.addrs.drop_peer(remote);
+            self.addrs.drop_peer(self.addrs.peer_addr(key.local, key.remote));
         }
     }
 
@@ -206,6 +238,7 @@ impl Host {
             path,
             birth,
             armed,
+            wants: armed,
             owner,
             hold,
             reuse,
@@ -231,93 +264,88 @@ impl Host {
         f: impl FnOnce(&mut Connection, &mut Context<'_>) -> R,
     ) -> Option<R> {
         let conn = self.conns.get_mut(index)?;
-        self.timers.doubt(Place::Conn(index).slot());
         let (now, detail) = (cx.now(), cx.detail());
         let (limits, events) = (&mut self.limits, &mut self.events);
         let mut context = Context { now, knobs: &self.settings.knobs, limits, events, detail, ecn: 0 };
-        let carrier = self.addrs.has_carrier(conn.path.iface);
-        conn.tcp.on_carrier(carrier);
+        conn.tcp.on_carrier(self.addrs.has_carrier(conn.path.iface));
         let result = f(&mut conn.tcp, &mut context);
-        let (ip, tuple, of) = (conn.ip, conn.tuple, Machine::Conn);
-        let mut out = Output { cx, counters: &mut self.counters, ip, tuple, of };
+        self.drain(cx, index);
+        Some(result)
+    }
+
+    /// What follows from a touch: segments, events for the application, the machine that takes over, the end, the next
+    /// timeout.
+    #[inline(never)]
+    fn drain(&mut self, cx: &mut Cx<'_>, index: u32) {
+        let Some(conn) = self.conns.get_mut(index) else { return };
+        let (now, detail) = (cx.now(), cx.detail());
+        let (limits, events) = (&mut self.limits, &mut self.events);
+        let mut context = Context { now, knobs: &self.settings.knobs, limits, events, detail, ecn: 0 };
+        let mut out = Output { cx, counters: &mut self.counters, ip: conn.ip, tuple: &conn.tuple, of: Machine::Conn };
         out.tell(context.events);
         let mut probes = context.limits.tally(Tally::WinProbe);
         while let Some(segment) = conn.tcp.poll_transmit(&mut context) {
             // A window probe asks; the byte in it is sent when it fits.
             let before = std::mem::replace(&mut probes, context.limits.tally(Tally::WinProbe));
             let data = segment.seq_len() > 0 && probes == before;
-            let syn_ack = segment.flags.contains(Flags::SYN | Flags::ACK) && conn.tcp.is_early();
-            if syn_ack && segment.seq.lt(conn.sent) {
+            if data && segment.seq.lt(conn.sent) {
                 conn.resent += 1;
-                out.counters.sent(&segment);
-                out.counters.syn_ack_again();
-            } else if data && segment.seq.lt(conn.sent) {
-                conn.resent += 1;
-                out.counters.sent_again(&segment);
+                out.counters.sent_again(&segment, conn.tcp.is_early());
             } else {
                 out.counters.sent(&segment);
                 if data {
                     out.counters.sent_new(&segment);
+                    conn.sent = conn.sent.max(segment.end());
                 }
             }
-            conn.sent = if data { conn.sent.max(segment.end()) } else { conn.sent };
+            let carrier = self.addrs.has_carrier(conn.path.iface);
             out.emit(conn.path.iface, carrier, segment, conn.tcp.is_ect());
             out.tell(context.events);
         }
-        // Where there is no limit nobody counts.
-        let now = if self.settings.memory.is_some() { Memory::pages(conn.tcp.memory()) } else { 0 };
-        if now != conn.pages {
-            let before = std::mem::replace(&mut conn.pages, now);
-            self.memory.change((before, now), &self.settings, &mut self.limits, &mut self.counters);
+        if self.settings.memory.is_some() || conn.pages > 0 {
+            self.memory.count(conn, &self.settings, &mut self.limits, &mut self.counters);
         }
-        self.follow(cx, index);
+        let (owner, heard) = (conn.owner, conn.hear(now));
+        if heard.connected
+            && let Some(learned) = conn.tcp.poll_fast_open()
+        {
+            self.fast_open.learn(conn.tuple, learned);
+        }
+        let over = conn.tcp.is_over();
+        if over || conn.early_for.is_some() {
+            self.move_on(cx, index, over);
+        } else {
+            self.timers.rearm_conn(index, conn);
+        }
+        if let (Owner::Socket(id), true) = (owner, heard.changed) {
+            if heard.connected {
+                self.sockets.set_phase(id, Phase::Connected);
+            }
+            self.notify(cx, id, heard.arrived);
+        }
         if !self.lingering.is_empty() {
             self.end_lingering(cx);
         }
-        Some(result)
     }
 
-    /// What follows from a touch: events for the application, the machine that takes over, the end, the next timeout.
-    fn follow(&mut self, cx: &mut Cx<'_>, index: u32) {
+    /// A connection is over, or waits for its third segment no longer than it must.
+    #[inline(never)]
+    fn move_on(&mut self, cx: &mut Cx<'_>, index: u32, over: bool) {
         let Some(conn) = self.conns.get_mut(index) else { return };
-        let owner = conn.owner;
-        let (mut arrived, mut changed, mut connected) = (false, false, false);
-        while let Some(event) = conn.tcp.poll_event() {
-            changed = true;
-            match event {
-                ConnEvent::Connected => (connected, conn.received) = (true, conn.received.or(Some(cx.now()))),
-                ConnEvent::Readable => (arrived, conn.received) = (true, Some(cx.now())),
-                ConnEvent::Urgent | ConnEvent::PeerClosed => arrived = true,
-                ConnEvent::Writable | ConnEvent::Failed(_) | ConnEvent::Closed => {}
-            }
-        }
-        let learned = if connected { conn.tcp.poll_fast_open() } else { None };
-        if let Some(learned) = learned {
-            self.fast_open.learn(conn.tuple, learned);
-        }
         let settled = conn.early_for.is_some() && !conn.tcp.is_early();
-        let closing = conn.tcp.poll_closing();
-        let over = closing.is_some() || conn.tcp.state() == State::Closed;
+        let owner = conn.owner;
         if over && std::mem::replace(&mut conn.indexed, false) {
+            let closing = conn.tcp.poll_closing();
             self.retire(cx, index, closing);
         }
         if settled {
             self.settle_early(cx.now(), index);
         }
-        match owner {
-            Owner::Orphan if over => {
-                self.orphans.remove(cx.now(), &self.settings);
-                self.drop_conn(index);
-            }
-            _ => self.rearm_conn(index),
-        }
-        if let Owner::Socket(id) = owner {
-            if connected {
-                self.sockets.set_phase(id, Phase::Connected);
-            }
-            if changed {
-                self.notify(cx, id, arrived);
-            }
+        if over && owner == Owner::Orphan {
+            self.orphans.remove(cx.now(), &self.settings);
+            self.drop_conn(index);
+        } else if let Some(conn) = self.conns.get_mut(index) {
+            self.timers.rearm_conn(index, conn);
         }
     }
 
@@ -391,8 +419,6 @@ impl Host {
     ) -> Option<ClosingStep> {
         let key = self.leftovers.get(index)?.key();
         let (tuple, waited) = (self.tuple(key), self.time_wait(index));
-        let iface = self.addrs.path(tuple.remote.ip()).map_or(IfaceId(0), |path| path.iface);
-        let carrier = self.addrs.has_carrier(iface);
         let leftover = self.leftovers.get_mut(index)?;
         let of = Machine::Left(leftover.tcp.state());
         self.timers.doubt(Place::Closing(index).slot());
@@ -402,10 +428,10 @@ impl Host {
         let mut context = Context { now, knobs: &self.settings.knobs, limits, events, detail, ecn: 0 };
         let step = f(&mut leftover.tcp, &mut context);
         let ip = IpHeader { tos: 0, ttl: self.settings.ttl };
-        let mut out = Output { cx, counters: &mut self.counters, ip, tuple, of };
+        let mut out = Output { cx, counters: &mut self.counters, ip, tuple: &tuple, of };
         out.tell(context.events);
         while let Some(segment) = leftover.tcp.poll_transmit(&mut context) {
-            out.send(iface, carrier, segment);
+            out.send(self.addrs.way_out(tuple.remote.ip()), segment);
             out.tell(context.events);
         }
         let (wants, birth) = (leftover.tcp.poll_timeout(), leftover.birth);
@@ -422,7 +448,7 @@ impl Host {
 
     pub(super) fn drop_leftover(&mut self, index: u32) {
         self.move_time_wait(self.time_wait(index), None);
-        self.timers.doubt(Place::Closing(index).slot());
+        self.timers.forget(Place::Closing(index).slot());
         if let Some(leftover) = self.leftovers.remove(index) {
             self.release(leftover.key(), leftover.hold, leftover.reuse);
         }
@@ -442,9 +468,9 @@ impl Host {
         let Some(path) = self.addrs.path(tuple.remote.ip()) else {
             return self.counters.add(Counter::IpOutNoRoutes);
         };
-        let carrier = self.addrs.has_carrier(path.iface);
         let ip = IpHeader { tos: 0, ttl: self.settings.ttl };
-        Output { cx, counters: &mut self.counters, ip, tuple, of: Machine::Conn }.send(path.iface, carrier, segment);
+        let mut out = Output { cx, counters: &mut self.counters, ip, tuple: &tuple, of: Machine::Conn };
+        out.send((path.iface, self.addrs.has_carrier(path.iface)), segment);
     }
 
     /// The socket of `index` gives its connection up; what is left to do is done without it.
@@ -481,42 +507,18 @@ impl Host {
         }
     }
 
-    /// What `poll` answers for the connection `index` of a stream socket.
-    pub(super) fn poll_conn(&self, index: u32, phase: Phase, shut_read: bool) -> Readiness {
-        let Some(conn) = self.conns.get(index) else { return Readiness::empty() };
-        let over = !conn.indexed;
-        match phase {
-            Phase::Connecting if !over => return Readiness::empty(),
-            // tcp_poll(): "Active TCP fastopen socket with defer_connect".
-            Phase::Deferred if !over => return Readiness::WRITABLE,
-            _ => {}
-        }
-        let tcp = &conn.tcp;
-        let error = tcp.error().is_some();
-        let no_more_in = tcp.at_end() || shut_read || over;
-        let no_more_out = tcp.is_closed_for_sending() || over;
-        let mut answer = Readiness::empty();
-        answer.set(Readiness::READABLE, tcp.readable() > 0 || no_more_in || error);
-        answer.set(Readiness::WRITABLE, tcp.writable() > 0 || no_more_out || error);
-        answer.set(Readiness::ERROR, error);
-        answer.set(Readiness::RDHUP, no_more_in);
-        answer.set(Readiness::HUP, no_more_in && no_more_out);
-        answer.set(Readiness::URGENT, tcp.has_urgent());
-        answer
-    }
-
     /// Why the connection of a socket died, once.
     pub(super) fn take_socket_error(&mut self, cx: &mut Cx<'_>, id: SocketId) -> Result<Option<Errno>, Errno> {
         let socket = self.sockets.get_mut(id)?;
-        let mut error = socket.error.take();
-        if let Role::Stream(stream) = &socket.role
-            && let Some(conn) = self.conns.get_mut(stream.conn)
-        {
-            error = error.or_else(|| conn.tcp.take_error());
+        let mut conn = match &socket.role {
+            Role::Stream(stream) => self.conns.get_mut(stream.conn),
+            _ => None,
+        };
+        if socket.error.is_none() && conn.as_ref().is_none_or(|conn| conn.tcp.error().is_none()) {
+            return Ok(None);
         }
-        if error.is_some() {
-            self.notify(cx, id, false);
-        }
+        let error = socket.error.take().or_else(|| conn.as_mut()?.tcp.take_error());
+        self.notify(cx, id, false);
         Ok(error)
     }
 }

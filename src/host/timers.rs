@@ -1,22 +1,42 @@
 use super::Host;
 use super::demux::{Place, Slot};
+use super::stream::Conn;
 use crate::endpoint::Cx;
 use crate::time::HostTime;
-use std::cmp::Reverse;
+use std::cmp::{Ordering, Reverse};
 use std::collections::{BinaryHeap, VecDeque};
 
 /// When something wants to be woken. Of equal times the older machine comes first, whatever its place in storage.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Alarm {
     pub(super) due: HostTime,
+    pub(super) slot: Slot,
     /// The number of the machine's making.
     pub(super) birth: u32,
-    pub(super) slot: Slot,
+}
+
+impl Alarm {
+    /// Its place among others as one number, which is compared faster than three.
+    fn rank(&self) -> u128 {
+        u128::from(self.due.as_nanos()) << 64 | u128::from(self.birth) << 32 | u128::from(self.slot.number())
+    }
+}
+
+impl Ord for Alarm {
+    fn cmp(&self, other: &Alarm) -> Ordering {
+        self.rank().cmp(&other.rank())
+    }
+}
+
+impl PartialOrd for Alarm {
+    fn partial_cmp(&self, other: &Alarm) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
 }
 
 /// All timeouts of a host. A machine whose timeout moves away keeps its alarm, which is set anew only when
-/// it comes to the front; so a timer that is restarted with every packet costs nothing. Between calls the front is
-/// always an alarm whose machine does want to be woken then.
+/// it comes to the front, or is there; so a timer that is restarted with every packet costs nothing. Between calls the front
+/// is always an alarm whose machine does want to be woken then.
 #[derive(Debug, Default)]
 pub(super) struct Timers {
     heap: BinaryHeap<Reverse<Alarm>>,
@@ -40,7 +60,12 @@ impl Timers {
         }
     }
 
-    pub(super) fn first(&self) -> Option<Alarm> {
+    /// When the host wants to be woken, once the front is true.
+    pub(super) fn next(&self) -> Option<HostTime> {
+        self.true_front.or_else(|| self.first()).map(|alarm| alarm.due)
+    }
+
+    fn first(&self) -> Option<Alarm> {
         match (self.heap.peek(), self.leftovers.front()) {
             (Some(Reverse(alarm)), Some(leftover)) => Some(*alarm.min(leftover)),
             (alarm, leftover) => alarm.map(|Reverse(alarm)| alarm).or(leftover).copied(),
@@ -55,6 +80,43 @@ impl Timers {
             (None, _) => self.leftovers.pop_front(),
             _ => self.heap.pop().map(|Reverse(alarm)| alarm),
         };
+    }
+
+    /// Sets the first, an alarm of the heap, to another time; to never: takes it out.
+    fn move_first(&mut self, due: HostTime) {
+        if due == HostTime::NEVER {
+            return self.pop();
+        }
+        let Some(mut first) = self.heap.peek_mut() else { return };
+        // What is sooner stays the first.
+        self.true_front = (due < first.0.due).then_some(Alarm { due, ..first.0 });
+        first.0.due = due;
+    }
+
+    /// The whole connection at `index` may want to be woken at another time. Its alarm stays where that is later, or never, but
+    /// for the first: it may be wanted again before it comes to the front.
+    #[inline]
+    pub(super) fn rearm_conn(&mut self, index: u32, conn: &mut Conn) {
+        let due = conn.tcp.poll_timeout().unwrap_or(HostTime::NEVER);
+        conn.wants = due;
+        if due == conn.armed {
+            return;
+        }
+        let slot = Place::Conn(index).slot();
+        if self.true_front.is_some_and(|alarm| alarm.slot == slot) {
+            conn.armed = due;
+            self.move_first(due);
+        } else if due < conn.armed {
+            conn.armed = due;
+            self.set(Alarm { due, birth: conn.birth, slot });
+        }
+    }
+
+    /// The machine at `slot` is gone.
+    pub(super) fn forget(&mut self, slot: Slot) {
+        if self.true_front.is_some_and(|alarm| alarm.slot == slot) {
+            self.pop();
+        }
     }
 
     /// The machine at `slot` may want to be woken at another time, or not at all.
@@ -77,7 +139,7 @@ enum Front {
     True,
     /// Its machine is gone, or has another alarm.
     Stale,
-    /// Its machine wants to be woken later.
+    /// Its machine wants to be woken later, a whole connection perhaps never.
     Early(HostTime),
 }
 
@@ -94,6 +156,7 @@ impl Host {
         }
     }
 
+    #[inline(never)]
     fn find_true_front(&mut self) {
         while let Some(alarm) = self.timers.first() {
             match self.judge(alarm) {
@@ -102,15 +165,19 @@ impl Host {
                     return;
                 }
                 Front::Stale => self.timers.pop(),
-                Front::Early(due) => {
-                    self.timers.pop();
-                    if let Place::Conn(index) = alarm.slot.place()
-                        && let Some(conn) = self.conns.get_mut(index)
-                    {
-                        conn.armed = due;
+                Front::Early(due) => match alarm.slot.place() {
+                    Place::Conn(index) => {
+                        if let Some(conn) = self.conns.get_mut(index) {
+                            conn.armed = due;
+                        }
+                        self.timers.move_first(due);
                     }
-                    self.timers.set(Alarm { due, ..alarm });
-                }
+                    // One of the leftovers may be the last now.
+                    _ => {
+                        self.timers.pop();
+                        self.timers.set(Alarm { due, ..alarm });
+                    }
+                },
             }
         }
     }
@@ -120,7 +187,10 @@ impl Host {
             Place::Conn(index) => {
                 let conn = self.conns.get(index);
                 let conn = conn.filter(|conn| conn.birth == alarm.birth && conn.armed == alarm.due);
-                conn.and_then(|conn| conn.tcp.poll_timeout())
+                conn.map(|conn| {
+                    debug_assert_eq!(Some(conn.wants), conn.tcp.poll_timeout().or(Some(HostTime::NEVER)));
+                    conn.wants
+                })
             }
             Place::Half(index) => {
                 self.halves.get(index).filter(|half| half.birth == alarm.birth).and_then(|half| half.tcp.poll_timeout())
@@ -157,20 +227,6 @@ impl Host {
                 Place::Quiet => self.end_quiet(cx),
                 Place::Linger => self.end_lingering(cx),
             }
-        }
-    }
-
-    /// The whole connection `index` may want to be woken sooner than its alarm says.
-    pub(super) fn rearm_conn(&mut self, index: u32) {
-        let Some(conn) = self.conns.get_mut(index) else { return };
-        match conn.tcp.poll_timeout() {
-            // The alarm that there is goes stale.
-            None => conn.armed = HostTime::NEVER,
-            Some(due) if due < conn.armed => {
-                conn.armed = due;
-                self.timers.set(Alarm { due, birth: conn.birth, slot: Place::Conn(index).slot() });
-            }
-            Some(_) => {}
         }
     }
 

@@ -26,9 +26,7 @@ impl Sockets for Host {
             SocketKind::Datagram => Role::Datagram(Box::default()),
         };
         let options = Options::new(&self.settings);
-        let id = self.sockets.insert(Socket::new(family, options, role), &self.settings)?;
-        self.set_told(id);
-        Ok(id)
+        self.sockets.insert(Socket::new(family, options, role), &self.settings)
     }
 
     fn bind(&mut self, _cx: &mut Cx<'_>, socket: SocketId, local: SocketAddr) -> Result<(), Errno> {
@@ -211,7 +209,7 @@ impl Sockets for Host {
     }
 
     fn readiness(&self, socket: SocketId) -> Readiness {
-        self.sockets.get(socket).map_or(Readiness::empty(), |known| self.poll(socket, known))
+        self.poll(socket)
     }
 
     fn local_addr(&self, socket: SocketId) -> Result<SocketAddr, Errno> {
@@ -534,25 +532,23 @@ impl Host {
     pub(super) fn close_socket(&mut self, cx: &mut Cx<'_>, id: SocketId) {
         self.stop_listening(cx, id);
         self.forget_lingering(id);
-        let Some(socket) = self.sockets.remove(id) else { return };
-        let ports = if socket.is_datagram() { &mut self.udp_ports } else { &mut self.tcp_ports };
-        if let Some(Bound { addr, scope, hold, reuse }) = socket.bound {
+        let Ok(socket) = self.sockets.get(id) else { return };
+        let (bound, datagram) = (socket.bound, socket.is_datagram());
+        let conn = if let Role::Stream(stream) = socket.role { Some(stream.conn) } else { None };
+        let linger = if socket.options.linger == Some(Span::ZERO) { Linger::Abort } else { Linger::Graceful };
+        if let (Role::Waiting(_), Power::Quiet { waiting, .. }) = (&socket.role, &mut self.power) {
+            waiting.retain(|&other| other != id);
+        }
+        self.sockets.discard(id);
+        let ports = if datagram { &mut self.udp_ports } else { &mut self.tcp_ports };
+        if let Some(Bound { addr, scope, hold, reuse }) = bound {
             ports.release(addr.port(), scope, hold, reuse);
-            if socket.is_datagram() {
+            if datagram {
                 self.leave_datagram(id, scope, addr.port());
             }
         }
-        match socket.role {
-            Role::Stream(stream) => {
-                let linger = socket.options.linger == Some(Span::ZERO);
-                self.orphan(cx, stream.conn, if linger { Linger::Abort } else { Linger::Graceful });
-            }
-            Role::Waiting(_) => {
-                if let Power::Quiet { waiting, .. } = &mut self.power {
-                    waiting.retain(|&other| other != id);
-                }
-            }
-            Role::Idle | Role::Listener(_) | Role::Datagram(_) | Role::Lingering => {}
+        if let Some(index) = conn {
+            self.orphan(cx, index, linger);
         }
     }
 }

@@ -331,6 +331,11 @@ impl Connection {
         })
     }
 
+    /// Whether it is closed, or gives way to another machine.
+    pub fn is_over(&self) -> bool {
+        self.state == State::Closed || self.closing.is_some()
+    }
+
     /// The machine that goes on where this one ends: given once, on entering TIME-WAIT, or FIN-WAIT-2 without owner.
     pub fn poll_closing(&mut self) -> Option<Closing> {
         self.closing.take()
