@@ -35,6 +35,7 @@ pub(super) struct Flight {
 }
 
 impl Flight {
+    #[inline]
     pub(super) fn push(&mut self, arrived: Arrived) {
         if self.fifo.back().is_none_or(|last| last.key() < arrived.key()) {
             self.fifo.push_back(arrived);

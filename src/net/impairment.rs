@@ -73,6 +73,7 @@ impl<'a> Transit<'a> {
     }
 
     /// Adds the delay that faults asked for; once, after the impairments and before the age is looked at.
+    #[inline]
     pub(super) fn settle(&mut self) {
         let late = std::mem::take(&mut self.late);
         if late > Span::ZERO {
@@ -81,14 +82,15 @@ impl<'a> Transit<'a> {
         }
     }
 
-    /// What has become of it.
-    pub(super) fn fate(self) -> Fate {
+    /// What has become of it, with so many copies at most.
+    #[inline]
+    pub(super) fn fate(self, most: usize) -> Fate {
         let Transit { sent, arrive, copies, lost, corrupt_bit, .. } = self;
         match lost {
             Some(loss) => Fate::Lost(loss),
             None if copies.is_empty() && corrupt_bit.is_none() => Fate::Delivered(arrive.since(sent)),
             None => {
-                let copies = copies.into_iter().map(|copy| copy.since(sent)).collect();
+                let copies = copies.into_iter().take(most).map(|copy| copy.since(sent)).collect();
                 Fate::Changed { after: arrive.since(sent), copies, corrupt_bit }
             }
         }

@@ -65,10 +65,7 @@ impl Lane {
         self.sent += 1;
         self.recorded.clear();
         let mut transit = Transit::new(packet, now);
-        let mut held = None;
-        for fault in forced.iter().filter(|fault| fault.stage.is_none()) {
-            held = force(&mut transit, fault).or(held);
-        }
+        let held = if forced.is_empty() { None } else { force_all(&mut transit, forced) };
         if !self.up {
             transit.lose(Loss::Down);
         }
@@ -80,8 +77,7 @@ impl Lane {
             }
         }
         transit.settle();
-        transit.copies.truncate(COPIES);
-        let (n, sent, fate) = (self.sent, now, transit.fate());
+        let (n, sent, fate) = (self.sent, now, transit.fate(COPIES));
         match held {
             Some(name) if !fate.is_lost() => {
                 Decision { n, sent, fate: Fate::Held(name), beneath: Some(Box::new(fate)) }
@@ -90,23 +86,42 @@ impl Lane {
         }
     }
 
-    /// Puts a packet in flight as was decided, if it is not lost. `label` comes back with it on arrival.
-    pub fn launch(&mut self, decision: Decision, packet: Box<Packet>, label: u64) {
+    /// Puts a packet in flight as was decided, if it is not lost; says how many copies there are then of it in flight or
+    /// held. `label` comes back with it on arrival.
+    pub fn launch(&mut self, decision: Decision, packet: Box<Packet>, label: u64) -> u64 {
         let Decision { n, sent, fate, beneath } = decision;
-        let (after, copies, corrupt_bit) = match beneath.as_deref().unwrap_or(&fate) {
-            Fate::Delivered(after) => (*after, &[][..], None),
-            Fate::Changed { after, copies, corrupt_bit } => (*after, &copies[..], *corrupt_bit),
-            Fate::Lost(_) | Fate::Held(_) => return,
+        let first = Arrived { n, copy: 0, packet, corrupt_bit: None, sent, arrive: sent, label };
+        match fate {
+            Fate::Delivered(after) => {
+                self.flight.push(Arrived { arrive: sent + after, ..first });
+                1
+            }
+            Fate::Lost(_) => 0,
+            Fate::Changed { .. } => self.launch_changed(first, &fate, None),
+            Fate::Held(name) => beneath.map_or(0, |fate| self.launch_changed(first, &fate, Some(name))),
+        }
+    }
+
+    /// The same for one that is not simply delivered: the fault `holder` holds it, or it is changed.
+    #[cold]
+    fn launch_changed(&mut self, mut first: Arrived, fate: &Fate, holder: Option<String>) -> u64 {
+        let (after, copies) = match fate {
+            Fate::Delivered(after) => (*after, &[][..]),
+            Fate::Changed { after, copies, corrupt_bit } => {
+                first.corrupt_bit = *corrupt_bit;
+                (*after, &copies[..])
+            }
+            Fate::Lost(_) | Fate::Held(_) => return 0,
         };
         for (&late, copy) in copies.iter().zip(1u8..=u8::MAX) {
-            let packet = packet.clone();
-            self.flight.push(Arrived { n, copy, packet, corrupt_bit, sent, arrive: sent + late, label });
+            self.flight.push(Arrived { copy, arrive: first.sent + late, ..first.clone() });
         }
-        let first = Arrived { n, copy: 0, packet, corrupt_bit, sent, arrive: sent + after, label };
-        match fate {
-            Fate::Held(name) => self.held.push((name, first)),
-            _ => self.flight.push(first),
+        first.arrive = first.sent + after;
+        match holder {
+            Some(name) => self.held.push((name, first)),
+            None => self.flight.push(first),
         }
+        1 + copies.len() as u64
     }
 
     /// [`Lane::decide`] and [`Lane::launch`] in one.
@@ -194,6 +209,13 @@ impl Stage {
         }
         self.impairment.apply(transit, &mut self.choices);
     }
+}
+
+/// Does to a packet what faults say that act where the link begins; gives the name under which it is held.
+#[cold]
+fn force_all(transit: &mut Transit<'_>, forced: &[&Fault]) -> Option<String> {
+    let at_the_start = forced.iter().filter(|fault| fault.stage.is_none());
+    at_the_start.fold(None, |held, fault| force(transit, fault).or(held))
 }
 
 /// Does to a packet what a fault says; gives the name under which it is held.

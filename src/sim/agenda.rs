@@ -21,26 +21,18 @@ pub(super) enum Class {
     Fault = 3,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Entry {
-    time: SimTime,
-    /// Breaks ties: class and source, or a hash of them and the time where ties are shuffled.
-    rank: u64,
-    id: Id,
-}
-
-/// A source of a class as one small number.
+/// A source of a class as one small number; of two, the one whose class comes first is the lesser.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Id(u32);
 
 impl Id {
     fn of(class: Class, source: u32) -> Id {
         debug_assert!(source < 1 << 30, "fewer than 2^30 sources");
-        Id(source << 2 | class as u32)
+        Id((class as u32) << 30 | source)
     }
 
     const fn class(self) -> Class {
-        match self.0 & 3 {
+        match self.0 >> 30 {
             0 => Class::Delivery,
             1 => Class::Timeout,
             2 => Class::Application,
@@ -49,29 +41,67 @@ impl Id {
     }
 
     const fn source(self) -> u32 {
-        self.0 >> 2
+        self.0 & ((1 << 30) - 1)
+    }
+
+    /// Its place among the leaves: the classes of one source lie side by side.
+    const fn leaf(self) -> usize {
+        self.0.rotate_left(2) as usize
     }
 }
 
-impl Entry {
-    fn before(&self, other: &Entry) -> bool {
-        (self.time, self.rank) < (other.time, other.rank)
+/// When a source is due, and which one, as one number that is compared at once: 64 bits of time; 32 that break ties, 0
+/// unless they are shuffled; the source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Key(u128);
+
+impl Key {
+    /// Not due: greater than all others.
+    const NEVER: Key = Key(u128::MAX);
+
+    const fn of(id: Id, time: SimTime, tie: u32) -> Key {
+        Key((time.as_nanos() as u128) << 64 | (tie as u128) << 32 | id.0 as u128)
+    }
+
+    const fn time(self) -> SimTime {
+        SimTime::from_nanos((self.0 >> 64) as u64)
+    }
+
+    const fn id(self) -> Id {
+        Id(self.0 as u32)
     }
 }
 
-const ABSENT: u32 = u32::MAX;
-const FRONT: u32 = u32::MAX - 1;
-
-/// A binary heap of sources that knows where each of them is.
-#[derive(Debug, Default)]
+/// What comes next of all sources: the first, the second where it is known, and a tournament among the others.
+///
+/// Most of what happens at once is put in and taken out again before anything else is: it comes before the first, which
+/// becomes the second for as long.
+#[derive(Debug)]
 pub(super) struct Agenda {
-    /// What comes before everything in the heap, if anything: most of what happens at once is put in and taken out
-    /// again before anything else is.
-    front: Option<Entry>,
-    heap: Vec<Entry>,
-    /// By [`Id`].
-    places: Vec<u32>,
+    /// When each source is due: what most calls of [`Agenda::set`] find unchanged.
+    due: Vec<SimTime>,
+    first: Key,
+    /// Not after anything in the tournament; none most of the time.
+    second: Key,
+    others: Tournament,
     shuffle: Option<u64>,
+}
+
+/// A tree with the keys of sources as its leaves, each other key of which is the least of the four under it. Which one of
+/// four is the least is found without a branch.
+#[derive(Debug)]
+struct Tournament {
+    /// The first is the least of all; what lies under the one at `n` begins at `4 * n + 1`. Leaves come last.
+    tree: Vec<Key>,
+    /// How many keys are no leaves.
+    inner: usize,
+}
+
+impl Default for Agenda {
+    fn default() -> Agenda {
+        let others = Tournament { tree: vec![Key::NEVER], inner: 0 };
+        Agenda { due: Vec::new(), first: Key::NEVER, second: Key::NEVER, others, shuffle: None }
+    }
 }
 
 impl Agenda {
@@ -84,146 +114,132 @@ impl Agenda {
     /// Sets when `source` is due next, or that it is not. Most of the time that is known already.
     #[inline(always)]
     pub(super) fn set(&mut self, class: Class, source: u32, time: Option<SimTime>) {
-        let id = Id::of(class, source);
-        let place = self.places.get(id.0 as usize).copied().unwrap_or(ABSENT);
-        let entry = match place {
-            ABSENT => None,
-            FRONT => self.front.as_ref(),
-            place => self.heap.get(place as usize),
-        };
-        if entry.map(|entry| entry.time) != time {
-            self.change(id, place, time);
+        let (id, time) = (Id::of(class, source), time.unwrap_or(SimTime::NEVER));
+        if self.due.get(id.leaf()).copied().unwrap_or(SimTime::NEVER) != time {
+            self.change(id, time);
         }
     }
 
     #[inline(never)]
-    fn change(&mut self, id: Id, place: u32, time: Option<SimTime>) {
-        match (place, time) {
-            (FRONT, _) => {
-                self.front = None;
-                self.set_place(id, ABSENT);
-            }
-            (ABSENT, _) => {}
-            (place, Some(time)) => {
-                let place = place as usize;
-                let earlier = time < self.heap[place].time;
-                let entry = self.entry(id, time);
-                if self.front.is_none_or(|front| !entry.before(&front)) {
-                    self.heap[place] = entry;
-                    return if earlier { self.sift_up(place) } else { self.sift_down(place) };
-                }
-                self.remove(place);
-            }
-            (place, None) => self.remove(place as usize),
+    fn change(&mut self, id: Id, time: SimTime) {
+        match self.due.get_mut(id.leaf()) {
+            Some(due) => *due = time,
+            None => self.grow(id, time),
         }
-        if let Some(time) = time {
-            self.insert(self.entry(id, time));
+        let key = match (time, self.shuffle) {
+            (SimTime::NEVER, _) => Key::NEVER,
+            (time, None) => Key::of(id, time, 0),
+            (time, Some(seed)) => Key::of(id, time, tie(id, time, seed)),
+        };
+        if id == self.first.id() {
+            self.first = std::mem::replace(&mut self.second, Key::NEVER);
+            if self.first == Key::NEVER {
+                self.first = self.others.least();
+                self.others.put(self.first.id(), Key::NEVER);
+            }
+        } else if id == self.second.id() {
+            self.second = Key::NEVER;
         }
+        if key.0 < self.first.0 {
+            self.others.put(id, Key::NEVER);
+            let first = std::mem::replace(&mut self.first, key);
+            self.set_second(first);
+        } else if self.second != Key::NEVER && key.0 < self.second.0 {
+            self.others.put(id, Key::NEVER);
+            self.set_second(key);
+        } else {
+            self.others.put(id, key);
+        }
+    }
+
+    fn set_second(&mut self, key: Key) {
+        let former = std::mem::replace(&mut self.second, key);
+        self.others.put(former.id(), former);
+    }
+
+    /// Makes room for a source.
+    #[cold]
+    #[inline(never)]
+    fn grow(&mut self, id: Id, time: SimTime) {
+        let sources = (2 * self.due.len()).max(id.leaf() + 1);
+        self.due.resize(sources, SimTime::NEVER);
+        self.due[id.leaf()] = time;
+        self.others.grow(sources);
     }
 
     /// The next event: when, of which class, from which source.
+    #[inline]
     pub(super) fn first(&self) -> Option<(SimTime, Class, u32)> {
-        self.front.as_ref().or(self.heap.first()).map(|e| (e.time, e.id.class(), e.id.source()))
+        let (key, id) = (self.first, self.first.id());
+        (key != Key::NEVER).then(|| (key.time(), id.class(), id.source()))
     }
 
     /// Whether another source is due at the same instant as the first.
+    #[inline]
     pub(super) fn is_tied(&self) -> bool {
-        let time = |n: usize| self.heap.get(n).map(|e| e.time);
-        match self.front {
-            Some(front) => time(0) == Some(front.time),
-            None => time(0).is_some() && (time(1) == time(0) || time(2) == time(0)),
-        }
+        let time = self.first.time();
+        self.second.time() == time || self.others.least().time() == time
+    }
+}
+
+impl Tournament {
+    fn least(&self) -> Key {
+        self.tree[0]
     }
 
-    /// Puts in a source that is absent.
-    fn insert(&mut self, entry: Entry) {
-        if self.places.len() <= entry.id.0 as usize {
-            self.places.resize(entry.id.0 as usize + 1, ABSENT);
-        }
-        let is_first = match &self.front {
-            Some(front) => entry.before(front),
-            None => self.heap.first().is_none_or(|first| entry.before(first)),
-        };
-        let behind = if is_first {
-            self.set_place(entry.id, FRONT);
-            self.front.replace(entry)
+    /// Sets the key of a source, and those above it as far as they change.
+    #[inline(never)]
+    fn put(&mut self, id: Id, mut key: Key) {
+        let mut at = self.inner + id.leaf();
+        let Some(leaf) = self.tree.get_mut(at) else { return };
+        let old = std::mem::replace(leaf, key);
+        if key.0 < old.0 {
+            while at > 0 {
+                at = (at - 1) / 4;
+                if self.tree[at].0 <= key.0 {
+                    return;
+                }
+                self.tree[at] = key;
+            }
         } else {
-            Some(entry)
-        };
-        if let Some(behind) = behind {
-            self.heap.push(behind);
-            self.sift_up(self.heap.len() - 1);
+            while at > 0 {
+                at = (at - 1) / 4;
+                if self.tree[at] != old {
+                    return;
+                }
+                key = self.least_under(at);
+                self.tree[at] = key;
+            }
         }
     }
 
-    fn entry(&self, id: Id, time: SimTime) -> Entry {
-        let plain = (id.class() as u64) << 32 | u64::from(id.source());
-        let rank = match self.shuffle {
-            None => plain,
-            Some(seed) => {
-                let mut key = [0; 16];
-                key[..8].copy_from_slice(&plain.to_le_bytes());
-                key[8..].copy_from_slice(&time.as_nanos().to_le_bytes());
-                xxh3_64_with_seed(&key, seed)
-            }
-        };
-        Entry { time, rank, id }
-    }
-
-    /// Notes where a source is that has a place.
-    #[inline]
-    fn set_place(&mut self, id: Id, place: u32) {
-        self.places[id.0 as usize] = place;
-    }
-
-    #[inline]
-    fn settle(&mut self, at: usize, entry: Entry) {
-        self.heap[at] = entry;
-        self.set_place(entry.id, u32::try_from(at).expect("fewer than 2^32 sources"));
-    }
-
-    fn sift_up(&mut self, mut at: usize) {
-        let entry = self.heap[at];
-        while at > 0 {
-            let parent = (at - 1) / 2;
-            if !entry.before(&self.heap[parent]) {
-                break;
-            }
-            self.settle(at, self.heap[parent]);
-            at = parent;
-        }
-        self.settle(at, entry);
-    }
-
-    fn sift_down(&mut self, mut at: usize) {
-        let entry = self.heap[at];
-        loop {
-            let left = 2 * at + 1;
-            let Some(mut child) = self.heap.get(left) else { break };
-            let mut next = left;
-            if let Some(right) = self.heap.get(left + 1)
-                && right.before(child)
-            {
-                (child, next) = (right, left + 1);
-            }
-            if !child.before(&entry) {
-                break;
-            }
-            self.settle(at, self.heap[next]);
-            at = next;
-        }
-        self.settle(at, entry);
-    }
-
-    fn remove(&mut self, at: usize) {
-        let gone = self.heap.swap_remove(at);
-        self.set_place(gone.id, ABSENT);
-        if at < self.heap.len() {
-            let moved = self.heap[at];
-            self.settle(at, moved);
-            if moved.before(&gone) { self.sift_up(at) } else { self.sift_down(at) }
+    fn least_under(&self, at: usize) -> Key {
+        match self.tree.get(4 * at + 1..4 * at + 5) {
+            Some(&[a, b, c, d]) => Key(a.0.min(b.0).min(c.0.min(d.0))),
+            _ => Key::NEVER,
         }
     }
+
+    /// Makes room for so many sources.
+    fn grow(&mut self, sources: usize) {
+        let known = self.tree.split_off(self.inner);
+        self.inner = sources.div_ceil(3);
+        self.tree = vec![Key::NEVER; 4 * self.inner + 1];
+        self.tree[self.inner..self.inner + known.len()].copy_from_slice(&known);
+        for at in (0..self.inner).rev() {
+            self.tree[at] = self.least_under(at);
+        }
+    }
+}
+
+/// What a source has instead of 0 where ties are shuffled.
+#[cold]
+#[inline(never)]
+fn tie(id: Id, time: SimTime, seed: u64) -> u32 {
+    let mut key = [0; 16];
+    key[..8].copy_from_slice(&((id.class() as u64) << 32 | u64::from(id.source())).to_le_bytes());
+    key[8..].copy_from_slice(&time.as_nanos().to_le_bytes());
+    (xxh3_64_with_seed(&key, seed) >> 32) as u32
 }
 
 #[cfg(test)]
@@ -258,7 +274,7 @@ mod tests {
         let mut agenda = Agenda::default();
         let mut list = std::collections::BTreeMap::new();
         for _ in 0..20_000 {
-            let source = u32::try_from(below(random.word(), 40)).unwrap();
+            let source = u32::try_from(below(random.word(), 40) * below(random.word(), 40)).unwrap();
             let time = (!random.word().is_multiple_of(3)).then(|| at(below(random.word(), 1_000)));
             agenda.set(Class::Timeout, source, time);
             match time {

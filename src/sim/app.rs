@@ -312,11 +312,14 @@ impl AppCx<'_> {
         &mut self.owners[index]
     }
 
+    #[inline(never)]
     fn log(&mut self, mark: usize, socket: SocketId, call: Call, result: Result<Done, Errno>, kind: CallKind) {
         let called = self.called(socket, call, Some(result), kind);
         self.calls.push((mark, called));
     }
 
+    /// Inlined, so that the record is made where it goes to the list from.
+    #[inline(always)]
     fn called(&mut self, socket: SocketId, call: Call, result: Option<Result<Done, Errno>>, kind: CallKind) -> Called {
         let owner = *self.owner(socket);
         let tuple = self.sockets.names(socket);

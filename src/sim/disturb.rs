@@ -170,7 +170,7 @@ impl Sim {
         // A crash leaves nobody to hold packets back for: they arrive at a host that is down.
         if matches!(fault, HostFault::Resume | HostFault::Crash) {
             for held in std::mem::take(&mut self.nodes[node.0 as usize].held) {
-                self.hand_over(node, (held.link, held.iface), held.arrived);
+                self.hand_over(node, (held.link, held.iface), &held.arrived);
             }
         }
     }

@@ -34,7 +34,7 @@ pub use stats::{Attempt, AttemptEnd, Stats};
 pub use topology::{Prefix, Void};
 pub use watch::{Watch, WatchId, WatchRow};
 
-use crate::endpoint::{Cx, Effect, Endpoint, Event};
+use crate::endpoint::{Cx, Effect, Endpoint, Event, Readiness, SocketId};
 use crate::time::{HostTime, SimTime};
 use crate::trace::{Header, Keep, NodeId, Record, What};
 use agenda::{Agenda, Class};
@@ -45,7 +45,6 @@ use node::{Node, Pending, Presence};
 use recorder::Recorder;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::mem::ManuallyDrop;
 use topology::Topology;
 
 /// One run: endpoints on a network, in virtual time, under one seed.
@@ -132,6 +131,7 @@ impl Sim {
         self.next_event().map(|(time, _, _)| time)
     }
 
+    #[inline]
     fn next_event(&mut self) -> Option<(SimTime, Class, u32)> {
         self.settle_topology();
         if self.ended.is_some_and(|ended| ended != Ended::Quiescent) {
@@ -188,14 +188,13 @@ impl Sim {
 
     /// Calls `f` with an endpoint and its context, then carries out what it asked for.
     pub fn with_endpoint<R>(&mut self, node: NodeId, f: impl FnOnce(&mut dyn Endpoint, &mut Cx<'_>) -> R) -> R {
-        let mut effects = std::mem::take(&mut self.effects);
+        debug_assert!(self.effects.is_empty(), "one call of an endpoint at a time");
         let detail = self.recorder.wants_detail();
         let place = &mut self.nodes[node.0 as usize];
         let now = place.clock.to_host(self.now);
-        let mut cx = Cx::new(now, &mut effects, &mut place.streams, detail);
+        let mut cx = Cx::new(now, &mut self.effects, &mut place.streams, detail);
         let result = f(&mut *place.endpoint, &mut cx);
-        self.carry_out(node, &mut effects);
-        self.effects = effects;
+        self.carry_out(node);
         result
     }
 
@@ -204,58 +203,55 @@ impl Sim {
     }
 
     /// Carries out effects in their order and puts the endpoint's next timeout on the agenda.
-    fn carry_out(&mut self, node: NodeId, effects: &mut Vec<Effect>) {
-        for effect in effects.drain(..) {
-            self.one_effect(node, effect);
+    fn carry_out(&mut self, node: NodeId) {
+        for at in 0..self.effects.len() {
+            self.one_effect(node, at);
         }
+        self.effects.clear();
         self.rearm(node);
     }
 
-    fn one_effect(&mut self, node: NodeId, effect: Effect) {
-        match effect {
-            Effect::Send(iface, packet) => self.transmit(node, iface, packet),
-            Effect::Note(event) => self.note(node, event),
+    /// Carries out the effect at this place of the list, where it stays: effects are too large to be moved about.
+    fn one_effect(&mut self, node: NodeId, at: usize) {
+        match &mut self.effects[at] {
+            Effect::Note(event) => {
+                let conn = match *event {
+                    Event::Transition { tuple, from, to, .. } => {
+                        if let Some(residences) = &mut self.residences {
+                            residences.transition(self.now, node, tuple, to);
+                        }
+                        self.recorder.conns.transition(tuple, from, to)
+                    }
+                    Event::Timer { tuple: Some(tuple), .. } | Event::Cwnd { tuple, .. } => {
+                        self.recorder.conns.of(tuple.local, tuple.remote)
+                    }
+                    Event::Timer { tuple: None, .. } | Event::Arrival(_) | Event::Queue { .. } => None,
+                };
+                self.recorder.show(self.now, node, What::Noted { conn, event: *event });
+            }
             Effect::Ready(socket, readiness) => {
                 let place = &mut self.nodes[node.0 as usize];
                 let Some(owner) = place.owners.get_mut(socket.0 as usize) else { return };
                 let pending = match owner.app {
                     None => return,
-                    Some(task::TASKS) => Pending::Task(socket),
-                    Some(app) => Pending::App(app, socket, readiness),
+                    Some(task::TASKS) => Pending::Task(*socket),
+                    Some(app) => Pending::App(app, *socket, *readiness),
                 };
                 if !std::mem::replace(&mut owner.waking, true) {
                     place.wakes.push_back(pending);
                 }
             }
-        }
-    }
-
-    fn note(&mut self, node: NodeId, event: Event) {
-        let conn = match event {
-            Event::Transition { tuple, from, to, .. } => {
-                if let Some(residences) = &mut self.residences {
-                    residences.transition(self.now, node, tuple, to);
+            effect @ Effect::Send(..) => {
+                let sent = std::mem::replace(effect, Effect::Ready(SocketId(0), Readiness::empty()));
+                if let Effect::Send(iface, packet) = sent {
+                    self.transmit(node, iface, packet);
                 }
-                self.recorder.conns.transition(tuple, from, to)
             }
-            Event::Timer { tuple: Some(tuple), .. } | Event::Cwnd { tuple, .. } => {
-                self.recorder.conns.of(tuple.local, tuple.remote)
-            }
-            Event::Timer { tuple: None, .. } | Event::Arrival(_) | Event::Queue { .. } => None,
-        };
-        self.show(Some(node), What::Noted { conn, event });
+        }
     }
 
     fn record(&mut self, node: Option<NodeId>, what: What<'_>) {
         self.recorder.take(&Record { at: self.now, node, what });
-    }
-
-    /// Records what owns nothing: dropping that would take a jump that processors do not foresee. Inlined, so that the
-    /// record is made where it is shown from, and not copied there.
-    #[inline(always)]
-    fn show(&mut self, node: Option<NodeId>, what: What<'_>) {
-        let record = ManuallyDrop::new(Record { at: self.now, node, what });
-        self.recorder.take(&record);
     }
 
     /// Puts an endpoint's next timeout and its applications' next wake-up on the agenda.
@@ -306,9 +302,11 @@ impl Sim {
             Some(wake) => code.on_wake(cx, wake),
         });
         let place = &mut self.nodes[node.0 as usize];
-        place.set_timer(app, timer);
         if let Some(running) = place.running(app) {
             running.app = Some(code);
+            if running.timer != timer {
+                place.set_timer(app, timer);
+            }
         }
         self.rearm(node);
     }
@@ -329,43 +327,39 @@ impl Sim {
         mut timer: Option<HostTime>,
         f: impl FnOnce(&mut AppCx<'_>),
     ) -> Option<HostTime> {
-        let mut effects = std::mem::take(&mut self.effects);
-        let mut calls = std::mem::take(&mut self.calls);
+        debug_assert!(self.effects.is_empty() && self.calls.is_empty(), "one application at a time");
         let detail = self.recorder.wants_detail();
         let place = &mut self.nodes[node.0 as usize];
-        let cx = Cx::new(place.clock.to_host(self.now), &mut effects, &mut place.streams, detail);
+        let cx = Cx::new(place.clock.to_host(self.now), &mut self.effects, &mut place.streams, detail);
         if let Some(sockets) = place.endpoint.sockets() {
             let (owners, ledger, recorder) = (&mut place.owners, &mut self.ledger, &mut self.recorder);
             let running = (app as usize).checked_sub(1).and_then(|n| place.apps.get_mut(n));
             let stats = running.map(|running| &mut running.stats);
-            let calls = &mut calls;
+            let calls = &mut self.calls;
             f(&mut AppCx { cx, sockets, app, node, owners, timer: &mut timer, stats, ledger, recorder, calls });
         }
-        self.carry_out_with_calls(node, &mut effects, &mut calls);
-        (self.effects, self.calls) = (effects, calls);
+        self.carry_out_with_calls(node);
         timer
     }
 
     /// Carries out effects, with each call recorded at its place among them.
-    fn carry_out_with_calls(
-        &mut self,
-        node: NodeId,
-        effects: &mut Vec<Effect>,
-        calls: &mut Vec<(usize, crate::trace::Called)>,
-    ) {
+    fn carry_out_with_calls(&mut self, node: NodeId) {
         // Calls nest (a blocking call is made of others), so their marks need sorting; equal marks keep their order.
-        calls.sort_by_key(|&(mark, _)| mark);
-        let mut told = 0;
-        for (at, effect) in effects.drain(..).enumerate() {
-            while let Some((_, called)) = calls.get(told).filter(|&&(mark, _)| mark <= at) {
-                self.show(Some(node), What::Called(Cow::Borrowed(called)));
-                told += 1;
+        self.calls.sort_by_key(|&(mark, _)| mark);
+        let (mut at, mut told) = (0, 0);
+        while at < self.effects.len() || told < self.calls.len() {
+            match self.calls.get(told) {
+                Some((mark, called)) if *mark <= at => {
+                    self.recorder.show(self.now, node, What::Called(Cow::Borrowed(called)));
+                    told += 1;
+                }
+                _ => {
+                    self.one_effect(node, at);
+                    at += 1;
+                }
             }
-            self.one_effect(node, effect);
         }
-        for (_, called) in &calls[told..] {
-            self.show(Some(node), What::Called(Cow::Borrowed(called)));
-        }
-        calls.clear();
+        self.effects.clear();
+        self.calls.clear();
     }
 }

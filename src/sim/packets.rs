@@ -8,7 +8,7 @@ use super::topology::{Hop, Void};
 use super::{Class, Sim};
 use crate::endpoint::{Effect, Event, IfaceId};
 use crate::map::Map;
-use crate::net::{self, Action, Facts, Fate, Fault, Loss, Selector};
+use crate::net::{self, Action, Facts, Fate, Fault, Lane, Loss, Selector};
 use crate::time::{SimTime, Span};
 use crate::trace::{Arrived, Belongs, ConnId, Conns, LinkId, NodeId, Sent, Side, What};
 use crate::wire::{self, Body, Icmp, IcmpKind, Packet, Payload};
@@ -105,32 +105,30 @@ impl Sim {
     /// Puts `packet` on `link`.
     pub(super) fn put_on(&mut self, node: NodeId, link: LinkId, packet: Box<Packet>) {
         let conn = self.recorder.conns.sent(&packet);
-        let forced = self.faults.forced(self.now, &self.recorder, link, conn, &packet, &self.topology);
-        let place = &mut self.topology.links[link.0 as usize];
-        let decision = place.lane.decide(self.now, &packet, &forced);
+        let forced = match self.faults.list.is_empty() {
+            true => Vec::new(),
+            false => self.faults.forced(self.now, &self.recorder, link, conn, &packet, &self.topology),
+        };
+        let lane = &mut self.topology.links[link.0 as usize].lane;
+        let decision = lane.decide(self.now, &packet, &forced);
         if self.faults.recording {
-            self.faults.take_down(&self.recorder, link, conn, &packet, &self.topology);
+            self.faults.take_down(&self.recorder, link, conn, &packet, lane);
         }
-        self.sent(node, link, decision.n, &packet, conn, &decision.fate);
+        let forwarded = !self.nodes[node.0 as usize].owns(packet.src);
+        let (shown, fate) = (Cow::Borrowed(&*packet), Cow::Borrowed(&decision.fate));
+        let what = What::Sent(Sent { link, n: decision.n, packet: shown, conn, fate, forwarded });
+        self.recorder.show(self.now, node, what);
         if let Some(mtu) = decision.fate.too_big()
             && packet.dont_fragment
         {
             let mtu = u16::try_from(mtu).unwrap_or(u16::MAX);
             return self.answer_with_icmp(node, &packet, IcmpKind::TooBig { mtu });
         }
-        let lane = &mut self.topology.links[link.0 as usize].lane;
-        let (before, len) = (lane.in_flight(), u64::from(packet.len()));
-        lane.launch(decision, packet, label(conn));
-        let (launched, next) = (lane.in_flight() - before, lane.next_arrival());
+        let len = u64::from(packet.len());
+        let launched = lane.launch(decision, packet, label(conn));
         self.topology.in_flight += launched;
         self.topology.bytes_in_flight += launched * len;
-        self.agenda.set(Class::Delivery, link.0, next);
-    }
-
-    fn sent(&mut self, node: NodeId, link: LinkId, n: u64, packet: &Packet, conn: Option<Belongs>, fate: &Fate) {
-        let forwarded = !self.nodes[node.0 as usize].owns(packet.src);
-        let (packet, fate) = (Cow::Borrowed(packet), Cow::Borrowed(fate));
-        self.show(Some(node), What::Sent(Sent { link, n, packet, conn, fate, forwarded }));
+        self.agenda.set(Class::Delivery, link.0, lane.next_arrival());
     }
 
     /// A packet that finds no link: it is sent on a link to nowhere, so that it has a name and a fate.
@@ -144,7 +142,9 @@ impl Sim {
         let link = self.nowhere(node, to);
         let conn = self.recorder.conns.sent(packet);
         let n = self.topology.links[link.0 as usize].lane.count();
-        self.sent(node, link, n, packet, conn, &Fate::Lost(loss));
+        let forwarded = !self.nodes[node.0 as usize].owns(packet.src);
+        let (shown, fate) = (Cow::Borrowed(packet), Cow::Owned(Fate::Lost(loss)));
+        self.record(Some(node), What::Sent(Sent { link, n, packet: shown, conn, fate, forwarded }));
         if hop == Hop::Void(Void::Unreachable) {
             self.answer_with_icmp(node, packet, IcmpKind::HostUnreachable);
         }
@@ -176,42 +176,42 @@ impl Sim {
         let link = LinkId(link);
         match self.nodes[to.0 as usize].presence {
             Presence::Paused => self.nodes[to.0 as usize].held.push(Held { link, iface, arrived }),
-            Presence::Up | Presence::Down => self.hand_over(to, (link, iface), arrived),
+            Presence::Up | Presence::Down => self.hand_over(to, (link, iface), &arrived),
         }
     }
 
     /// Gives a packet to its endpoint, and records what that made of it before anything that follows from it.
-    pub(super) fn hand_over(&mut self, node: NodeId, (link, iface): (LinkId, IfaceId), arrived: net::Arrived) {
-        let (n, copy, sent) = (arrived.n, arrived.copy, arrived.sent);
+    pub(super) fn hand_over(&mut self, node: NodeId, (link, iface): (LinkId, IfaceId), arrived: &net::Arrived) {
+        let net::Arrived { n, copy, sent, .. } = *arrived;
+        let (mut packet, mut conn) = (Cow::Borrowed(&*arrived.packet), belongs(arrived.label));
         let conns = &mut self.recorder.conns;
-        let (packet, conn, here) = match (arrived.corrupt_bit, belongs(arrived.label)) {
-            (None, conn) => (arrived.packet, conn, conn.and_then(|conn| conns.came(conn))),
-            (Some(bit), conn) => {
-                // A bit that is flipped for the second time makes the packet what it was before the first.
-                let packet = Box::new(corrupted(&arrived.packet, bit));
-                let (sender, receiver) = views(conns, &packet);
-                (packet, conn.or(sender), receiver)
-            }
+        let here = if let Some(bit) = arrived.corrupt_bit {
+            // A bit that is flipped for the second time makes the packet what it was before the first.
+            packet = Cow::Owned(corrupted(&packet, bit));
+            let (sender, receiver) = views(conns, &packet);
+            conn = conn.or(sender);
+            receiver
+        } else {
+            conn.and_then(|conn| conns.came(conn))
         };
         // The incarnation that the receiver is in, where the packet was sent in another.
         let here = here.filter(|here| conn.is_some_and(|conn| conn.conn != here.conn));
-        let mut effects = std::mem::take(&mut self.effects);
         let detail = self.recorder.wants_detail();
         let place = &mut self.nodes[node.0 as usize];
         let now = place.clock.to_host(self.now);
-        let mut cx = crate::endpoint::Cx::new(now, &mut effects, &mut place.streams, detail);
+        let mut cx = crate::endpoint::Cx::new(now, &mut self.effects, &mut place.streams, detail);
         place.endpoint.on_packet(&mut cx, iface, &packet);
-        let outcome = effects.iter().find_map(|effect| match effect {
+        let outcome = self.effects.iter().find_map(|effect| match effect {
             Effect::Note(Event::Arrival(arrival)) => Some(*arrival),
             _ => None,
         });
         let packet = Cow::Borrowed(&*packet);
-        self.show(Some(node), What::Arrived(Arrived { link, n, copy, packet, sent, conn, here, outcome }));
+        let what = What::Arrived(Arrived { link, n, copy, packet, sent, conn, here, outcome });
+        self.recorder.show(self.now, node, what);
         if outcome.is_some() {
-            effects.retain(|effect| !matches!(effect, Effect::Note(Event::Arrival(_))));
+            self.effects.retain(|effect| !matches!(effect, Effect::Note(Event::Arrival(_))));
         }
-        self.carry_out(node, &mut effects);
-        self.effects = effects;
+        self.carry_out(node);
     }
 
     pub(super) fn check_network_budget(&self) -> Result<(), Exceeded> {
@@ -227,6 +227,7 @@ impl Sim {
 
 impl Faults {
     /// The faults that meet this packet; counts it for each selector that names an occurrence.
+    #[cold]
     fn forced<'a>(
         &'a mut self,
         now: SimTime,
@@ -236,9 +237,6 @@ impl Faults {
         packet: &Packet,
         topology: &Topology,
     ) -> Vec<&'a Fault> {
-        if self.list.is_empty() {
-            return Vec::new();
-        }
         let name = recorder.names.link(link);
         let conn = conn.map(|belongs| recorder.conns.name(belongs.conn));
         let segment = packet.segment();
@@ -267,19 +265,11 @@ impl Faults {
 
     /// Takes down the choices about the packet just sent that were not harmless, as faults that bring them back.
     #[cold]
-    fn take_down(
-        &mut self,
-        recorder: &Recorder,
-        link: LinkId,
-        conn: Option<Belongs>,
-        packet: &Packet,
-        topology: &Topology,
-    ) {
+    fn take_down(&mut self, recorder: &Recorder, link: LinkId, conn: Option<Belongs>, packet: &Packet, lane: &Lane) {
         let flags = packet.segment().map(|segment| segment.flags);
         let key = (link, conn.map(|belongs| belongs.conn), flags.map(|flags| flags.bits()));
         let nth = self.met.get_or_insert_with(key, || 0);
         *nth += 1;
-        let lane = &topology.links[link.0 as usize].lane;
         let name = recorder.names.link(link);
         for (stage, action) in lane.recorded() {
             let selector = Selector {
@@ -332,6 +322,7 @@ fn corrupted(packet: &Packet, bit: u32) -> Packet {
 impl super::node::Node {
     /// Whether `addr` is one of its own.
     pub(super) fn owns(&self, addr: std::net::IpAddr) -> bool {
-        addr.is_loopback() || self.ifaces.iter().any(|iface| iface.addrs.contains(&addr))
+        // The loopback, which is the first and rarely asked for, comes last.
+        self.ifaces.iter().rev().any(|iface| iface.addrs.contains(&addr)) || addr.is_loopback()
     }
 }

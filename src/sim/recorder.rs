@@ -5,6 +5,7 @@ use crate::time::SimTime;
 use crate::trace::{Conns, Digest, Digester, Keep, LinkId, LinkName, Names, NodeId, Record, StreamId, What};
 use crate::wire::{BodyText, Notation};
 use std::collections::VecDeque;
+use std::mem::ManuallyDrop;
 use std::net::IpAddr;
 
 /// Where every record of a run goes: digest, oracles, and as much memory of it as is wanted.
@@ -91,6 +92,14 @@ impl Recorder {
 
     pub(super) fn oracles(&self) -> impl Iterator<Item = &dyn Oracle> {
         self.oracles.iter()
+    }
+
+    /// Takes a record that owns nothing: dropping it would take a jump that processors do not foresee. Inlined, so that it
+    /// is made where it is shown from, and not copied there.
+    #[inline(always)]
+    pub(super) fn show(&mut self, at: SimTime, node: NodeId, what: What<'_>) {
+        let record = ManuallyDrop::new(Record { at, node: Some(node), what });
+        self.take(&record);
     }
 
     #[inline(never)]

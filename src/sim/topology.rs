@@ -275,10 +275,15 @@ impl Sim {
     }
 
     /// Tells endpoints about their routes after anything was attached.
+    #[inline]
     pub(super) fn settle_topology(&mut self) {
-        if !std::mem::take(&mut self.topology.dirty) {
-            return;
+        if std::mem::take(&mut self.topology.dirty) {
+            self.tell_routes();
         }
+    }
+
+    #[cold]
+    fn tell_routes(&mut self) {
         for node in (0u32..).map(NodeId).take(self.nodes.len()) {
             let routes = match self.nodes[node.0 as usize].kind {
                 Kind::Host => self.host_routes(node),

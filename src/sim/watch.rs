@@ -229,10 +229,15 @@ impl Sim {
     }
 
     /// Every look that is due before `time`: nothing happens until then.
+    #[inline]
     pub(super) fn look_before(&mut self, time: SimTime) {
-        if self.next_look.is_none_or(|look| look >= time) {
-            return;
+        if self.next_look.is_some_and(|look| look < time) {
+            self.look_again(time);
         }
+    }
+
+    #[cold]
+    fn look_again(&mut self, time: SimTime) {
         let mut watches = std::mem::take(&mut self.watches);
         for watch in &mut watches {
             watch.catch_up(self, time);
