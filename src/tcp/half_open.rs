@@ -175,7 +175,15 @@ impl HalfOpen {
 
     /// The next segment to send.
     pub fn poll_transmit(&mut self, cx: &mut Context<'_>) -> Option<Segment> {
-        let due = std::mem::replace(&mut self.due, Due::Nothing);
+        match std::mem::replace(&mut self.due, Due::Nothing) {
+            Due::Nothing => None,
+            due => Some(self.segment(cx, due == Due::SynAck)),
+        }
+    }
+
+    /// The SYN-ACK, or an acknowledgment.
+    #[inline(never)]
+    fn segment(&mut self, cx: &Context<'_>, is_syn_ack: bool) -> Segment {
         let mut seg = Segment {
             src_port: self.ports.local,
             dst_port: self.ports.remote,
@@ -185,29 +193,21 @@ impl HalfOpen {
             window: self.rcv_wnd,
             ..Segment::default()
         };
-        match due {
-            Due::Nothing => return None,
-            Due::Ack => {
-                seg.window >>= self.shifts.map_or(0, |(ours, _)| ours);
-                if let Some(ts) = self.ts {
-                    ts.write(cx.now, &mut seg.options);
-                }
-            }
-            Due::SynAck => {
-                let ts = self.ts.map(|ts| (ts.val(cx.now), ts.recent));
-                self.last_val = ts.map_or(0, |(val, _)| val);
-                (seg.seq, seg.flags) = (self.iss, Flags::SYN | Flags::ACK);
-                seg.flags.set(Flags::ECE, self.marks.contains(Marks::ECN));
-                let offer = Offer {
-                    mss: self.our_mss,
-                    ts,
-                    shift: self.shifts.map(|(ours, _)| ours),
-                    sack: self.marks.contains(Marks::SACK),
-                };
-                seg.options = offer.options(cx.knobs.syn_layout);
+        let shift = self.shifts.map(|(ours, _)| ours);
+        if is_syn_ack {
+            let ts = self.ts.map(|ts| (ts.val(cx.now), ts.recent));
+            self.last_val = ts.map_or(0, |(val, _)| val);
+            (seg.seq, seg.flags) = (self.iss, Flags::SYN | Flags::ACK);
+            seg.flags.set(Flags::ECE, self.marks.contains(Marks::ECN));
+            let offer = Offer { mss: self.our_mss, ts, shift, sack: self.marks.contains(Marks::SACK) };
+            seg.options = offer.options(cx.knobs.syn_layout);
+        } else {
+            seg.window >>= shift.unwrap_or(0);
+            if let Some(ts) = self.ts {
+                ts.write(cx.now, &mut seg.options);
             }
         }
-        Some(seg)
+        seg
     }
 
     /// When [`HalfOpen::on_timeout`] is due.

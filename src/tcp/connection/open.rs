@@ -128,6 +128,9 @@ impl Connection {
     }
 
     pub(super) fn blank(cx: &Context<'_>, state: State, ports: Ports, iss: Seq, setup: &Setup) -> Box<Connection> {
+        // First what may fail, so that the rest is written where it stays.
+        let by_segments = cx.knobs.losses.rule == RecoveryRule::Segments;
+        let sender = by_segments.then(|| Box::new(Sender::new(iss, cx.knobs, &setup.route)));
         let place = Box::new_uninit();
         let connection = Connection {
             state,
@@ -136,8 +139,7 @@ impl Connection {
             rcv: Rcv::new(setup.rcv_buf, setup.default_mss.min(setup.mss)),
             rto: Rto::new(cx.knobs, setup.route.rto_min),
             recovery: NewReno::new(setup.default_mss.min(setup.mss), false, cx.knobs),
-            sender: (cx.knobs.losses.rule == RecoveryRule::Segments)
-                .then(|| Box::new(Sender::new(iss, cx.knobs, &setup.route))),
+            sender,
             timers: Timers::default(),
             ts: None,
             sack: false,
