@@ -44,16 +44,24 @@ impl Flight {
         }
     }
 
+    #[inline]
     pub(super) fn first(&self) -> Option<SimTime> {
         let fifo = self.fifo.front().map(|arrived| arrived.arrive);
-        match self.others.first_key_value() {
-            Some((&(other, _, _), _)) => Some(fifo.map_or(other, |fifo| fifo.min(other))),
-            None => fifo,
+        if self.others.is_empty() {
+            return fifo;
         }
+        let other = self.others.first_key_value().map(|(&(other, _, _), _)| other);
+        fifo.into_iter().chain(other).min()
     }
 
+    #[inline]
     pub(super) fn pop(&mut self) -> Option<Arrived> {
-        let Some(other) = self.others.first_entry() else { return self.fifo.pop_front() };
+        if self.others.is_empty() { self.fifo.pop_front() } else { self.pop_lesser() }
+    }
+
+    #[inline(never)]
+    fn pop_lesser(&mut self) -> Option<Arrived> {
+        let other = self.others.first_entry()?;
         if self.fifo.front().is_some_and(|first| first.key() < *other.key()) {
             return self.fifo.pop_front();
         }

@@ -143,11 +143,13 @@ impl Lane {
     }
 
     /// When the next packet arrives.
+    #[inline]
     pub fn next_arrival(&self) -> Option<SimTime> {
         self.flight.first()
     }
 
     /// Takes the next packet off the link.
+    #[inline]
     pub fn pop(&mut self) -> Option<Arrived> {
         self.flight.pop()
     }

@@ -122,48 +122,54 @@ impl Agenda {
 
     #[inline(never)]
     fn change(&mut self, id: Id, time: SimTime) {
-        match self.due.get_mut(id.leaf()) {
-            Some(due) => *due = time,
-            None => self.grow(id, time),
+        if self.due.len() <= id.leaf() {
+            self.grow(id);
         }
+        let former = std::mem::replace(&mut self.due[id.leaf()], time);
         let key = match (time, self.shuffle) {
             (SimTime::NEVER, _) => Key::NEVER,
             (time, None) => Key::of(id, time, 0),
             (time, Some(seed)) => Key::of(id, time, tie(id, time, seed)),
         };
+        // Whether it is one of the others, and what its key is to be among them.
+        let (mut is_other, mut left) = (former != SimTime::NEVER, key);
         if id == self.first.id() {
+            is_other = false;
             self.first = std::mem::replace(&mut self.second, Key::NEVER);
             if self.first == Key::NEVER {
                 self.first = self.others.least();
                 self.others.put(self.first.id(), Key::NEVER);
             }
         } else if id == self.second.id() {
+            is_other = false;
             self.second = Key::NEVER;
         }
         if key.0 < self.first.0 {
-            self.others.put(id, Key::NEVER);
+            left = Key::NEVER;
             let first = std::mem::replace(&mut self.first, key);
             self.set_second(first);
         } else if self.second != Key::NEVER && key.0 < self.second.0 {
-            self.others.put(id, Key::NEVER);
+            left = Key::NEVER;
             self.set_second(key);
-        } else {
-            self.others.put(id, key);
+        }
+        if is_other || left != Key::NEVER {
+            self.others.put(id, left);
         }
     }
 
     fn set_second(&mut self, key: Key) {
         let former = std::mem::replace(&mut self.second, key);
-        self.others.put(former.id(), former);
+        if former != Key::NEVER {
+            self.others.put(former.id(), former);
+        }
     }
 
     /// Makes room for a source.
     #[cold]
     #[inline(never)]
-    fn grow(&mut self, id: Id, time: SimTime) {
+    fn grow(&mut self, id: Id) {
         let sources = (2 * self.due.len()).max(id.leaf() + 1);
         self.due.resize(sources, SimTime::NEVER);
-        self.due[id.leaf()] = time;
         self.others.grow(sources);
     }
 

@@ -256,14 +256,16 @@ impl AppCx<'_> {
 
     fn end(&mut self, socket: SocketId, call: Call) -> Result<(), Errno> {
         let mark = self.cx.mark();
-        let called = self.called(socket, call.clone(), None, CallKind::Plain);
-        let result = match call {
-            Call::Abort => self.sockets.abort(&mut self.cx, socket),
-            _ => self.sockets.close(&mut self.cx, socket),
-        };
-        // A close that waits is told of when it returns.
-        if result != Err(Errno::EAGAIN) {
-            self.calls.push((mark, Called { result: Some(result.map(|()| Done::Unit)), ..called }));
+        let (at, is_abort) = (self.calls.len(), matches!(call, Call::Abort));
+        // While the socket still has its names; what came of it is mended below.
+        self.log(mark, socket, call, Ok(Done::Unit), CallKind::Plain);
+        let result =
+            if is_abort { self.sockets.abort(&mut self.cx, socket) } else { self.sockets.close(&mut self.cx, socket) };
+        match result {
+            Ok(()) => {}
+            // A close that waits is told of when it returns.
+            Err(Errno::EAGAIN) => self.calls.truncate(at),
+            Err(errno) => self.calls[at].1.result = Some(Err(errno)),
         }
         if result.is_ok() {
             *self.owner(socket) = Owner::default();
@@ -314,18 +316,12 @@ impl AppCx<'_> {
 
     #[inline(never)]
     fn log(&mut self, mark: usize, socket: SocketId, call: Call, result: Result<Done, Errno>, kind: CallKind) {
-        let called = self.called(socket, call, Some(result), kind);
-        self.calls.push((mark, called));
-    }
-
-    /// Inlined, so that the record is made where it goes to the list from.
-    #[inline(always)]
-    fn called(&mut self, socket: SocketId, call: Call, result: Option<Result<Done, Errno>>, kind: CallKind) -> Called {
         let owner = *self.owner(socket);
         let tuple = self.sockets.names(socket);
         // A task's calls block: the task itself records when each began and returned.
         let kind = if owner.app == Some(TASKS) { CallKind::Routine } else { kind };
-        Called { stream: owner.stream, tuple, call, result, took: Span::ZERO, kind }
+        let called = Called { stream: owner.stream, tuple, call, result: Some(result), took: Span::ZERO, kind };
+        self.calls.push((mark, called));
     }
 }
 
