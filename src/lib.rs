@@ -7,6 +7,7 @@ pub mod cli;
 pub mod drill;
 pub mod endpoint;
 pub mod explore;
+mod few;
 #[cfg(feature = "golden")]
 pub mod golden;
 pub mod host;

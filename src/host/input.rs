@@ -104,7 +104,7 @@ impl Host {
             Some(Place::Half(index)) => self.half_segment(cx, index, (key, tuple), segment),
             Some(Place::Closing(index)) => self.leftover_segment(cx, index, (key, tuple), segment),
             Some(Place::Conn(_) | Place::Quiet | Place::Linger) | None => {
-                self.stray_segment(cx, (key, tuple), segment, None)
+                self.stray_segment(cx, (key, tuple), segment, None);
             }
         }
     }

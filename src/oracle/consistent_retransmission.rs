@@ -1,9 +1,9 @@
 use super::ends::Ends;
 use super::evidence::{Coming, End, Sending, packet_name};
 use super::{Hears, Oracle, Seen};
+use crate::few::Few;
 use crate::trace::{LinkId, Record};
 use crate::wire::{Flags, Payload, Seq};
-use std::collections::VecDeque;
 
 pub(super) const NAME: &str = "consistent-retransmission";
 
@@ -18,7 +18,7 @@ pub struct ConsistentRetransmission {
 /// What one end has sent and nobody acknowledged: pieces side by side, the oldest first.
 #[derive(Default)]
 struct Log {
-    pieces: VecDeque<Piece>,
+    pieces: Few<Piece>,
     /// How many bytes the log has ever begun or skipped: places in it grow without wrapping.
     end: u64,
     /// The sequence number at `end`.

@@ -2,11 +2,11 @@ use super::ends::Ends;
 use super::evidence::{Coming, End, Sending, packet_name};
 use super::{Hears, Oracle, Seen};
 use crate::endpoint::{Event, Shutdown, State};
+use crate::few::Few;
 use crate::map::Map;
 use crate::time::SimTime;
 use crate::trace::{Belongs, Call, CallKind, Called, ConnId, Done, LinkId, NodeId, Record, Seat, Side, StreamId, What};
 use crate::wire::{Flags, Payload, Rope, Segment, Seq};
-use std::collections::VecDeque;
 
 pub(super) const NAME: &str = "stream-integrity";
 
@@ -45,8 +45,8 @@ struct Flow {
     /// The sequence number past the FIN, and whether the reader's end has acknowledged it.
     fin: Option<(Seq, bool)>,
     /// Data of other incarnations, or injected, that reached the reader; and the last data that did.
-    strangers: VecDeque<Brought>,
-    latest: VecDeque<Brought>,
+    strangers: Few<Brought>,
+    latest: Few<Brought>,
 }
 
 /// A segment that brought data.

@@ -1,7 +1,7 @@
 //! The send side: sequence variables and the queue of what is not acknowledged.
 
+use crate::few::Few;
 use crate::wire::{Payload, Segment, Seq};
-use std::collections::VecDeque;
 
 /// Send sequence variables (RFC 9293 3.3.1) and the data behind them.
 #[derive(Clone, Debug)]
@@ -189,72 +189,64 @@ struct Queue {
     /// The number of the first byte.
     base: Seq,
     len: u32,
-    /// Empty only where there is nothing.
-    first: Payload,
-    /// Non-empty pieces that adjoin it and one another, each with the number of its first byte.
-    others: Option<Box<VecDeque<(Seq, Payload)>>>,
+    /// Non-empty pieces that adjoin one another, each with the number of its first byte.
+    pieces: Few<(Seq, Payload)>,
 }
 
 impl Queue {
     fn push(&mut self, data: Payload) {
         let at = self.base + self.len;
         self.len += data.len();
-        let last = self.others.as_mut().and_then(|others| others.back_mut()).map_or(&mut self.first, |(_, last)| last);
-        if last.is_empty() {
-            *last = data;
-        } else if !data.is_empty() && !last.join(&data) {
-            self.others.get_or_insert_default().push_back((at, data));
+        if !data.is_empty() && !self.pieces.back_mut().is_some_and(|(_, last)| last.join(&data)) {
+            self.pieces.push_back((at, data));
         }
     }
 
     #[inline(never)]
     fn drop_before(&mut self, seq: Seq) {
-        while self.len > 0 && self.base.lt(seq) {
-            let gone = seq.since(self.base).min(self.first.len());
+        while let Some((start, piece)) = self.pieces.front_mut().filter(|_| self.base.lt(seq)) {
+            let gone = seq.since(self.base).min(piece.len());
             self.base += gone;
             self.len -= gone;
-            self.first = if gone < self.first.len() {
-                self.first.slice(gone..self.first.len())
+            if gone < piece.len() {
+                piece.split_to(gone);
+                *start = self.base;
             } else {
-                let next = self.others.as_mut().and_then(|others| others.pop_front());
-                next.map_or(Payload::EMPTY, |(_, piece)| piece)
-            };
+                self.pieces.pop_front();
+            }
         }
     }
 
     fn clear(&mut self) {
         self.base += self.len;
         self.len = 0;
-        (self.first, self.others) = (Payload::EMPTY, None);
+        self.pieces = Few::default();
     }
 
     fn range(&self, seq: Seq, len: u32) -> Payload {
         let skip = seq.since(self.base);
         let len = len.min(self.len.saturating_sub(skip));
-        if len == 0 {
-            return Payload::EMPTY;
+        match self.pieces.front() {
+            _ if len == 0 => Payload::EMPTY,
+            Some((_, first)) if skip + len <= first.len() => first.slice(skip..skip + len),
+            _ => self.range_among(seq, len),
         }
-        if skip + len <= self.first.len() {
-            return self.first.slice(skip..skip + len);
-        }
-        self.others.as_ref().map_or(Payload::EMPTY, |others| self.range_among(others, seq, len))
     }
 
     /// The same where more than the first piece is needed.
-    fn range_among(&self, others: &VecDeque<(Seq, Payload)>, seq: Seq, len: u32) -> Payload {
-        let after = others.partition_point(|(start, _)| start.since(self.base) <= seq.since(self.base));
-        let (start, piece) = match after.checked_sub(1).map(|last| &others[last]) {
-            Some((start, piece)) => (*start, piece),
-            None => (self.base, &self.first),
+    fn range_among(&self, seq: Seq, len: u32) -> Payload {
+        let after = self.pieces.partition_point(|(start, _)| start.since(self.base) <= seq.since(self.base));
+        let Some((start, piece)) = after.checked_sub(1).and_then(|last| self.pieces.get(last)) else {
+            return Payload::EMPTY;
         };
-        let skip = seq.since(start);
+        let skip = seq.since(*start);
         if skip + len <= piece.len() {
             return piece.slice(skip..skip + len);
         }
         // Small writes are joined into one segment by a copy.
         let mut bytes = Vec::with_capacity(len as usize);
         bytes.extend_from_slice(&piece[skip as usize..]);
-        for (_, piece) in others.range(after..) {
+        for (_, piece) in self.pieces.iter_from(after) {
             let left = len as usize - bytes.len();
             bytes.extend_from_slice(&piece[..left.min(piece.len() as usize)]);
             if bytes.len() == len as usize {

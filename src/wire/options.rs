@@ -50,7 +50,7 @@ pub struct SackBlocks<'a>(&'a [u8]);
 
 impl<'a> SackBlocks<'a> {
     fn of(data: &'a [u8]) -> Option<SackBlocks<'a>> {
-        (!data.is_empty() && data.len() % 8 == 0).then_some(SackBlocks(data))
+        (!data.is_empty() && data.len().is_multiple_of(8)).then_some(SackBlocks(data))
     }
 
     /// The pairs `(left, right)`, right exclusive, in their order.

@@ -1,6 +1,6 @@
 //! Data as shared slices of application buffers: sending, queueing and receiving copy nothing.
 
-use std::collections::VecDeque;
+use crate::few::Few;
 use std::fmt;
 use std::ops::{Deref, Range};
 use std::sync::Arc;
@@ -173,10 +173,8 @@ impl fmt::Debug for Payload {
 /// Most ropes hold one piece at a time, which needs no memory of its own.
 #[derive(Clone, Debug, Default)]
 pub struct Rope {
-    /// Empty only where there is nothing.
-    first: Payload,
-    /// In a box: ropes are moved about more often than they hold several pieces.
-    others: Option<Box<VecDeque<Payload>>>,
+    /// None of them empty.
+    pieces: Few<Payload>,
     len: usize,
 }
 
@@ -199,11 +197,8 @@ impl Rope {
     /// Appends a slice; one that continues the last makes no new piece.
     pub fn push(&mut self, piece: Payload) {
         self.len += piece.len() as usize;
-        let last = self.others.as_mut().and_then(|others| others.back_mut()).unwrap_or(&mut self.first);
-        if last.is_empty() {
-            *last = piece;
-        } else if !piece.is_empty() && !last.join(&piece) {
-            self.others.get_or_insert_default().push_back(piece);
+        if !piece.is_empty() && !self.pieces.back_mut().is_some_and(|last| last.join(&piece)) {
+            self.pieces.push_back(piece);
         }
     }
 
@@ -226,11 +221,9 @@ impl Rope {
     /// Takes the first slice, cut to at most `max` bytes; empty where there are none.
     pub fn take_piece(&mut self, max: usize) -> Payload {
         let n = u32::try_from(max).unwrap_or(u32::MAX);
-        let piece = if n < self.first.len() {
-            self.first.split_to(n)
-        } else {
-            let next = self.others.as_mut().and_then(|others| others.pop_front()).unwrap_or_default();
-            std::mem::replace(&mut self.first, next)
+        let piece = match self.pieces.front_mut() {
+            Some(first) if n < first.len() => first.split_to(n),
+            _ => self.pieces.pop_front().unwrap_or_default(),
         };
         self.len -= piece.len() as usize;
         piece
@@ -272,9 +265,7 @@ impl Rope {
 
     /// The slices in order.
     pub fn pieces(&self) -> impl Iterator<Item = &Payload> {
-        std::iter::once(&self.first)
-            .filter(|first| !first.is_empty())
-            .chain(self.others.iter().flat_map(|others| others.iter()))
+        self.pieces.iter()
     }
 
     /// All bytes as one payload.
@@ -284,10 +275,7 @@ impl Rope {
 
     /// Drops everything, keeps the memory.
     pub fn clear(&mut self) {
-        self.first = Payload::EMPTY;
-        if let Some(others) = &mut self.others {
-            others.clear();
-        }
+        self.pieces.clear();
         self.len = 0;
     }
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 /// The layers, lowest first. A module imports only from lower layers, and from its own where siblings may meet.
 const LAYERS: [(&str, &[&str], Siblings); 8] = [
-    ("ground", &["time", "rng", "choice", "map", "shelf", "slab"], Siblings::Meet),
+    ("ground", &["time", "rng", "choice", "few", "map", "shelf", "slab"], Siblings::Meet),
     ("words", &["wire", "endpoint"], Siblings::Meet),
     ("protocol", &["tcp", "net"], Siblings::Blind),
     ("hosts", &["host", "middlebox"], Siblings::Blind),
