@@ -4,6 +4,7 @@ use crate::map::Map;
 use crate::time::SimTime;
 use crate::trace::{ConnId, LinkId, Record, Side};
 use crate::wire::{Flags, Segment, Seq};
+use std::collections::VecDeque;
 
 pub(super) const NAME: &str = "ack-storm";
 
@@ -13,14 +14,15 @@ pub(super) const NAME: &str = "ack-storm";
 /// where both ends take turns and neither moves: probes and keepalives, which a timer sends, break the chain.
 #[derive(Default)]
 pub struct AckStorm {
-    conns: Map<ConnId, Chain>,
+    /// Where a bare acknowledgment was answered by one at once.
+    chains: Map<ConnId, Chain>,
+    /// The ends that bare acknowledgments reached last, and when: an answer follows at once.
+    came: VecDeque<(End, SimTime)>,
 }
 
 /// A chain of acknowledgments, each the answer to the one before.
 #[derive(Default)]
 struct Chain {
-    /// When a bare acknowledgment last reached each end.
-    came: [Option<SimTime>; 2],
     /// Sequence and acknowledgment number that each end sent last in this chain.
     stands: [Option<(Seq, Seq)>; 2],
     last: Option<Side>,
@@ -28,6 +30,9 @@ struct Chain {
     first: Option<(SimTime, (LinkId, u64))>,
     is_reported: bool,
 }
+
+/// So many bare acknowledgments are looked back to.
+const LATEST: usize = 8;
 
 /// Fifty round trips.
 const MOST: u32 = 100;
@@ -47,12 +52,19 @@ impl Oracle for AckStorm {
 
     fn on_sending(&mut self, sending: &Sending<'_>, seen: &mut Seen<'_>) {
         let (segment, End { conn, side }) = (sending.segment, sending.end);
-        let Some(chain) = self.conns.get_mut(&conn) else { return };
-        let is_answer = is_bare(segment) && chain.came[side as usize] == Some(seen.now);
+        let is_answer = is_bare(segment) && self.came.contains(&(sending.end, seen.now));
+        if !is_answer && self.chains.is_empty() {
+            return;
+        }
+        let chain = match self.chains.get_mut(&conn) {
+            Some(chain) => chain,
+            None if is_answer => self.chains.get_or_insert_with(conn, Chain::default),
+            None => return,
+        };
         let stand = Some((segment.seq, segment.ack));
         let moved = chain.stands[side as usize].is_some() && chain.stands[side as usize] != stand;
         if !is_answer || moved {
-            *chain = Chain { came: chain.came, is_reported: chain.is_reported, ..Chain::default() };
+            *chain = Chain { is_reported: chain.is_reported, ..Chain::default() };
             return;
         }
         if chain.last == Some(side) {
@@ -78,14 +90,19 @@ impl Oracle for AckStorm {
     }
 
     fn on_coming(&mut self, coming: &Coming<'_>, seen: &mut Seen<'_>) {
-        if is_bare(coming.segment) {
-            let chain = self.conns.get_or_insert_with(coming.end.conn, Chain::default);
-            chain.came[coming.end.side as usize] = Some(seen.now);
+        if !is_bare(coming.segment) {
+            return;
         }
+        if self.came.len() == LATEST {
+            self.came.pop_front();
+        }
+        self.came.push_back((coming.end, seen.now));
     }
 
     fn on_done(&mut self, end: End, _record: &Record<'_>, _seen: &mut Seen<'_>) {
-        self.conns.remove(&end.conn);
+        if !self.chains.is_empty() {
+            self.chains.remove(&end.conn);
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! 4-tuples as small numbers, the same from both ends: they are looked up with every packet and every transition.
 
 use crate::map::{AddrKey, Map};
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 /// An address and a port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -36,17 +36,22 @@ pub(super) struct Tuples {
 impl Tuples {
     /// The slot of a 4-tuple that has one.
     pub(super) fn find(&self, local: &SocketAddr, remote: &SocketAddr) -> Option<Found> {
-        self.recent.find(local, remote).or_else(|| self.search(local, remote))
+        let recent = self.recent.find(local, remote);
+        if recent.is_some() { recent } else { self.search(local, remote) }
     }
 
     /// The same, remembered for the next time.
     #[inline]
     pub(super) fn look(&mut self, local: &SocketAddr, remote: &SocketAddr) -> Option<Found> {
-        self.recent.find(local, remote).or_else(|| {
-            let found = self.search(local, remote)?;
-            self.recent.remember(local, remote, found);
-            Some(found)
-        })
+        let recent = self.recent.find(local, remote);
+        if recent.is_some() { recent } else { self.search_and_remember(local, remote) }
+    }
+
+    #[inline(never)]
+    fn search_and_remember(&mut self, local: &SocketAddr, remote: &SocketAddr) -> Option<Found> {
+        let found = self.search(local, remote)?;
+        self.recent.remember(local, remote, found);
+        Some(found)
     }
 
     /// The slot of a 4-tuple, made at its first use.
@@ -95,10 +100,14 @@ fn number(n: usize) -> u32 {
 
 /// Ends that packets and transitions were about: what comes next is mostly about one of these.
 #[derive(Clone, Debug)]
-struct Recent(Box<[Looked; RECENT]>);
+struct Recent {
+    looked: Box<[Looked; RECENT]>,
+    /// The addresses of those that are not IPv4, which marks do not tell whole.
+    whole: Box<[[IpAddr; 2]; RECENT]>,
+}
 
 /// By their marks; a power of two.
-const RECENT: usize = 64;
+const RECENT: usize = 256;
 
 /// An end that was looked up, and what was found.
 #[derive(Clone, Copy, Debug)]
@@ -106,18 +115,20 @@ struct Looked {
     local: u64,
     remote: u64,
     found: Found,
-    /// IPv6 addresses, which marks do not tell whole.
-    whole: Option<[IpAddr; 2]>,
 }
 
 const NOBODY: u64 = u64::MAX;
 
 impl Default for Recent {
     fn default() -> Recent {
-        let nothing = Looked { local: NOBODY, remote: NOBODY, found: Found { slot: u32::MAX, end: 0 }, whole: None };
-        Recent(Box::new([nothing; RECENT]))
+        let nothing = Looked { local: NOBODY, remote: NOBODY, found: Found { slot: u32::MAX, end: 0 } };
+        let nowhere = [IpAddr::V4(Ipv4Addr::UNSPECIFIED); 2];
+        Recent { looked: Box::new([nothing; RECENT]), whole: Box::new([nowhere; RECENT]) }
     }
 }
+
+/// Set in marks that do not tell all.
+const VAGUE: u64 = 1 << 62;
 
 /// An IPv4 address and port as a number; of an IPv6 address, one that tells most of them apart.
 fn mark(addr: &SocketAddr) -> u64 {
@@ -125,13 +136,9 @@ fn mark(addr: &SocketAddr) -> u64 {
         SocketAddr::V4(addr) => u64::from(addr.ip().to_bits()) << 16 | u64::from(addr.port()),
         SocketAddr::V6(addr) => {
             let low = addr.ip().to_bits() as u64 & ((1 << 46) - 1);
-            1 << 62 | low << 16 | u64::from(addr.port())
+            VAGUE | low << 16 | u64::from(addr.port())
         }
     }
-}
-
-fn whole(local: &SocketAddr, remote: &SocketAddr) -> Option<[IpAddr; 2]> {
-    (local.is_ipv6() || remote.is_ipv6()).then(|| [local.ip(), remote.ip()])
 }
 
 impl Recent {
@@ -143,26 +150,30 @@ impl Recent {
     #[inline]
     fn find(&self, local: &SocketAddr, remote: &SocketAddr) -> Option<Found> {
         let (mine, other) = (mark(local), mark(remote));
-        let known = &self.0[Recent::place(mine, other)];
-        let Found { slot, end } = known.found;
-        let (end, is_local) = match () {
-            () if known.local == mine && known.remote == other => (end, true),
-            () if known.local == other && known.remote == mine => (1 - end, false),
+        let place = Recent::place(mine, other);
+        let Looked { local: first, remote: second, found: Found { slot, end } } = self.looked[place];
+        let is_flipped = match () {
+            () if first == mine && second == other => false,
+            () if first == other && second == mine => true,
             () => return None,
         };
-        if known.whole.is_some() {
-            let asked = if is_local { whole(local, remote) } else { whole(remote, local) };
-            (known.whole == asked).then_some(Found { slot, end })
-        } else {
-            Some(Found { slot, end })
+        if (mine | other) & VAGUE != 0 {
+            let asked = if is_flipped { [remote.ip(), local.ip()] } else { [local.ip(), remote.ip()] };
+            if self.whole[place] != asked {
+                return None;
+            }
         }
+        Some(Found { slot, end: end ^ usize::from(is_flipped) })
     }
 
     fn remember(&mut self, local: &SocketAddr, remote: &SocketAddr, found: Found) {
         let (mine, other) = (mark(local), mark(remote));
-        let known = &mut self.0[Recent::place(mine, other)];
-        if known.found.slot != found.slot {
-            *known = Looked { local: mine, remote: other, found, whole: whole(local, remote) };
+        let place = Recent::place(mine, other);
+        if self.looked[place].found.slot != found.slot {
+            self.looked[place] = Looked { local: mine, remote: other, found };
+            if (mine | other) & VAGUE != 0 {
+                self.whole[place] = [local.ip(), remote.ip()];
+            }
         }
     }
 }
