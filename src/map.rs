@@ -3,7 +3,7 @@
 use std::hash::{BuildHasherDefault, Hash, Hasher};
 use std::net::IpAddr;
 
-/// An IP address as the key of a [`Map`]: two numbers are hashed faster than octets one by one.
+/// An IP address as the key of a [`Map`]: numbers are compared and hashed faster than octets one by one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct AddrKey {
     bits: u128,

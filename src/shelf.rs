@@ -1,4 +1,4 @@
-//! A list that only grows, in chunks, so that growth moves nothing.
+//! A list that only grows, in chunks, so that growth moves no more than the first of them.
 
 use std::ops::{Index, IndexMut};
 

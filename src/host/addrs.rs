@@ -176,9 +176,9 @@ impl Addrs {
         Ok(Path { iface, mtu })
     }
 
-    /// The interface that leads to `addr`, and whether it has a carrier.
-    pub(super) fn way_out(&self, addr: IpAddr) -> (IfaceId, bool) {
-        self.path(addr).map_or((LO, false), |path| (path.iface, self.has_carrier(path.iface)))
+    /// The interface that leads to `addr`, if any does, and whether it has a carrier.
+    pub(super) fn way_out(&self, addr: IpAddr) -> Option<(IfaceId, bool)> {
+        self.path(addr).map(|path| (path.iface, self.has_carrier(path.iface)))
     }
 
     /// The address that packets to `remote` come from, where the socket names none.

@@ -1,4 +1,4 @@
-use super::counters::{Counters, Machine};
+use super::counters::{Counter, Counters, Machine};
 use crate::endpoint::{Cx, Errno, Event, IfaceId, State, Tuple};
 use crate::tcp::TcpEvent;
 use crate::time::Span;
@@ -43,8 +43,9 @@ impl Output<'_, '_> {
         events.clear();
     }
 
-    /// Sends a segment through an interface; without carrier it is lost where it stands.
-    pub(super) fn send(&mut self, (iface, carrier): (IfaceId, bool), segment: Segment) {
+    /// Sends a segment this way: the interface, and whether it has a carrier; without one it is lost where it stands.
+    pub(super) fn send(&mut self, way: Option<(IfaceId, bool)>, segment: Segment) {
+        let Some((iface, carrier)) = way else { return self.counters.add(Counter::IpOutNoRoutes) };
         self.counters.sent(&segment);
         self.emit(iface, carrier, segment, false);
     }

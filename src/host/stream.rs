@@ -24,8 +24,6 @@ pub(super) struct Conn {
     pub(super) birth: u32,
     /// When its alarm rings; never where it has none.
     pub(super) armed: HostTime,
-    /// When it wants to be woken, which may be later.
-    pub(super) wants: HostTime,
     pub(super) owner: Owner,
     pub(super) hold: Hold,
     pub(super) reuse: Sharing,
@@ -238,7 +236,6 @@ impl Host {
             path,
             birth,
             armed,
-            wants: armed,
             owner,
             hold,
             reuse,
@@ -295,8 +292,10 @@ impl Host {
                 out.counters.sent(&segment);
                 if data {
                     out.counters.sent_new(&segment);
-                    conn.sent = conn.sent.max(segment.end());
                 }
+            }
+            if data {
+                conn.sent = conn.sent.max(segment.end());
             }
             let carrier = self.addrs.has_carrier(conn.path.iface);
             out.emit(conn.path.iface, carrier, segment, conn.tcp.is_ect());
@@ -328,7 +327,7 @@ impl Host {
         }
     }
 
-    /// A connection is over, or waits for its third segment no longer than it must.
+    /// Looks after a connection that is over, or that a listener counts among those without a third segment.
     #[inline(never)]
     fn move_on(&mut self, cx: &mut Cx<'_>, index: u32, over: bool) {
         let Some(conn) = self.conns.get_mut(index) else { return };
@@ -465,12 +464,9 @@ impl Host {
 
     /// Sends one segment that belongs to no connection, such as a reset, back to where `tuple.remote` is.
     pub(super) fn send_bare(&mut self, cx: &mut Cx<'_>, tuple: Tuple, segment: Segment) {
-        let Some(path) = self.addrs.path(tuple.remote.ip()) else {
-            return self.counters.add(Counter::IpOutNoRoutes);
-        };
         let ip = IpHeader { tos: 0, ttl: self.settings.ttl };
         let mut out = Output { cx, counters: &mut self.counters, ip, tuple: &tuple, of: Machine::Conn };
-        out.send((path.iface, self.addrs.has_carrier(path.iface)), segment);
+        out.send(self.addrs.way_out(tuple.remote.ip()), segment);
     }
 
     /// The socket of `index` gives its connection up; what is left to do is done without it.

@@ -98,7 +98,6 @@ impl Timers {
     #[inline]
     pub(super) fn rearm_conn(&mut self, index: u32, conn: &mut Conn) {
         let due = conn.tcp.poll_timeout().unwrap_or(HostTime::NEVER);
-        conn.wants = due;
         if due == conn.armed {
             return;
         }
@@ -187,10 +186,7 @@ impl Host {
             Place::Conn(index) => {
                 let conn = self.conns.get(index);
                 let conn = conn.filter(|conn| conn.birth == alarm.birth && conn.armed == alarm.due);
-                conn.map(|conn| {
-                    debug_assert_eq!(Some(conn.wants), conn.tcp.poll_timeout().or(Some(HostTime::NEVER)));
-                    conn.wants
-                })
+                conn.map(|conn| conn.tcp.poll_timeout().unwrap_or(HostTime::NEVER))
             }
             Place::Half(index) => {
                 self.halves.get(index).filter(|half| half.birth == alarm.birth).and_then(|half| half.tcp.poll_timeout())

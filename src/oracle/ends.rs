@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 #[derive(Debug)]
 pub(super) struct Ends<T, K = End> {
     pages: Vec<Option<Box<Page<T>>>>,
-    /// Empty pages kept for use at other places: some oracles fill and empty a slot with every packet.
+    /// Empty pages kept for use at other places.
     spare: Vec<Box<Page<T>>>,
     by: PhantomData<K>,
 }

@@ -362,7 +362,7 @@ impl Evidence {
     }
 
     /// Whether `addr` is an address of the node with the facts at `place`, which is remembered.
-    #[cold]
+    #[inline(never)]
     fn is_home(&mut self, place: usize, addr: IpAddr, names: &Names) -> bool {
         if addr.is_loopback() {
             return true;

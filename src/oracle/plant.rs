@@ -1,8 +1,6 @@
 //! Records made by hand, to plant a broken rule in front of one oracle.
 
-use super::evidence::{Evidence, Sight};
-use super::panel::Kind;
-use super::{NodeView, Oracle, Seen, Violation};
+use super::{NodeView, Oracle, Panel, Violation};
 use crate::endpoint::{Arrival, Backoff, Errno, Event, State, Tuple};
 use crate::net::Fate;
 use crate::time::{SimTime, Span, ms};
@@ -12,6 +10,7 @@ use crate::trace::{
 };
 use crate::wire::{Body, Flags, Options, Packet, Segment, Seq, TcpOption};
 use std::borrow::Cow;
+use std::marker::PhantomData;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 pub(super) const CLIENT: NodeId = NodeId(0);
@@ -28,13 +27,13 @@ pub(super) enum Dir {
 
 /// One oracle, and a world of two hosts for it to look at.
 pub(super) struct Plant<O> {
-    oracle: O,
-    evidence: Evidence,
+    panel: Panel,
     names: Names,
     conns: Conns,
     found: Vec<Violation>,
     now: SimTime,
     sent: [Vec<(Packet, Option<Belongs>, SimTime)>; 2],
+    of: PhantomData<O>,
 }
 
 /// Initial sequence numbers are 0, so that absolute numbers are relative ones.
@@ -72,7 +71,7 @@ pub(super) fn tuple(node: NodeId) -> Tuple {
     if node == CLIENT { tuple } else { tuple.flipped() }
 }
 
-impl<O: Oracle> Plant<O> {
+impl<O: Oracle + 'static> Plant<O> {
     pub(super) fn new(oracle: O) -> Plant<O> {
         let link = |from: &str, to: &str| LinkName { from: from.to_owned(), to: to.to_owned() };
         let names = Names {
@@ -82,13 +81,13 @@ impl<O: Oracle> Plant<O> {
             addrs: vec![(addr(CLIENT), CLIENT), (addr(SERVER), SERVER)],
         };
         let conns = Conns::default();
-        let (evidence, found, sent) = (Evidence::default(), Vec::new(), [Vec::new(), Vec::new()]);
-        Plant { oracle, evidence, names, conns, found, now: SimTime::ZERO, sent }
+        let (panel, found, sent) = (Panel::new(vec![Box::new(oracle)]), Vec::new(), [Vec::new(), Vec::new()]);
+        Plant { panel, names, conns, found, now: SimTime::ZERO, sent, of: PhantomData }
     }
 
     /// `node` says that its RTO grows like this.
     pub(super) fn back_off(&mut self, node: NodeId, backoff: Backoff) {
-        self.evidence.add_node(node, backoff);
+        self.panel.add_node(node, backoff);
     }
 
     pub(super) fn wait(&mut self, span: Span) {
@@ -243,26 +242,13 @@ impl<O: Oracle> Plant<O> {
     }
 
     pub(super) fn rest(&mut self, nodes: &[NodeView]) {
-        self.evidence.settle();
-        let Plant { oracle, evidence, names, conns, found, now, .. } = self;
-        let mut seen = Seen { names, conns, now: *now, evidence, found };
-        oracle.at_quiescence(nodes, &mut seen);
+        let found = self.panel.quiescent(nodes, &self.names, &self.conns, self.now);
+        self.found.append(found);
     }
 
     fn record(&mut self, node: NodeId, what: What<'_>) {
         let record = Record { at: self.now, node: Some(node), what };
-        let Plant { oracle, evidence, names, conns, found, now, .. } = self;
-        let sight = evidence.look(&record, names, conns);
-        let kind = Kind::of(&record, &sight);
-        let mut seen = Seen { names, conns, now: *now, evidence, found };
-        if !oracle.hears().intersects(kind.bits()) {
-            return;
-        }
-        match &sight {
-            Sight::Sent(sending) => oracle.on_sending(sending, &mut seen),
-            Sight::Came(coming) => oracle.on_coming(coming, &mut seen),
-            Sight::Done(end) => oracle.on_done(*end, &record, &mut seen),
-            Sight::Other => oracle.on_record(&record, &mut seen),
-        }
+        let found = self.panel.take(&record, &self.names, &self.conns);
+        self.found.append(found);
     }
 }

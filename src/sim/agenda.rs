@@ -111,7 +111,8 @@ impl Agenda {
         self.shuffle = Some(seed);
     }
 
-    /// Sets when `source` is due next, or that it is not. Most of the time that is known already.
+    /// Sets when `source` is due next, or that it is not; what is due at the end of time is not. Most of the time that is
+    /// known already.
     #[inline(always)]
     pub(super) fn set(&mut self, class: Class, source: u32, time: Option<SimTime>) {
         let (id, time) = (Id::of(class, source), time.unwrap_or(SimTime::NEVER));
@@ -138,7 +139,9 @@ impl Agenda {
             self.first = std::mem::replace(&mut self.second, Key::NEVER);
             if self.first == Key::NEVER {
                 self.first = self.others.least();
-                self.others.put(self.first.id(), Key::NEVER);
+                if self.first != Key::NEVER {
+                    self.others.put(self.first.id(), Key::NEVER);
+                }
             }
         } else if id == self.second.id() {
             is_other = false;
@@ -184,7 +187,8 @@ impl Agenda {
     #[inline]
     pub(super) fn is_tied(&self) -> bool {
         let time = self.first.time();
-        self.second.time() == time || self.others.least().time() == time
+        let is_tied = self.second.time() == time || self.others.least().time() == time;
+        is_tied && self.first != Key::NEVER
     }
 }
 
@@ -197,8 +201,7 @@ impl Tournament {
     #[inline(never)]
     fn put(&mut self, id: Id, mut key: Key) {
         let mut at = self.inner + id.leaf();
-        let Some(leaf) = self.tree.get_mut(at) else { return };
-        let old = std::mem::replace(leaf, key);
+        let old = std::mem::replace(&mut self.tree[at], key);
         if key.0 < old.0 {
             while at > 0 {
                 at = (at - 1) / 4;
@@ -274,23 +277,44 @@ mod tests {
         assert_eq!(order, expected);
     }
 
-    #[test]
-    fn it_agrees_with_a_sorted_list() {
-        let mut random = Stream::new(1, "agenda");
+    /// Plays `steps` random changes of `sources` sources of all classes, half of them of the first, against a sorted list.
+    fn agrees_with_a_sorted_list(seed: u64, sources: u64, shuffle: Option<u64>) {
+        const CLASSES: [Class; 4] = [Class::Delivery, Class::Timeout, Class::Application, Class::Fault];
+        let mut random = Stream::new(seed, "agenda");
         let mut agenda = Agenda::default();
+        if let Some(seed) = shuffle {
+            agenda.shuffle_ties(seed);
+        }
         let mut list = std::collections::BTreeMap::new();
-        for _ in 0..20_000 {
-            let source = u32::try_from(below(random.word(), 40) * below(random.word(), 40)).unwrap();
-            let time = (!random.word().is_multiple_of(3)).then(|| at(below(random.word(), 1_000)));
-            agenda.set(Class::Timeout, source, time);
+        for _ in 0..5_000 {
+            let of_first = agenda.first().filter(|_| random.word().is_multiple_of(2));
+            let (class, source) = of_first.map_or_else(
+                || (CLASSES[below(random.word(), 4) as usize], u32::try_from(below(random.word(), sources)).unwrap()),
+                |(_, class, source)| (class, source),
+            );
+            let time = (!random.word().is_multiple_of(3)).then(|| at(below(random.word(), 30)));
+            agenda.set(class, source, time);
             match time {
-                Some(time) => list.insert(source, time),
-                None => list.remove(&source),
+                Some(time) => list.insert((class, source), time),
+                None => list.remove(&(class, source)),
             };
-            let first = list.iter().map(|(&source, &time)| (time, source)).min();
-            assert_eq!(agenda.first().map(|(time, _, source)| (time, source)), first);
-            let ties = first.map_or(0, |(time, _)| list.values().filter(|&&t| t == time).count());
+            let rank = |(&(class, source), &time): (&(Class, u32), &SimTime)| {
+                let tie = shuffle.map_or(0, |seed| tie(Id::of(class, source), time, seed));
+                (time, tie, class, source)
+            };
+            let first = list.iter().map(rank).min();
+            let got = agenda.first();
+            assert_eq!(got, first.map(|(time, _, class, source)| (time, class, source)));
+            let ties = first.map_or(0, |(time, ..)| list.values().filter(|&&t| t == time).count());
             assert_eq!(agenda.is_tied(), ties > 1);
+        }
+    }
+
+    #[test]
+    fn it_agrees_with_a_list_that_is_sorted() {
+        for (seed, sources) in (1..).zip([1, 2, 5, 40, 900]) {
+            agrees_with_a_sorted_list(seed, sources, None);
+            agrees_with_a_sorted_list(seed, sources, Some(seed));
         }
     }
 }

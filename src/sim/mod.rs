@@ -188,7 +188,8 @@ impl Sim {
 
     /// Calls `f` with an endpoint and its context, then carries out what it asked for.
     pub fn with_endpoint<R>(&mut self, node: NodeId, f: impl FnOnce(&mut dyn Endpoint, &mut Cx<'_>) -> R) -> R {
-        debug_assert!(self.effects.is_empty(), "one call of an endpoint at a time");
+        // A call that panicked may have left some.
+        self.effects.clear();
         let detail = self.recorder.wants_detail();
         let place = &mut self.nodes[node.0 as usize];
         let now = place.clock.to_host(self.now);
@@ -304,10 +305,8 @@ impl Sim {
         let place = &mut self.nodes[node.0 as usize];
         if let Some(running) = place.running(app) {
             running.app = Some(code);
-            if running.timer != timer {
-                place.set_timer(app, timer);
-            }
         }
+        place.set_timer(app, timer);
         self.rearm(node);
     }
 
@@ -349,7 +348,7 @@ impl Sim {
         let (mut at, mut told) = (0, 0);
         while at < self.effects.len() || told < self.calls.len() {
             match self.calls.get(told) {
-                Some((mark, called)) if *mark <= at => {
+                Some((mark, called)) if *mark <= at || at == self.effects.len() => {
                     self.recorder.show(self.now, node, What::Called(Cow::Borrowed(called)));
                     told += 1;
                 }

@@ -227,7 +227,7 @@ impl Sim {
 
 impl Faults {
     /// The faults that meet this packet; counts it for each selector that names an occurrence.
-    #[cold]
+    #[inline(never)]
     fn forced<'a>(
         &'a mut self,
         now: SimTime,

@@ -98,6 +98,7 @@ impl Recorder {
     /// is made where it is shown from, and not copied there.
     #[inline(always)]
     pub(super) fn show(&mut self, at: SimTime, node: NodeId, what: What<'_>) {
+        debug_assert!(what.owns_nothing(), "it would never be given back");
         let record = ManuallyDrop::new(Record { at, node: Some(node), what });
         self.take(&record);
     }

@@ -232,12 +232,12 @@ impl Sim {
     #[inline]
     pub(super) fn look_before(&mut self, time: SimTime) {
         if self.next_look.is_some_and(|look| look < time) {
-            self.look_again(time);
+            self.look_now(time);
         }
     }
 
     #[cold]
-    fn look_again(&mut self, time: SimTime) {
+    fn look_now(&mut self, time: SimTime) {
         let mut watches = std::mem::take(&mut self.watches);
         for watch in &mut watches {
             watch.catch_up(self, time);

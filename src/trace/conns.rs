@@ -3,7 +3,7 @@
 //! An incarnation is one life of a connection on a 4-tuple. It begins with a SYN whose sequence number is new; the
 //! other end joins it with its own SYN. Every later segment belongs to the incarnation its *sender* is in.
 
-use super::tuples::{Found, Tuples};
+use super::tuples::{Seat, Tuples, number};
 use crate::endpoint::{State, Tuple};
 use crate::map::Map;
 use crate::shelf::Shelf;
@@ -105,15 +105,6 @@ impl Life {
     }
 }
 
-/// An end of a 4-tuple, whatever incarnation it is in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Seat {
-    /// The number of the 4-tuple.
-    pub(crate) slot: u32,
-    /// Which of its ends.
-    pub(crate) end: usize,
-}
-
 impl Conns {
     /// Gives the next incarnation that `local` opens to `remote` a name of its own.
     pub fn name_next(&mut self, local: SocketAddr, remote: SocketAddr, name: &str) {
@@ -160,8 +151,8 @@ impl Conns {
         // Both ends of a connection to itself are one.
         let is_to_itself = opener.port() == other.port() && opener == other;
         let end = if is_to_itself { 0 } else { 1 - incarnation.end_of(sent.from) };
-        self.tuples.remember(&opener, &other, Found { slot, end: incarnation.end_of(Side::Opener) });
-        self.of_end(Found { slot, end })
+        self.tuples.remember(&opener, &other, Seat { slot, end: incarnation.end_of(Side::Opener) });
+        self.of_end(Seat { slot, end })
     }
 
     /// The end that `belongs` says, the same for every incarnation of its 4-tuple.
@@ -171,7 +162,7 @@ impl Conns {
     }
 
     #[inline]
-    fn of_end(&self, Found { slot, end }: Found) -> Option<Belongs> {
+    fn of_end(&self, Seat { slot, end }: Seat) -> Option<Belongs> {
         let current = self.current[slot as usize].0;
         Some(current[end].or(current[1 - end])?.belongs(end))
     }
@@ -185,12 +176,12 @@ impl Conns {
         if segment.has(Flags::SYN) {
             return Some(self.syn(local, remote, segment));
         }
-        let found = self.tuples.look(&local, &remote)?;
-        self.of_end(found)
+        let seat = self.tuples.look(&local, &remote)?;
+        self.of_end(seat)
     }
 
     fn syn(&mut self, local: SocketAddr, remote: SocketAddr, segment: &Segment) -> Belongs {
-        let Found { slot, end } = self.slot(local, remote);
+        let Seat { slot, end } = self.slot(local, remote);
         let current = self.current[slot as usize];
         // A retransmission, or the SYN of a connection whose state changed before it was sent.
         if let Some(life) = current.0[end] {
@@ -225,13 +216,13 @@ impl Conns {
         match (from, to) {
             (State::Closed, State::SynSent) => Some(self.active_open(tuple.local, tuple.remote)),
             (State::SynSent, _) => {
-                let found = self.tuples.look(&tuple.local, &tuple.remote)?;
-                let belongs = self.of_end(found)?;
+                let seat = self.tuples.look(&tuple.local, &tuple.remote)?;
+                let belongs = self.of_end(seat)?;
                 self.all[belongs.conn.0 as usize].is_waiting = false;
                 Some(belongs)
             }
             (State::Closed | State::Listen, State::SynReceived | State::Established) => {
-                let Found { slot, end } = self.tuples.look(&tuple.local, &tuple.remote)?;
+                let Seat { slot, end } = self.tuples.look(&tuple.local, &tuple.remote)?;
                 let current = &mut self.current[slot as usize];
                 let life = current.0[1 - end]?;
                 current.0[end] = Some(life);
@@ -240,8 +231,8 @@ impl Conns {
             // TIME-WAIT ends long after anybody spoke, and nothing follows from it.
             (State::TimeWait, State::Closed) => self.of(tuple.local, tuple.remote),
             _ => {
-                let found = self.tuples.look(&tuple.local, &tuple.remote)?;
-                self.of_end(found)
+                let seat = self.tuples.look(&tuple.local, &tuple.remote)?;
+                self.of_end(seat)
             }
         }
     }
@@ -249,7 +240,7 @@ impl Conns {
     /// `local` sends the first SYN; or, where the other end waits for an answer to its own, both open at once (RFC 9293
     /// 3.5, figure 7), which makes one connection.
     fn active_open(&mut self, local: SocketAddr, remote: SocketAddr) -> Belongs {
-        let Found { slot, end } = self.slot(local, remote);
+        let Seat { slot, end } = self.slot(local, remote);
         let crossing = self.current[slot as usize].0[1 - end].filter(|&life| {
             self.all[life.conn.0 as usize].is_waiting && self.iss_of(life, end).is_none() && local != remote
         });
@@ -260,7 +251,7 @@ impl Conns {
     }
 
     fn open(&mut self, local: SocketAddr, remote: SocketAddr, iss: Option<Seq>) -> Belongs {
-        let Found { slot, end } = self.slot(local, remote);
+        let Seat { slot, end } = self.slot(local, remote);
         let conn = ConnId(number(self.all.len()));
         if !self.next_names.is_empty()
             && let Some(name) = self.next_names.remove(&(local, remote))
@@ -275,12 +266,12 @@ impl Conns {
     }
 
     /// The place of a 4-tuple, made at its first use, and which of its ends `local` is.
-    fn slot(&mut self, local: SocketAddr, remote: SocketAddr) -> Found {
-        let found = self.tuples.slot(&local, &remote);
-        if found.slot as usize == self.current.len() {
+    fn slot(&mut self, local: SocketAddr, remote: SocketAddr) -> Seat {
+        let seat = self.tuples.slot(&local, &remote);
+        if seat.slot as usize == self.current.len() {
             self.current.push(Current::default());
         }
-        found
+        seat
     }
 
     /// Whether a SYN from the end that has none yet belongs to `life`, which the end `opener` opened.
@@ -292,10 +283,6 @@ impl Conns {
         let Belongs { conn, from } = life.belongs(end);
         self.all[conn.0 as usize].iss(from)
     }
-}
-
-fn number(n: usize) -> u32 {
-    u32::try_from(n).expect("fewer than 2^32 connections")
 }
 
 #[cfg(test)]

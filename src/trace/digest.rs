@@ -34,7 +34,7 @@ pub(crate) struct Digester {
 /// So many bytes are hashed at once.
 const STRETCH: usize = 8 << 10;
 
-/// What is left free before a record is encoded: more than all of its parts of fixed size take.
+/// What is left free before parts of fixed size are written: more than any of them take together.
 const ROOM: usize = 256;
 
 impl Default for Digester {

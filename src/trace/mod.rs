@@ -18,7 +18,6 @@ mod text;
 mod tuples;
 mod words;
 
-pub(crate) use conns::Seat;
 pub use conns::{Belongs, ConnId, Conns, Incarnation, Side};
 pub use digest::Digest;
 pub(crate) use digest::Digester;
@@ -30,7 +29,7 @@ pub use names::{LinkId, LinkName, Names, NodeId, StreamId};
 pub use pcapng::{Capture, CaptureError};
 pub use record::{Arrived, Call, CallKind, Called, Disturbance, Done, Record, Sent, What};
 pub use text::Text;
-pub(crate) use tuples::Point;
+pub(crate) use tuples::{Point, Seat};
 
 use std::collections::VecDeque;
 

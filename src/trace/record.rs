@@ -188,6 +188,17 @@ pub enum Disturbance {
 }
 
 impl What<'_> {
+    /// Whether it only borrows what it shows.
+    pub(crate) fn owns_nothing(&self) -> bool {
+        match self {
+            What::Sent(sent) => matches!((&sent.packet, &sent.fate), (Cow::Borrowed(_), Cow::Borrowed(_))),
+            What::Arrived(arrived) => matches!(arrived.packet, Cow::Borrowed(_)),
+            What::Called(called) => matches!(called, Cow::Borrowed(_)),
+            What::Noted { .. } => true,
+            What::Disturbed(_) | What::Violated { .. } => false,
+        }
+    }
+
     /// Whether it is told about only where someone looks at details.
     pub(crate) fn is_detail(&self) -> bool {
         matches!(self, What::Noted { event: Event::Timer { .. } | Event::Queue { .. }, .. })

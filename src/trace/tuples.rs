@@ -16,11 +16,13 @@ impl From<SocketAddr> for Point {
     }
 }
 
-/// A 4-tuple's slot, and which of its ends is meant: 0 for the lesser address and port.
+/// An end of a 4-tuple, whatever incarnation it is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Found {
-    pub(super) slot: u32,
-    pub(super) end: usize,
+pub(crate) struct Seat {
+    /// The number of the 4-tuple.
+    pub(crate) slot: u32,
+    /// Which of its ends: 0 for the lesser address and port.
+    pub(crate) end: usize,
 }
 
 /// All 4-tuples that there have been, numbered as they came.
@@ -35,52 +37,52 @@ pub(super) struct Tuples {
 
 impl Tuples {
     /// The slot of a 4-tuple that has one.
-    pub(super) fn find(&self, local: &SocketAddr, remote: &SocketAddr) -> Option<Found> {
+    pub(super) fn find(&self, local: &SocketAddr, remote: &SocketAddr) -> Option<Seat> {
         let recent = self.recent.find(local, remote);
         if recent.is_some() { recent } else { self.search(local, remote) }
     }
 
     /// The same, remembered for the next time.
     #[inline]
-    pub(super) fn look(&mut self, local: &SocketAddr, remote: &SocketAddr) -> Option<Found> {
+    pub(super) fn look(&mut self, local: &SocketAddr, remote: &SocketAddr) -> Option<Seat> {
         let recent = self.recent.find(local, remote);
         if recent.is_some() { recent } else { self.search_and_remember(local, remote) }
     }
 
     #[inline(never)]
-    fn search_and_remember(&mut self, local: &SocketAddr, remote: &SocketAddr) -> Option<Found> {
-        let found = self.search(local, remote)?;
-        self.recent.remember(local, remote, found);
-        Some(found)
+    fn search_and_remember(&mut self, local: &SocketAddr, remote: &SocketAddr) -> Option<Seat> {
+        let seat = self.search(local, remote)?;
+        self.recent.remember(local, remote, seat);
+        Some(seat)
     }
 
     /// The slot of a 4-tuple, made at its first use.
-    pub(super) fn slot(&mut self, local: &SocketAddr, remote: &SocketAddr) -> Found {
+    pub(super) fn slot(&mut self, local: &SocketAddr, remote: &SocketAddr) -> Seat {
         self.look(local, remote).unwrap_or_else(|| self.make(local, remote))
     }
 
-    fn make(&mut self, local: &SocketAddr, remote: &SocketAddr) -> Found {
+    fn make(&mut self, local: &SocketAddr, remote: &SocketAddr) -> Seat {
         let ([first, second], end) = ordered(local, remote);
         let next = number(self.routes.len());
         let route = *self.routes.get_or_insert_with([first.addr, second.addr], || next);
         let slot = number(self.slots.len());
         self.slots.insert(key(route, first, second), slot);
-        let found = Found { slot, end };
-        self.recent.remember(local, remote, found);
-        found
+        let seat = Seat { slot, end };
+        self.recent.remember(local, remote, seat);
+        seat
     }
 
-    /// Remembers for the next time that `local` is `found`.
-    pub(super) fn remember(&mut self, local: &SocketAddr, remote: &SocketAddr, found: Found) {
-        self.recent.remember(local, remote, found);
+    /// Remembers for the next time that `local` is `seat`.
+    pub(super) fn remember(&mut self, local: &SocketAddr, remote: &SocketAddr, seat: Seat) {
+        self.recent.remember(local, remote, seat);
     }
 
     #[inline(never)]
-    fn search(&self, local: &SocketAddr, remote: &SocketAddr) -> Option<Found> {
+    fn search(&self, local: &SocketAddr, remote: &SocketAddr) -> Option<Seat> {
         let ([first, second], end) = ordered(local, remote);
         let route = *self.routes.get(&[first.addr, second.addr])?;
         let slot = *self.slots.get(&key(route, first, second))?;
-        Some(Found { slot, end })
+        Some(Seat { slot, end })
     }
 }
 
@@ -94,8 +96,8 @@ fn key(route: u32, first: Point, second: Point) -> u64 {
     u64::from(route) << 32 | u64::from(first.port) << 16 | u64::from(second.port)
 }
 
-fn number(n: usize) -> u32 {
-    u32::try_from(n).expect("fewer than 2^32 4-tuples")
+pub(super) fn number(n: usize) -> u32 {
+    u32::try_from(n).expect("fewer than 2^32 of a kind")
 }
 
 /// Ends that packets and transitions were about: what comes next is mostly about one of these.
@@ -109,19 +111,19 @@ struct Recent {
 /// By their marks; a power of two.
 const RECENT: usize = 256;
 
-/// An end that was looked up, and what was found.
+/// An end that was looked up, and what was seat.
 #[derive(Clone, Copy, Debug)]
 struct Looked {
     local: u64,
     remote: u64,
-    found: Found,
+    seat: Seat,
 }
 
 const NOBODY: u64 = u64::MAX;
 
 impl Default for Recent {
     fn default() -> Recent {
-        let nothing = Looked { local: NOBODY, remote: NOBODY, found: Found { slot: u32::MAX, end: 0 } };
+        let nothing = Looked { local: NOBODY, remote: NOBODY, seat: Seat { slot: u32::MAX, end: 0 } };
         let nowhere = [IpAddr::V4(Ipv4Addr::UNSPECIFIED); 2];
         Recent { looked: Box::new([nothing; RECENT]), whole: Box::new([nowhere; RECENT]) }
     }
@@ -148,10 +150,10 @@ impl Recent {
     }
 
     #[inline]
-    fn find(&self, local: &SocketAddr, remote: &SocketAddr) -> Option<Found> {
+    fn find(&self, local: &SocketAddr, remote: &SocketAddr) -> Option<Seat> {
         let (mine, other) = (mark(local), mark(remote));
         let place = Recent::place(mine, other);
-        let Looked { local: first, remote: second, found: Found { slot, end } } = self.looked[place];
+        let Looked { local: first, remote: second, seat: Seat { slot, end } } = self.looked[place];
         let is_flipped = match () {
             () if first == mine && second == other => false,
             () if first == other && second == mine => true,
@@ -163,14 +165,14 @@ impl Recent {
                 return None;
             }
         }
-        Some(Found { slot, end: end ^ usize::from(is_flipped) })
+        Some(Seat { slot, end: end ^ usize::from(is_flipped) })
     }
 
-    fn remember(&mut self, local: &SocketAddr, remote: &SocketAddr, found: Found) {
+    fn remember(&mut self, local: &SocketAddr, remote: &SocketAddr, seat: Seat) {
         let (mine, other) = (mark(local), mark(remote));
         let place = Recent::place(mine, other);
-        if self.looked[place].found.slot != found.slot {
-            self.looked[place] = Looked { local: mine, remote: other, found };
+        if self.looked[place].seat.slot != seat.slot {
+            self.looked[place] = Looked { local: mine, remote: other, seat };
             if (mine | other) & VAGUE != 0 {
                 self.whole[place] = [local.ip(), remote.ip()];
             }
@@ -200,9 +202,9 @@ mod tests {
         }
         for (n, (a, b)) in (0..).zip(&all) {
             for _ in 0..2 {
-                assert_eq!(tuples.look(a, b), Some(Found { slot: n, end: 0 }));
-                assert_eq!(tuples.find(b, a), Some(Found { slot: n, end: 1 }));
-                assert_eq!(tuples.slot(b, a), Found { slot: n, end: 1 });
+                assert_eq!(tuples.look(a, b), Some(Seat { slot: n, end: 0 }));
+                assert_eq!(tuples.find(b, a), Some(Seat { slot: n, end: 1 }));
+                assert_eq!(tuples.slot(b, a), Seat { slot: n, end: 1 });
             }
         }
         // Alike in all that a mark holds.
@@ -215,6 +217,6 @@ mod tests {
         assert_eq!(slots[0], slots[1]);
         let own = addr(1, 7, false);
         assert_eq!(tuples.slot(&own, &own).end, 0);
-        assert_eq!(tuples.look(&own, &own).map(|found| found.end), Some(0));
+        assert_eq!(tuples.look(&own, &own).map(|seat| seat.end), Some(0));
     }
 }

@@ -128,7 +128,7 @@ impl Connection {
     }
 
     pub(super) fn blank(cx: &Context<'_>, state: State, ports: Ports, iss: Seq, setup: &Setup) -> Box<Connection> {
-        // First what may fail, so that the rest is written where it stays.
+        // First what takes memory of its own, so that the rest is written where it stays.
         let by_segments = cx.knobs.losses.rule == RecoveryRule::Segments;
         let sender = by_segments.then(|| Box::new(Sender::new(iss, cx.knobs, &setup.route)));
         let place = Box::new_uninit();

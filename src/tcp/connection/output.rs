@@ -16,8 +16,8 @@ impl Connection {
         if self.is_idle() { None } else { self.next_segment(cx) }
     }
 
-    /// Whether there is nothing to send or to set a timer for, as each touch finds in the end: all that is written is
-    /// sent, and what is owed waits already.
+    /// Whether there is nothing to send or to set a timer for: all that is written is sent, and what is owed waits already.
+    /// With a sender by segments nobody knows before it is asked.
     fn is_idle(&self) -> bool {
         let owes = match self.ack {
             Ack::None => false,
@@ -55,12 +55,12 @@ impl Connection {
                     self.check();
                     return segment;
                 }
-            } else if self.sends_old()
-                && let Some(seg) = self.send_old(cx)
+            } else if self.goes_before_new()
+                && let Some(seg) = self.send_before_new(cx)
             {
                 self.check();
                 return Some(seg);
-            } else if let Some(len) = self.may_send(cx) {
+            } else if let Some(len) = self.prepare_new(cx) {
                 return Some(self.send_new(cx, len));
             }
             self.wait_for_window(cx);
@@ -155,18 +155,18 @@ impl Connection {
     }
 
     /// Whether something may go before anything new: what recovery wants sent again, or our SYN.
-    fn sends_old(&self) -> bool {
-        let syn = self.snd.syn == Syn::Unacked && self.snd.nxt == self.snd.iss;
-        syn || !matches!(self.recovery.phase, Phase::Open { .. })
+    fn goes_before_new(&self) -> bool {
+        self.owes_syn() || !matches!(self.recovery.phase, Phase::Open { .. })
+    }
+
+    fn owes_syn(&self) -> bool {
+        self.snd.syn == Syn::Unacked && self.snd.nxt == self.snd.iss
     }
 
     #[inline(never)]
-    fn send_old(&mut self, cx: &mut Context<'_>) -> Option<Segment> {
+    fn send_before_new(&mut self, cx: &mut Context<'_>) -> Option<Segment> {
         let again = self.resend_from_una(cx);
-        if again.is_none() && self.snd.syn == Syn::Unacked && self.snd.nxt == self.snd.iss {
-            return self.send_syn(cx);
-        }
-        again
+        if again.is_none() && self.owes_syn() { self.send_syn(cx) } else { again }
     }
 
     /// Our SYN for the first time, unless it waits for data.
@@ -190,8 +190,8 @@ impl Connection {
         Some(syn)
     }
 
-    /// How much may be sent beyond SND.NXT now: new data, or nothing but the FIN.
-    fn may_send(&mut self, cx: &Context<'_>) -> Option<u32> {
+    /// How much may be sent beyond SND.NXT now, new data or nothing but the FIN, in the window that is left after idleness.
+    fn prepare_new(&mut self, cx: &Context<'_>) -> Option<u32> {
         // RFC 9293 3.10.2: in SYN-SENT and SYN-RECEIVED data is queued until ESTABLISHED.
         if matches!(self.state, State::SynSent | State::SynReceived) || self.cut_off {
             return None;
