@@ -19,6 +19,13 @@ pub enum Effect {
     Ready(SocketId, Readiness),
 }
 
+impl Effect {
+    /// Whether it is there only where someone looks at details, and changes nothing.
+    pub(crate) fn is_detail(&self) -> bool {
+        matches!(self, Effect::Note(Event::Timer { .. } | Event::Queue { .. } | Event::Cwnd { .. }))
+    }
+}
+
 /// An endpoint's access to the world during one call: what time it is, and where effects go.
 pub struct Cx<'a> {
     now: HostTime,

@@ -343,8 +343,10 @@ impl Sim {
 
     /// Carries out effects, with each call recorded at its place among them.
     fn carry_out_with_calls(&mut self, node: NodeId) {
-        // Calls nest (a blocking call is made of others), so their marks need sorting; equal marks keep their order.
-        self.calls.sort_by_key(|&(mark, _)| mark);
+        // Calls nest: a blocking call is made of others.
+        if !self.calls.is_sorted_by_key(|&(mark, _)| mark) {
+            order(&mut self.calls, &self.effects);
+        }
         let (mut at, mut told) = (0, 0);
         while at < self.effects.len() || told < self.calls.len() {
             match self.calls.get(told) {
@@ -360,5 +362,48 @@ impl Sim {
         }
         self.effects.clear();
         self.calls.clear();
+    }
+}
+
+/// Puts calls in the order of the effects that they were made between; those between the same two keep theirs. Details do not
+/// count, so that the order is the same whether anyone looks at them or not, but stay where they were as far as that goes.
+fn order(calls: &mut [(usize, crate::trace::Called)], effects: &[Effect]) {
+    calls.sort_by_cached_key(|&(mark, _)| effects[..mark].iter().filter(|effect| !effect.is_detail()).count());
+    let mut latest = 0;
+    for (mark, _) in calls {
+        latest = latest.max(*mark);
+        *mark = latest;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::endpoint::Readiness;
+    use crate::time::Span;
+    use crate::trace::{Call, CallKind, Called};
+    use std::net::{Ipv4Addr, SocketAddr};
+
+    #[test]
+    fn the_order_of_calls_is_the_same_whoever_looks_at_details() {
+        let call = |backlog: u32| {
+            let local = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
+            let (call, took, kind) = (Call::Listen { local, backlog }, Span::ZERO, CallKind::Routine);
+            Called { stream: None, tuple: None, call, result: None, took, kind }
+        };
+        let solid = || Effect::Ready(SocketId(0), Readiness::empty());
+        let detail = || {
+            let local = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
+            Effect::Note(Event::Queue { local, syn: (0, 1), accept: (0, 1) })
+        };
+        // Calls 1 and 2 are parts of call 3, which is told last; with details something lies between.
+        let mut plain = vec![(1, call(1)), (1, call(2)), (0, call(3)), (2, call(4)), (1, call(5))];
+        let mut looked = vec![(2, call(1)), (3, call(2)), (0, call(3)), (4, call(4)), (2, call(5))];
+        order(&mut plain, &[solid(), solid()]);
+        order(&mut looked, &[detail(), solid(), detail(), solid()]);
+        let order = |calls: &[(usize, Called)]| calls.iter().map(|(_, called)| called.call.clone()).collect::<Vec<_>>();
+        assert_eq!(order(&plain), [3, 1, 2, 5, 4].map(|n| call(n).call));
+        assert_eq!(order(&looked), order(&plain));
+        assert_eq!(looked.iter().map(|&(mark, _)| mark).collect::<Vec<_>>(), [0, 2, 3, 3, 4]);
     }
 }
