@@ -61,6 +61,7 @@ scripts! {
         syn_schedule_and_keepinit
         synack_again_once
         synack_schedule_has_a_slop
+        takes_what_it_has_room_for
         time_wait_answers_each
         time_wait_is_twice_the_msl
         time_wait_only_a_fin_prolongs_it

@@ -438,6 +438,12 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
         |_| {},
     ),
     does(
+        "text and FIN beyond the window",
+        "are taken as far as the receive buffer has room, though silly-window avoidance has told less",
+        DO_SEGMENT,
+        |s| s.knobs.checks = CheckRule::Bsd,
+    ),
+    does(
         "window",
         "all that is free of the receive buffer, told by every acknowledgment, after the peer's FIN too; scaled for \
                 kern.ipc.maxsockbuf: by 6 where that is 2 MB",

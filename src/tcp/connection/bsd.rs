@@ -16,8 +16,7 @@ impl Connection {
             return Step::Done;
         }
         // "Note: to take into account delayed ACKs, we should test against last_ack_sent instead of rcv_nxt."
-        // "Receive window is amount of space in rcv queue, but not less than advertised window", told or not.
-        let (first, wnd) = (self.rcv.last_ack, self.rcv.space().max(self.rcv.wnd()));
+        let (first, wnd) = (self.rcv.last_ack, self.rcv.space_edge().since(self.rcv.nxt));
         if seg.has(Flags::RST) {
             // "Note 2: we handle special case of closed window, not covered by the RFC."
             let inside = seg.seq.within(first, wnd) || (wnd == 0 && seg.seq == first);
@@ -65,7 +64,7 @@ impl Connection {
     /// "Check that at least some bytes of segment are within receive window. If segment begins before rcv_nxt, drop leading
     /// data; if nothing left, just ack": the acknowledgment of what is old counts, however old it is.
     fn trim(&mut self, cx: &mut Context<'_>, seg: &Segment) -> Step {
-        let (nxt, edge) = (self.rcv.nxt, self.rcv.edge);
+        let (nxt, edge) = (self.rcv.nxt, self.rcv.space_edge());
         let (len, end) = (seg.seq_len(), seg.seq + seg.payload.len());
         let unanswered = |tcp: &mut Connection, cx: &mut Context<'_>| len == 0 && !tcp.throttle.allows(cx);
         if seg.seq.lt(nxt) && (end.lt(nxt) || (end == nxt && !seg.has(Flags::FIN))) {

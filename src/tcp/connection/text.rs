@@ -50,9 +50,9 @@ impl Connection {
         if new_data && cx.limits.starved.is_some() && self.lacks_memory(cx, seg) {
             return Step::Done;
         }
-        let fin = seg.seq + len;
+        let (fin, edge) = (seg.seq + len, self.taking_edge(cx));
         let had_gap = self.rcv.has_gap();
-        if seg.has(Flags::FIN) && fin.ge(self.rcv.nxt) && fin.le(self.rcv.edge) {
+        if seg.has(Flags::FIN) && fin.ge(self.rcv.nxt) && fin.le(edge) {
             self.rcv.fin.get_or_insert(fin);
         }
         if len == 0 {
@@ -63,19 +63,24 @@ impl Connection {
             }
             return Step::Next;
         }
-        self.take_text(cx, seg, had_gap);
+        self.take_text(cx, seg, edge, had_gap);
         Step::Next
     }
 
-    /// Takes what is new of the text, and decides how it is acknowledged.
-    fn take_text(&mut self, cx: &mut Context<'_>, seg: &Segment, had_gap: bool) {
+    /// As far as text and FIN are taken: BSD takes what it has room for, though silly-window avoidance has not told so.
+    fn taking_edge(&self, cx: &Context<'_>) -> Seq {
+        if cx.knobs.checks == CheckRule::Bsd { self.rcv.space_edge() } else { self.rcv.edge }
+    }
+
+    /// Takes what is new of the text up to `edge`, and decides how it is acknowledged.
+    fn take_text(&mut self, cx: &mut Context<'_>, seg: &Segment, edge: Seq, had_gap: bool) {
         let (len, before) = (seg.payload.len(), self.rcv.nxt);
         let offered = self.rcv.edge.since(self.rcv.last_ack);
         let had = self.rcv.overlap(seg.seq.max(before), seg.seq + len);
         if self.rcv.space.is_some() {
             self.measure_echo(cx, seg);
         }
-        let taken = self.rcv.take(seg.seq, &seg.payload);
+        let taken = self.rcv.take(seg.seq, &seg.payload, edge);
         if cx.knobs.acks == AckRule::Linux {
             self.pace_acks(cx, taken, len, offered);
         }
