@@ -28,6 +28,7 @@ scripts! {
     freebsd {
         accept_queue_full_ack_dropped
         accept_queue_holds_half_as_many_more
+        ack_at_once_after_a_window_of_zero
         bound_port_is_closed
         buffers_of_whole_segments
         cookie_after_an_overflow

@@ -279,7 +279,7 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
     }),
     does(
         "delayed ACK",
-        "delacktime, and every second segment, whatever its size",
+        "delacktime, and every second segment, whatever its size; none of what comes after a window of 0 was told",
         ("TCPTV_DELACK in tcp_timer.h, DELAY_ACK() in tcp_input.c", Specified),
         |s| s.knobs.acks = AckRule::Bsd,
     ),

@@ -98,8 +98,10 @@ impl Connection {
                 if let Some(space) = &mut self.rcv.space {
                     space.data_came(cx.now, self.rcv.nxt, self.rcv.nxt + offered);
                 }
+                // DELAY_ACK(): nor is what comes after a window of 0 held back (TF_RXWIN0SENT).
+                let told_zero = cx.knobs.acks == AckRule::Bsd && offered == 0;
                 // RFC 5681 4.2: at once when a gap is filled in part or whole.
-                if filled || had_gap || self.rcv.has_gap() {
+                if filled || had_gap || self.rcv.has_gap() || told_zero {
                     self.ack = Ack::Now;
                 } else {
                     self.delay_ack(cx, len);
