@@ -2,7 +2,9 @@
 
 use super::wire::{C, S, World, any, at};
 use std::net::SocketAddr;
-use wirefate::endpoint::{DropReason, Errno, Family, MsgFlags, Shutdown, SockOpt, SocketKind, State};
+use wirefate::endpoint::{
+    DropReason, Errno, Event, Family, MsgFlags, Shutdown, SockOpt, SocketKind, State, TimerChange, TimerKind,
+};
 use wirefate::host::{HostConfig, Profile};
 use wirefate::time::{Span, ms, secs};
 use wirefate::wire::{Flags, Payload, Segment, Seq, TcpOption};
@@ -212,6 +214,36 @@ fn fin_wait_2_is_recycled_fast_where_asked() {
         world.advance(ms(1));
         assert!(world.states(C).is_empty());
     }
+}
+
+/// Each firing tells how long it had been set for and its number in a row, whenever in between the peer was heard.
+#[test]
+fn a_prolonged_fin_wait_2_tells_how_long_it_had_waited() {
+    let mut world = with_server(&[]);
+    let (client, ..) = world.connected(80);
+    let local = world.call(C, |s, _| s.local_addr(client)).unwrap();
+    world.close(C, client);
+    world.run();
+    world.events.clear();
+    world.advance(secs(100));
+    // A segment that is not taken, but heard.
+    let stray = Segment { seq: Seq(1), ack: Seq(1), flags: Flags::ACK, ..Segment::default() };
+    world.inject(at(S, 80), local, stray);
+    world.advance(secs(700));
+    assert!(world.states(C).is_empty());
+    let fired = world.events.iter().filter_map(|(host, event)| match event {
+        Event::Timer { timer: TimerKind::FinWait2, change: TimerChange::Fired { after, count, next }, .. } => {
+            assert_eq!(*host, C);
+            Some((*after, *count, *next))
+        }
+        _ => None,
+    });
+    let again = Some(secs(75));
+    assert_eq!(
+        fired.collect::<Vec<_>>(),
+        [(secs(600), 1, again), (secs(75), 2, again), (secs(75), 3, None)],
+        "heard after 100 s, so that it is over at 750 s"
+    );
 }
 
 /// 12 retransmissions with max(rexmit_min, ...) doubled nine times at most, and 200 ms each time; then tcp_drop() resets

@@ -118,7 +118,7 @@ impl Closing {
                 self.rcv_wnd = self.rcv_wnd.saturating_sub(1);
             }
             cx.transition(&mut self.state, State::TimeWait, Some(cx.knobs.time_wait), None);
-            (self.entered, self.listens) = (cx.now, false);
+            (self.entered, self.prolonged) = (cx.now, None);
             self.fires = cx.after(cx.knobs.time_wait);
             cx.timer(TimerKind::TimeWait, TimerChange::Set(self.fires));
         }
