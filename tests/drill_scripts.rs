@@ -55,6 +55,7 @@ scripts! {
         secure_rst_as_far_as_the_buffer
         secure_rst_counts_from_the_last_ack
         secure_syn
+        syn_cache_paused_by_a_full_row
         syn_options
         syn_options_without_timestamps
         syn_received_ack_of_another_number

@@ -296,7 +296,7 @@ impl Host {
     }
 
     pub(super) fn half_timeout(&mut self, cx: &mut Cx<'_>, index: u32) {
-        if self.forget_abandoned(cx, index) {
+        if self.forget_abandoned(cx, index) || self.clear_paused_row(cx, index) {
             return;
         }
         let Some(half) = self.halves.get(index) else { return };
@@ -341,6 +341,9 @@ impl Host {
     /// A segment for a half-open connection.
     pub(super) fn half_segment(&mut self, cx: &mut Cx<'_>, index: u32, (key, tuple): (Key, Tuple), segment: &Segment) {
         let Some(id) = self.halves.get(index).map(|half| half.listener) else { return };
+        if self.asks_no_cache(cx.now()) {
+            return self.listener_segment(cx, id, (key, tuple), segment, None);
+        }
         let demands = self.demands(id);
         match self.touch_half(cx, index, None, |tcp, context| tcp.on_segment(context, segment, demands)) {
             Some(HalfOpenStep::Complete) => {}

@@ -130,6 +130,76 @@ fn who_is_pushed_out_of_the_cache_comes_back_by_its_cookie() {
     }
 }
 
+/// A row that overflows pauses the cache: cookies alone for 15 s, then for twice as long, since it overflows again at once.
+#[test]
+fn a_full_row_pauses_the_cache() {
+    let mut world = with_a_row_of_two(1);
+    for pause in [secs(15), secs(30)] {
+        (1..=3).for_each(|port| syn(&mut world, port));
+        assert_eq!((world.queues(S).0, world.sent().len()), (2, 3), "the third has pushed one out");
+        syn(&mut world, 4);
+        assert_eq!(world.sent(), [(S, Flags::SYN | Flags::ACK, 0)], "answered by a cookie");
+        // At its first timeout the row is emptied, and no SYN-ACK goes again.
+        world.advance(secs(1));
+        assert_eq!((world.queues(S).0, world.sent()), (0, vec![]));
+        world.advance(pause.saturating_sub(secs(1) + ms(1)));
+        syn(&mut world, 5);
+        assert_eq!((world.queues(S).0, world.sent().len()), (0, 1));
+        world.advance(ms(1));
+    }
+}
+
+/// Without cookies nothing is paused: each SYN pushes one out, and SYN-ACKs go again.
+#[test]
+fn without_cookies_the_cache_goes_on() {
+    let mut world = with_a_row_of_two(0);
+    (1..=4).for_each(|port| syn(&mut world, port));
+    assert_eq!((world.queues(S).0, world.sent().len()), (2, 4));
+    world.advance(secs(1));
+    assert_eq!((world.queues(S).0, world.sent().len()), (2, 2));
+}
+
+/// A server with one row of two places, that hears of strangers only.
+fn with_a_row_of_two(cookies: u64) -> World {
+    let mut world = with_server(&[
+        ("net.inet.tcp.syncache.hashsize", 1),
+        ("net.inet.tcp.syncache.bucketlimit", 2),
+        ("net.inet.tcp.syncookies", cookies),
+    ]);
+    world.listen(S, any(80), 8);
+    world.lose = Some(Box::new(|_| true));
+    world
+}
+
+/// While the cache is paused nobody asks it: a RST for what it holds is ignored, and its third segment opens by its cookie.
+#[test]
+fn a_paused_cache_is_not_asked() {
+    let mut world = with_server(&[("net.inet.tcp.syncache.hashsize", 1), ("net.inet.tcp.syncache.bucketlimit", 2)]);
+    let listener = world.listen(S, any(80), 8);
+    let id = world.stream(C);
+    // Neither the resets of what strangers have not asked for nor the third segment come through.
+    world.lose = Some(Box::new(|packet| {
+        let strange = packet.src == super::wire::v4(C) && packet.segment().is_some_and(|seg| seg.flags == Flags::RST);
+        strange || packet.segment().is_some_and(|seg| seg.flags == Flags::ACK)
+    }));
+    syn(&mut world, 1);
+    syn(&mut world, 2);
+    assert_eq!(world.connect(C, id, at(S, 80)), Err(Errno::EINPROGRESS));
+    world.run();
+    assert_eq!(world.queues(S).0, 2, "the second stranger and the client, which has overflowed the row");
+    let reset = Segment { seq: Seq(2), flags: Flags::RST, ..Segment::default() };
+    world.drops();
+    world.inject(client(2), at(S, 80), reset);
+    assert_eq!((world.queues(S).0, world.drops()), (2, vec![(S, DropReason::RstIgnored)]));
+    world.lose = None;
+    assert_eq!(world.connect(C, id, at(S, 80)), Ok(()));
+    assert_eq!(world.send(C, id, "hello"), Ok(5));
+    world.run();
+    let server = world.accept(S, listener).unwrap();
+    assert_eq!(world.recv(S, server), Ok("hello".to_owned()));
+    assert_eq!((world.queues(S).0, world.counter(S, "TcpExt.SyncookiesRecv")), (1, 1));
+}
+
 /// A cookie counts for as long as a key after its row has overflowed, and at no other time.
 #[test]
 fn without_an_overflow_no_cookie_counts() {

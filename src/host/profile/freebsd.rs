@@ -396,6 +396,15 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
         |s| s.queues = QueueRule::Syncache,
     ),
     does(
+        "SYN queue overflow",
+        "while cookies are used the cache is paused from then on: nothing new is remembered, only cookies open, and what is half \
+                open is forgotten at its row's next timeout. For 15 s; twice as long as the last time, up to 960 s, where \
+                that has ended no longer ago than it lasted. To the nanosecond here, to the second there; which 4-tuples \
+                share a row is our own choice",
+        ("syncache_pause(), syncache_cookiesonly(), syncache_timer() in tcp_syncache.c", Specified),
+        |s| s.queues = QueueRule::Syncache,
+    ),
+    does(
         "what a SYN cookie keeps",
         "one of 8 MSS, one of 7 window scales, SACK permitted, which of two keys",
         MEMORY,
