@@ -1,6 +1,6 @@
 //! What a host of the profile `freebsd` does in its own way.
 
-use super::wire::{C, S, World, any, at};
+use super::wire::{C, S, World, any, any6, at};
 use std::net::SocketAddr;
 use wirefate::endpoint::{
     DropReason, Errno, Event, Family, MsgFlags, Shutdown, SockOpt, SocketKind, State, TimerChange, TimerKind,
@@ -38,6 +38,23 @@ fn a_connection_of_the_host_with_itself_has_no_time_wait() {
         world.run();
         world.accept_and_part(S, id, listener);
         assert_eq!(world.states(S).contains(&State::TimeWait), waits, "{sysctls:?}");
+    }
+}
+
+/// in6_localaddr() looks at the prefix, in_localip() at the address.
+#[test]
+fn over_ipv6_a_connection_with_a_host_of_the_subnet_has_no_time_wait() {
+    for (v6, nolocal, waits) in [(true, 1, false), (true, 0, true), (false, 1, true)] {
+        let client = freebsd("client").sysctl("net.inet.tcp.nolocaltimewait", nolocal);
+        let mut world = World::pair(client, freebsd("server"));
+        let listener = world.listen(S, if v6 { any6(80) } else { any(80) }, 5);
+        let family = if v6 { Family::V6 } else { Family::V4 };
+        let id = world.call(C, |s, cx| s.socket(cx, family, SocketKind::Stream)).unwrap();
+        let to = if v6 { SocketAddr::new(super::wire::v6(S), 80) } else { at(S, 80) };
+        assert_eq!(world.connect(C, id, to), Err(Errno::EINPROGRESS));
+        world.run();
+        world.accept_and_part(C, id, listener);
+        assert_eq!(world.states(C).contains(&State::TimeWait), waits, "IPv6: {v6}, nolocaltimewait = {nolocal}");
     }
 }
 

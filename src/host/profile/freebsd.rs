@@ -339,8 +339,8 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
     ),
     does(
         "TIME-WAIT of the host with itself",
-        "none by nolocaltimewait; towards other hosts of an IPv6 link, where there is none either, as any other",
-        ("tcp_twstart() in tcp_timewait.c", Specified),
+        "none by nolocaltimewait; nor with a link-local IPv6 address or one that has its first 64 bits in common with the host's",
+        ("tcp_twstart() in tcp_timewait.c, in6_localaddr() in in6.c; prefixes of 64 bits are our choice", Specified),
         |_| {},
     ),
     does(
