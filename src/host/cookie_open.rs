@@ -81,8 +81,7 @@ impl Host {
         let is_ours = kept != Err(NotKept::Cookie);
         self.counters.add(if is_ours { Counter::SyncookiesRecv } else { Counter::SyncookiesFailed });
         let Ok(kept) = kept else {
-            drop_segment(cx, DropReason::CookieInvalid);
-            self.refuse(cx, tuple, segment, Answer::OpenPort);
+            self.drop_with_reset(cx, tuple, segment, (DropReason::CookieInvalid, Answer::OpenPort));
             return true;
         };
         if full {

@@ -175,8 +175,7 @@ impl Host {
             if !segment.has(Flags::SYN) && self.cookie_segment(cx, id, (key, tuple), segment) {
                 return;
             }
-            drop_segment(cx, DropReason::NoMeaning);
-            return self.refuse(cx, tuple, segment, Answer::OpenPort);
+            return self.drop_with_reset(cx, tuple, segment, (DropReason::NoMeaning, Answer::OpenPort));
         }
         if !segment.has(Flags::SYN) || segment.has(Flags::FIN) && self.settings.queues == QueueRule::Linux {
             return drop_segment(cx, DropReason::NoMeaning);
@@ -507,6 +506,18 @@ impl Host {
             listener.young -= u32::from(half.tcp.is_young());
         }
         Some(half)
+    }
+
+    /// The segment at hand is not taken, and answered as CLOSED answers it (`tcp_dropwithreset()`).
+    pub(super) fn drop_with_reset(
+        &mut self,
+        cx: &mut Cx<'_>,
+        tuple: Tuple,
+        segment: &Segment,
+        (reason, answer): (DropReason, Answer),
+    ) {
+        drop_segment(cx, reason);
+        self.refuse(cx, tuple, segment, answer);
     }
 
     /// The answer of CLOSED, unless there were too many of its kind.

@@ -206,6 +206,12 @@ impl Closing {
         if cx.allow_challenge() { self.answer(Due::Ack) } else { ClosingStep::Stay }
     }
 
+    /// A reset, as CLOSED answers (RFC 9293 3.10.7.1), and the end.
+    fn refuse(&mut self, cx: &mut Context<'_>, seg: &Segment) -> ClosingStep {
+        self.due = if seg.has(Flags::ACK) { Due::Reset(seg.ack) } else { Due::Refuse(seg.end()) };
+        self.gone(cx)
+    }
+
     fn gone(&mut self, cx: &mut Context<'_>) -> ClosingStep {
         cx.transition(&mut self.state, State::Closed, None, None);
         ClosingStep::Gone

@@ -68,7 +68,7 @@ impl Connection {
         let is_old = if early { seg.ack.lt(self.snd.una) } else { seg.ack.le(self.snd.una) };
         if is_old || seg.ack.gt(self.snd.max) {
             cx.dropped(DropReason::AckUnsent);
-            self.urgently = Some(Urgently::Reset(seg.ack, None));
+            self.answer_by_reset(seg);
             return Some(Step::Done);
         }
         if early {
@@ -209,8 +209,7 @@ impl Connection {
             // tcp_rcv_state_process(): the acknowledgment of the FIN is answered as one of no connection.
             cx.count(Tally::AbortOnData);
             self.die(cx, None);
-            self.urgently = Some(Urgently::Reset(seg.ack, None));
-            return;
+            return self.answer_by_reset(seg);
         }
         self.leave_fin_wait2(cx);
     }

@@ -1,7 +1,7 @@
 //! The sixth to eighth step: urgent pointer, text, FIN (RFC 9293 3.10.7.4).
 
 use super::segment::Step;
-use super::{Ack, Connection, Pending, Urgently};
+use super::{Ack, Connection, Pending};
 use crate::endpoint::{Arrival, DropReason, Errno, State};
 use crate::tcp::acks::Reply;
 use crate::tcp::rcv::{Reader, Taken};
@@ -237,7 +237,7 @@ impl Connection {
         cx.dropped(DropReason::DataAfterClose);
         cx.count(Tally::AbortOnData);
         self.die(cx, error);
-        self.urgently = Some(Urgently::Reset(seg.ack, None));
+        self.answer_by_reset(seg);
     }
 
     /// Eighth: the FIN, once everything before it has come.
