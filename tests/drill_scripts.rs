@@ -37,6 +37,7 @@ scripts! {
         delayed_ack_of_one_segment
         dsack_of_what_fills_a_gap
         fin_again_with_every_ack
+        fin_again_with_every_kind_of_ack
         finwait2_as_long_as_keepalive
         finwait2_recycled_fast
         icmp_refusals_end_syn_sent

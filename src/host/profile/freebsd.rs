@@ -326,8 +326,7 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
     ),
     does(
         "FIN again",
-        "with every acknowledgment, until it is acknowledged itself; but not here with one that tells of a gap or answers \
-                what acknowledges more than was sent, so that two such ends do not answer each other",
+        "with every acknowledgment, until it is acknowledged itself; not with a challenge ACK",
         ("tcp_outflags[], tcp_output() in tcp_output.c", Specified),
         |s| s.knobs.checks = CheckRule::Bsd,
     ),
@@ -371,8 +370,9 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
     }),
     does("challenge ACKs", "the whole host has no limit", MEMORY, |s| s.knobs.challenge_acks = None),
     does(
-        "answers to empty segments outside the window",
-        "ack_war_cnt in ack_war_timewindow for each connection, spaced evenly here; each in TIME-WAIT. Only FreeBSD's RACK \
+        "answers to segments without text",
+        "outside the window, or that acknowledge more than was sent, or repeat a FIN ahead of a gap: ack_war_cnt in \
+                ack_war_timewindow for each connection, spaced evenly here; each in TIME-WAIT. Only FreeBSD's RACK \
                 and BBR stacks count them, its default one has no limit",
         ("ctf_ack_war_checks() in rack_bbr_common.c; our choice, so that answers end", Chosen),
         |_| {},

@@ -26,6 +26,10 @@ impl Connection {
         }
         if seg.ack.gt(self.snd.max) {
             // "If the ACK acks something not yet sent (SEG.ACK > SND.NXT), then send an ACK, drop the segment".
+            if cx.knobs.checks == CheckRule::Bsd {
+                self.drop_after_ack(cx, seg);
+                return Step::Done;
+            }
             return self.refuse_ack(cx, DropReason::AckUnsent);
         }
         // tcp_do_segment() of BSD takes an old acknowledgment for what it is, however old.

@@ -51,15 +51,19 @@ impl Connection {
             return Step::Done;
         }
         let (fin, edge) = (seg.seq + len, self.taking_edge(cx));
-        let had_gap = self.rcv.has_gap();
+        let (had_gap, had_fin) = (self.rcv.has_gap(), self.rcv.fin.is_some());
         if seg.has(Flags::FIN) && fin.ge(self.rcv.nxt) && fin.le(edge) {
             self.rcv.fin.get_or_insert(fin);
         }
         if len == 0 {
             if self.rcv.has_gap() {
                 self.note_run(cx, (fin, fin + 1));
-                cx.note(TcpEvent::Arrival(Arrival::OutOfOrder));
-                self.ack = Ack::Now;
+                if had_fin && cx.knobs.checks == CheckRule::Bsd && !self.may_repeat(cx, seg) {
+                    cx.note(TcpEvent::Arrival(Arrival::Duplicate));
+                } else {
+                    cx.note(TcpEvent::Arrival(Arrival::OutOfOrder));
+                    self.ack = Ack::Now;
+                }
             }
             return Step::Next;
         }
