@@ -113,15 +113,11 @@ impl Host {
     }
 
     /// Whether the cache has a place for a new half-open connection, or one that the oldest of its row can give up
-    /// (`syncache_add()`). Where all is full and its row is empty, there is none, and only a cookie remembers it.
-    pub(super) fn has_cache_place(&mut self, tuple: Tuple, now: HostTime) -> bool {
-        let place = self.cache_row(tuple);
+    /// (`syncache_add()`). Where all is full and its row is empty, there is none: it is answered by a cookie, but its row has not
+    /// overflowed, and whether the cookie counts is another matter.
+    pub(super) fn has_cache_place(&self, tuple: Tuple) -> bool {
         let is_full = self.syncache.len >= self.settings.syncache.all;
-        if !is_full || self.syncache.rows.get(&place).is_some_and(|row| !row.halves.is_empty()) {
-            return true;
-        }
-        self.syncache.rows.get_or_insert_with(place, Row::default).overflowed = Some(now);
-        false
+        !is_full || self.syncache.rows.get(&self.cache_row(tuple)).is_some_and(|row| !row.halves.is_empty())
     }
 
     /// A new half-open connection takes a place: the oldest of its row gives way where there is no other

@@ -236,6 +236,23 @@ fn without_an_overflow_no_cookie_counts() {
     assert_eq!(world.accept(S, listener), Err(Errno::EAGAIN));
 }
 
+/// A full cache answers by cookies who falls into an empty row, but sch_last_overflow is the row's, and the third segment is
+/// of nothing.
+#[test]
+fn a_full_cache_is_no_overflow_of_an_empty_row() {
+    for (limit, opens) in [(2, true), (1, false)] {
+        let mut world = with_server(&[("net.inet.tcp.syncache.cachelimit", limit)]);
+        let listener = world.listen(S, any(80), 8);
+        world.lose = Some(Box::new(|packet| packet.segment().is_some_and(|seg| seg.flags == Flags::RST)));
+        syn(&mut world, 1);
+        let id = world.stream(C);
+        assert_eq!(world.connect(C, id, at(S, 80)), Err(Errno::EINPROGRESS));
+        world.run();
+        assert_eq!((world.queues(S).0, world.accept(S, listener).is_ok()), (1, opens), "cachelimit = {limit}");
+        assert_eq!(world.drops().contains(&(S, DropReason::NoMeaning)), !opens);
+    }
+}
+
 /// With syncookies_only nothing is remembered at all.
 #[test]
 fn cookies_alone_open_with_their_options() {

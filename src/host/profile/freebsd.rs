@@ -391,8 +391,9 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
     ),
     does(
         "SYN cookies",
-        "every SYN-ACK has one for its number; it counts for 15 s after its row has overflowed or the cache had no place",
-        ("syncookie_generate(), SYNCOOKIE_LIFETIME in tcp_syncache.h", Specified),
+        "every SYN-ACK has one for its number; it counts for 15 s after its row has overflowed, and while the cache is paused. \
+                What finds no place in a full cache and an empty row is answered by one, which counts no sooner",
+        ("syncache_add(), syncache_expand() in tcp_syncache.c, SYNCOOKIE_LIFETIME in tcp_syncache.h", Specified),
         |s| s.queues = QueueRule::Syncache,
     ),
     does(
