@@ -28,6 +28,7 @@ scripts! {
     freebsd {
         accept_queue_full_ack_dropped
         accept_queue_holds_half_as_many_more
+        ack_at_once_after_a_window_of_zero
         bound_port_is_closed
         buffers_of_whole_segments
         cookie_after_an_overflow
@@ -36,6 +37,7 @@ scripts! {
         delayed_ack_of_one_segment
         dsack_of_what_fills_a_gap
         fin_again_with_every_ack
+        fin_again_with_every_kind_of_ack
         finwait2_as_long_as_keepalive
         finwait2_recycled_fast
         icmp_refusals_end_syn_sent
@@ -54,6 +56,7 @@ scripts! {
         secure_rst_as_far_as_the_buffer
         secure_rst_counts_from_the_last_ack
         secure_syn
+        syn_cache_paused_by_a_full_row
         syn_options
         syn_options_without_timestamps
         syn_received_ack_of_another_number
@@ -61,6 +64,7 @@ scripts! {
         syn_schedule_and_keepinit
         synack_again_once
         synack_schedule_has_a_slop
+        takes_what_it_has_room_for
         time_wait_answers_each
         time_wait_is_twice_the_msl
         time_wait_only_a_fin_prolongs_it

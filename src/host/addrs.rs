@@ -7,6 +7,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 /// The loopback interface.
 const LO: IfaceId = IfaceId(0);
 const LO_MTU: u32 = 65_536;
+/// Bits of an IPv6 address that all of its subnet have in common.
+const SUBNET: u8 = 64;
 
 /// Where a route leads.
 type Way = Result<IfaceId, NoRoute>;
@@ -137,6 +139,17 @@ impl Addrs {
     /// Whether it is one of the host's own.
     pub(super) fn is_own(&self, addr: IpAddr) -> bool {
         addr.is_loopback() || self.find_own(addr).is_some()
+    }
+
+    /// Whether it is one of the host's own, or over IPv6 one of the same link: link-local, or of a subnet that the host has an
+    /// address in, 64 bits long (RFC 4291 2.5.1; `in_localip()`, `in6_localaddr()` of FreeBSD).
+    pub(super) fn is_local(&self, addr: IpAddr) -> bool {
+        let own = || self.own.iter().filter(|own| own.addr.is_ipv6() && own.iface != LO);
+        match addr {
+            IpAddr::V6(v6) if v6.is_unicast_link_local() => true,
+            IpAddr::V6(_) if own().any(|own| covers(own.addr, SUBNET, addr)) => true,
+            _ => self.is_own(addr),
+        }
     }
 
     fn find_own(&self, addr: IpAddr) -> Option<u16> {
@@ -292,6 +305,19 @@ mod tests {
             let path = addrs.path(addr(to));
             let found = path.and_then(|path| Some((path.iface.0, addrs.source(addr(to), path)?)));
             assert_eq!(found, expected.map(|(iface, from)| (iface, addr(from))), "{to}");
+        }
+    }
+
+    #[test]
+    fn a_subnet_is_local_over_ipv6_alone() {
+        let mut addrs = Addrs::new();
+        let own = vec![addr("10.0.0.1"), addr("fd00:1:2:3::1")];
+        addrs.attach(&Attach::Iface { iface: IfaceId(1), addrs: own, mtu: 1_500 });
+        for local in ["10.0.0.1", "127.0.0.1", "::1", "fd00:1:2:3::1", "fd00:1:2:3:ffff::2", "fe80::1"] {
+            assert!(addrs.is_local(addr(local)), "{local}");
+        }
+        for other in ["10.0.0.2", "::2", "fd00:1:2:4::1", "fec0::1"] {
+            assert!(!addrs.is_local(addr(other)), "{other}");
         }
     }
 

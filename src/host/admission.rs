@@ -27,7 +27,7 @@ impl Host {
     ) -> Result<Admission, DropReason> {
         let (rule, uses) = (self.settings.queues, self.settings.cookies);
         if rule == QueueRule::Syncache {
-            return match self.has_cache_place(tuple, now) && uses != CookieUse::Always {
+            return match !self.asks_no_cache(now) && self.has_cache_place(tuple) {
                 true => Ok(Admission::Remembered),
                 false if uses != CookieUse::Never => Ok(Admission::Cookie),
                 false => Err(DropReason::SynQueueFull),

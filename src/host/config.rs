@@ -187,7 +187,7 @@ pub(super) struct Settings {
     pub(super) somaxconn: u32,
     pub(super) syn_backlog: u32,
     pub(super) time_waits: u32,
-    /// Whether a connection of the host with itself ends where TIME-WAIT would begin.
+    /// Whether a connection of the host with itself, or over IPv6 with one of its link, ends where TIME-WAIT would begin.
     pub(super) no_local_time_wait: bool,
     pub(super) abort_on_overflow: bool,
     pub(super) queues: QueueRule,

@@ -4,7 +4,7 @@ use super::Host;
 use super::bandlim::Answer;
 use super::cookies::{self, CookieUse};
 use super::counters::{Counter, Machine};
-use super::demux::Key;
+use super::demux::{Key, Place};
 use super::listener::{QueueRule, drop_segment};
 use crate::endpoint::{Cx, DropReason, SocketId, State, Tuple};
 use crate::tcp::{self, Context, HalfOpen, Kept, Ports, Setup, TcpEvent};
@@ -63,7 +63,7 @@ impl Host {
         let expected = match self.settings.queues {
             QueueRule::Syncache => {
                 let row = self.cache_row(tuple);
-                self.settings.cookies == CookieUse::Always || self.syncache.has_overflowed(row, now)
+                self.asks_no_cache(now) || self.syncache.has_overflowed(row, now)
             }
             QueueRule::Plain | QueueRule::Linux => {
                 listener.overflowed.is_some_and(|last| now.since(last) <= cookies::VALID)
@@ -81,8 +81,7 @@ impl Host {
         let is_ours = kept != Err(NotKept::Cookie);
         self.counters.add(if is_ours { Counter::SyncookiesRecv } else { Counter::SyncookiesFailed });
         let Ok(kept) = kept else {
-            drop_segment(cx, DropReason::CookieInvalid);
-            self.refuse(cx, tuple, segment, Answer::OpenPort);
+            self.drop_with_reset(cx, tuple, segment, (DropReason::CookieInvalid, Answer::OpenPort));
             return true;
         };
         if full {
@@ -94,10 +93,16 @@ impl Host {
             }
             return true;
         }
-        // The same 4-tuple is half open by now, for another SYN; that one stays (`tcp_v4_syn_recv_sock()`).
-        if self.addrs.peer(tuple.remote.ip()).is_some() && self.demux.contains(&key) {
-            drop_segment(cx, DropReason::NoMeaning);
-            return true;
+        let known = self.addrs.peer(tuple.remote.ip()).and_then(|_| self.demux.get(&key)).map(|slot| slot.place());
+        match known {
+            None => {}
+            // The cache was not asked; what it has of the 4-tuple ends without a word at its row's next timeout.
+            Some(Place::Half(index)) if self.asks_no_cache(now) => self.forget_half(cx, index),
+            // The same 4-tuple is half open by now, for another SYN; that one stays (`tcp_v4_syn_recv_sock()`).
+            Some(_) => {
+                drop_segment(cx, DropReason::NoMeaning);
+                return true;
+            }
         }
         let event = TcpEvent::Transition { from: State::Listen, to: State::SynReceived, lasts: None, error: None };
         self.counters.note(&event, Machine::Half);

@@ -44,6 +44,8 @@ impl Host {
             Some(Place::Half(index)) if self.halves.get(index).is_some_and(|half| half.tcp.iss() == seq) => {
                 // tcp_v4_err(): Linux takes the opposite view, that soft errors abort it.
                 let ends = match self.settings.queues {
+                    // syncache_unreach()
+                    QueueRule::Syncache if self.asks_no_cache(cx.now()) => false,
                     QueueRule::Plain => {
                         matches!(icmp.kind, IcmpKind::PortUnreachable | IcmpKind::ProtocolUnreachable)
                     }

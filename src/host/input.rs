@@ -133,8 +133,7 @@ impl Host {
             Some(id) => self.listener_segment(cx, id, (key, tuple), segment, beyond),
             None => {
                 // RFC 9293 3.10.7.1.
-                drop_segment(cx, DropReason::NoSocket);
-                self.refuse(cx, tuple, segment, Answer::ClosedPort);
+                self.drop_with_reset(cx, tuple, segment, (DropReason::NoSocket, Answer::ClosedPort));
             }
         }
     }

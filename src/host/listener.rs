@@ -175,8 +175,7 @@ impl Host {
             if !segment.has(Flags::SYN) && self.cookie_segment(cx, id, (key, tuple), segment) {
                 return;
             }
-            drop_segment(cx, DropReason::NoMeaning);
-            return self.refuse(cx, tuple, segment, Answer::OpenPort);
+            return self.drop_with_reset(cx, tuple, segment, (DropReason::NoMeaning, Answer::OpenPort));
         }
         if !segment.has(Flags::SYN) || segment.has(Flags::FIN) && self.settings.queues == QueueRule::Linux {
             return drop_segment(cx, DropReason::NoMeaning);
@@ -296,7 +295,7 @@ impl Host {
     }
 
     pub(super) fn half_timeout(&mut self, cx: &mut Cx<'_>, index: u32) {
-        if self.forget_abandoned(cx, index) {
+        if self.forget_abandoned(cx, index) || self.clear_paused_row(cx, index) {
             return;
         }
         let Some(half) = self.halves.get(index) else { return };
@@ -341,6 +340,9 @@ impl Host {
     /// A segment for a half-open connection.
     pub(super) fn half_segment(&mut self, cx: &mut Cx<'_>, index: u32, (key, tuple): (Key, Tuple), segment: &Segment) {
         let Some(id) = self.halves.get(index).map(|half| half.listener) else { return };
+        if self.asks_no_cache(cx.now()) {
+            return self.listener_segment(cx, id, (key, tuple), segment, None);
+        }
         let demands = self.demands(id);
         match self.touch_half(cx, index, None, |tcp, context| tcp.on_segment(context, segment, demands)) {
             Some(HalfOpenStep::Complete) => {}
@@ -504,6 +506,18 @@ impl Host {
             listener.young -= u32::from(half.tcp.is_young());
         }
         Some(half)
+    }
+
+    /// The segment at hand is not taken, and answered as CLOSED answers it (`tcp_dropwithreset()`).
+    pub(super) fn drop_with_reset(
+        &mut self,
+        cx: &mut Cx<'_>,
+        tuple: Tuple,
+        segment: &Segment,
+        (reason, answer): (DropReason, Answer),
+    ) {
+        drop_segment(cx, reason);
+        self.refuse(cx, tuple, segment, answer);
     }
 
     /// The answer of CLOSED, unless there were too many of its kind.

@@ -356,7 +356,7 @@ impl Host {
             self.known.prove(tuple.remote.ip(), cx.now());
         }
         let Some(closing) = closing else { return self.release(key, hold, reuse) };
-        let is_left_out = self.settings.no_local_time_wait && self.addrs.is_own(tuple.remote.ip());
+        let is_left_out = self.settings.no_local_time_wait && self.addrs.is_local(tuple.remote.ip());
         let overflows = !is_left_out && !self.has_time_wait_room();
         if overflows {
             self.counters.add(Counter::TimeWaitOverflow);

@@ -127,6 +127,12 @@ impl Rcv {
         self.edge.max(self.nxt + if is_silly { 0 } else { free })
     }
 
+    /// The right edge of what is free of the buffer, told or not: "Receive window is amount of space in rcv queue, but not less
+    /// than advertised window" (`tcp_do_segment()` of BSD).
+    pub(super) fn space_edge(&self) -> Seq {
+        self.nxt + self.space().max(self.wnd())
+    }
+
     /// What is free of the buffer.
     pub(super) fn space(&self) -> u32 {
         self.buf.saturating_sub(u32::try_from(self.queue.len()).unwrap_or(u32::MAX))
@@ -156,10 +162,11 @@ impl Rcv {
         }
     }
 
-    /// Takes `data` that starts at `seq`, as far as it is new and in the window.
-    pub(super) fn take(&mut self, seq: Seq, data: &Payload) -> Taken {
+    /// Takes `data` that starts at `seq`, as far as it is new and before `edge`: the one that we have announced, or one beyond
+    /// it. What is taken beyond was in the window.
+    pub(super) fn take(&mut self, seq: Seq, data: &Payload, edge: Seq) -> Taken {
         let end = seq + data.len();
-        let last = self.fin.map_or(self.edge, |fin| fin.min(self.edge));
+        let last = self.fin.map_or(edge, |fin| fin.min(edge));
         let (from, to) = (seq.max(self.nxt), end.min(last));
         if from.ge(to) {
             return Taken::Nothing;
@@ -168,11 +175,14 @@ impl Rcv {
         if let Some(window) = &mut self.window {
             window.arrived(to, new.len(), self.edge.since(self.last_ack), self.buf);
         }
-        if from == self.nxt && self.ahead.is_empty() {
+        let taken = if from == self.nxt && self.ahead.is_empty() {
             self.deliver(new);
-            return Taken::InOrder { filled: false };
-        }
-        self.take_ahead(from, new)
+            Taken::InOrder { filled: false }
+        } else {
+            self.take_ahead(from, new)
+        };
+        self.edge = self.edge.max(self.nxt);
+        taken
     }
 
     /// The same where what is new lies ahead, or joins what does.
@@ -360,7 +370,7 @@ mod tests {
         {
             let mut rcv = rcv();
             for (a, b) in cuts {
-                rcv.take(first + a, &part(a, b));
+                rcv.take(first + a, &part(a, b), rcv.edge);
                 rcv.check();
             }
             assert_eq!((&rcv.queue.to_payload()[..], rcv.nxt), (&text[..], first + 12), "{cuts:?}");
@@ -372,9 +382,9 @@ mod tests {
     fn what_waits_already_is_found() {
         let mut rcv = rcv();
         let first = rcv.nxt;
-        rcv.take(first + 10, &vec![1; 10].into());
-        rcv.take(first + 20, &vec![1; 5].into());
-        rcv.take(first + 30, &vec![1; 5].into());
+        rcv.take(first + 10, &vec![1; 10].into(), rcv.edge);
+        rcv.take(first + 20, &vec![1; 5].into(), rcv.edge);
+        rcv.take(first + 30, &vec![1; 5].into(), rcv.edge);
         let found = |a: u32, b: u32| rcv.overlap(first + a, first + b).map(|(a, b)| (a.since(first), b.since(first)));
         assert_eq!(found(0, 10), None);
         assert_eq!(found(5, 12), Some((10, 12)));
@@ -386,9 +396,9 @@ mod tests {
     fn what_lies_outside_the_window_is_cut_off() {
         let mut rcv = rcv();
         let first = rcv.nxt;
-        assert_eq!(rcv.take(first - 2, &vec![1; 2].into()), Taken::Nothing);
-        assert_eq!(rcv.take(first + 500, &vec![1; 2000].into()), Taken::Ahead);
-        assert_eq!(rcv.take(first - 5, &vec![1; 505].into()), Taken::InOrder { filled: true });
+        assert_eq!(rcv.take(first - 2, &vec![1; 2].into(), rcv.edge), Taken::Nothing);
+        assert_eq!(rcv.take(first + 500, &vec![1; 2000].into(), rcv.edge), Taken::Ahead);
+        assert_eq!(rcv.take(first - 5, &vec![1; 505].into(), rcv.edge), Taken::InOrder { filled: true });
         assert_eq!((rcv.queue.len(), rcv.wnd()), (1000, 0));
         assert_eq!(rcv.next_edge(100), rcv.edge);
         let mut read = Rope::new();
@@ -396,5 +406,20 @@ mod tests {
         assert_eq!(rcv.next_edge(100), rcv.edge, "99 bytes are silly");
         rcv.queue.take_into(1, &mut read);
         assert_eq!(rcv.next_edge(100), rcv.edge + 100);
+    }
+
+    #[test]
+    fn what_is_free_is_taken_though_not_told() {
+        let mut rcv = rcv();
+        let first = rcv.nxt;
+        rcv.take(first, &vec![1; 1000].into(), rcv.edge);
+        assert_eq!(rcv.space_edge(), rcv.edge, "all is full");
+        rcv.queue.take_into(10, &mut Rope::new());
+        assert_eq!((rcv.wnd(), rcv.space_edge()), (0, first + 1010));
+        assert_eq!(rcv.take(first + 1005, &vec![1; 9].into(), rcv.space_edge()), Taken::Ahead);
+        assert_eq!((rcv.edge, rcv.has_gap()), (first + 1000, true));
+        assert_eq!(rcv.take(first + 1000, &vec![1; 5].into(), rcv.space_edge()), Taken::InOrder { filled: true });
+        assert_eq!((rcv.nxt, rcv.edge, rcv.space()), (first + 1010, first + 1010, 0));
+        rcv.check();
     }
 }

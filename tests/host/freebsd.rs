@@ -1,8 +1,10 @@
 //! What a host of the profile `freebsd` does in its own way.
 
-use super::wire::{C, S, World, any, at};
+use super::wire::{C, S, World, any, any6, at};
 use std::net::SocketAddr;
-use wirefate::endpoint::{DropReason, Errno, Family, MsgFlags, Shutdown, SockOpt, SocketKind, State};
+use wirefate::endpoint::{
+    DropReason, Errno, Event, Family, MsgFlags, Shutdown, SockOpt, SocketKind, State, TimerChange, TimerKind,
+};
 use wirefate::host::{HostConfig, Profile};
 use wirefate::time::{Span, ms, secs};
 use wirefate::wire::{Flags, Payload, Segment, Seq, TcpOption};
@@ -36,6 +38,23 @@ fn a_connection_of_the_host_with_itself_has_no_time_wait() {
         world.run();
         world.accept_and_part(S, id, listener);
         assert_eq!(world.states(S).contains(&State::TimeWait), waits, "{sysctls:?}");
+    }
+}
+
+/// in6_localaddr() looks at the prefix, in_localip() at the address.
+#[test]
+fn over_ipv6_a_connection_with_a_host_of_the_subnet_has_no_time_wait() {
+    for (v6, nolocal, waits) in [(true, 1, false), (true, 0, true), (false, 1, true)] {
+        let client = freebsd("client").sysctl("net.inet.tcp.nolocaltimewait", nolocal);
+        let mut world = World::pair(client, freebsd("server"));
+        let listener = world.listen(S, if v6 { any6(80) } else { any(80) }, 5);
+        let family = if v6 { Family::V6 } else { Family::V4 };
+        let id = world.call(C, |s, cx| s.socket(cx, family, SocketKind::Stream)).unwrap();
+        let to = if v6 { SocketAddr::new(super::wire::v6(S), 80) } else { at(S, 80) };
+        assert_eq!(world.connect(C, id, to), Err(Errno::EINPROGRESS));
+        world.run();
+        world.accept_and_part(C, id, listener);
+        assert_eq!(world.states(C).contains(&State::TimeWait), waits, "IPv6: {v6}, nolocaltimewait = {nolocal}");
     }
 }
 
@@ -128,6 +147,76 @@ fn who_is_pushed_out_of_the_cache_comes_back_by_its_cookie() {
     }
 }
 
+/// A row that overflows pauses the cache: cookies alone for 15 s, then for twice as long, since it overflows again at once.
+#[test]
+fn a_full_row_pauses_the_cache() {
+    let mut world = with_a_row_of_two(1);
+    for pause in [secs(15), secs(30)] {
+        (1..=3).for_each(|port| syn(&mut world, port));
+        assert_eq!((world.queues(S).0, world.sent().len()), (2, 3), "the third has pushed one out");
+        syn(&mut world, 4);
+        assert_eq!(world.sent(), [(S, Flags::SYN | Flags::ACK, 0)], "answered by a cookie");
+        // At its first timeout the row is emptied, and no SYN-ACK goes again.
+        world.advance(secs(1));
+        assert_eq!((world.queues(S).0, world.sent()), (0, vec![]));
+        world.advance(pause.saturating_sub(secs(1) + ms(1)));
+        syn(&mut world, 5);
+        assert_eq!((world.queues(S).0, world.sent().len()), (0, 1));
+        world.advance(ms(1));
+    }
+}
+
+/// Without cookies nothing is paused: each SYN pushes one out, and SYN-ACKs go again.
+#[test]
+fn without_cookies_the_cache_goes_on() {
+    let mut world = with_a_row_of_two(0);
+    (1..=4).for_each(|port| syn(&mut world, port));
+    assert_eq!((world.queues(S).0, world.sent().len()), (2, 4));
+    world.advance(secs(1));
+    assert_eq!((world.queues(S).0, world.sent().len()), (2, 2));
+}
+
+/// A server with one row of two places, that hears of strangers only.
+fn with_a_row_of_two(cookies: u64) -> World {
+    let mut world = with_server(&[
+        ("net.inet.tcp.syncache.hashsize", 1),
+        ("net.inet.tcp.syncache.bucketlimit", 2),
+        ("net.inet.tcp.syncookies", cookies),
+    ]);
+    world.listen(S, any(80), 8);
+    world.lose = Some(Box::new(|_| true));
+    world
+}
+
+/// While the cache is paused nobody asks it: a RST for what it holds is ignored, and its third segment opens by its cookie.
+#[test]
+fn a_paused_cache_is_not_asked() {
+    let mut world = with_server(&[("net.inet.tcp.syncache.hashsize", 1), ("net.inet.tcp.syncache.bucketlimit", 2)]);
+    let listener = world.listen(S, any(80), 8);
+    let id = world.stream(C);
+    // Neither the resets of what strangers have not asked for nor the third segment come through.
+    world.lose = Some(Box::new(|packet| {
+        let strange = packet.src == super::wire::v4(C) && packet.segment().is_some_and(|seg| seg.flags == Flags::RST);
+        strange || packet.segment().is_some_and(|seg| seg.flags == Flags::ACK)
+    }));
+    syn(&mut world, 1);
+    syn(&mut world, 2);
+    assert_eq!(world.connect(C, id, at(S, 80)), Err(Errno::EINPROGRESS));
+    world.run();
+    assert_eq!(world.queues(S).0, 2, "the second stranger and the client, which has overflowed the row");
+    let reset = Segment { seq: Seq(2), flags: Flags::RST, ..Segment::default() };
+    world.drops();
+    world.inject(client(2), at(S, 80), reset);
+    assert_eq!((world.queues(S).0, world.drops()), (2, vec![(S, DropReason::RstIgnored)]));
+    world.lose = None;
+    assert_eq!(world.connect(C, id, at(S, 80)), Ok(()));
+    assert_eq!(world.send(C, id, "hello"), Ok(5));
+    world.run();
+    let server = world.accept(S, listener).unwrap();
+    assert_eq!(world.recv(S, server), Ok("hello".to_owned()));
+    assert_eq!((world.queues(S).0, world.counter(S, "TcpExt.SyncookiesRecv")), (1, 1));
+}
+
 /// A cookie counts for as long as a key after its row has overflowed, and at no other time.
 #[test]
 fn without_an_overflow_no_cookie_counts() {
@@ -145,6 +234,23 @@ fn without_an_overflow_no_cookie_counts() {
     assert_eq!(world.send(C, id, "hello"), Ok(5));
     world.run();
     assert_eq!(world.accept(S, listener), Err(Errno::EAGAIN));
+}
+
+/// A full cache answers by cookies who falls into an empty row, but sch_last_overflow is the row's, and the third segment is
+/// of nothing.
+#[test]
+fn a_full_cache_is_no_overflow_of_an_empty_row() {
+    for (limit, opens) in [(2, true), (1, false)] {
+        let mut world = with_server(&[("net.inet.tcp.syncache.cachelimit", limit)]);
+        let listener = world.listen(S, any(80), 8);
+        world.lose = Some(Box::new(|packet| packet.segment().is_some_and(|seg| seg.flags == Flags::RST)));
+        syn(&mut world, 1);
+        let id = world.stream(C);
+        assert_eq!(world.connect(C, id, at(S, 80)), Err(Errno::EINPROGRESS));
+        world.run();
+        assert_eq!((world.queues(S).0, world.accept(S, listener).is_ok()), (1, opens), "cachelimit = {limit}");
+        assert_eq!(world.drops().contains(&(S, DropReason::NoMeaning)), !opens);
+    }
 }
 
 /// With syncookies_only nothing is remembered at all.
@@ -212,6 +318,36 @@ fn fin_wait_2_is_recycled_fast_where_asked() {
         world.advance(ms(1));
         assert!(world.states(C).is_empty());
     }
+}
+
+/// Each firing tells how long it had been set for and its number in a row, whenever in between the peer was heard.
+#[test]
+fn a_prolonged_fin_wait_2_tells_how_long_it_had_waited() {
+    let mut world = with_server(&[]);
+    let (client, ..) = world.connected(80);
+    let local = world.call(C, |s, _| s.local_addr(client)).unwrap();
+    world.close(C, client);
+    world.run();
+    world.events.clear();
+    world.advance(secs(100));
+    // A segment that is not taken, but heard.
+    let stray = Segment { seq: Seq(1), ack: Seq(1), flags: Flags::ACK, ..Segment::default() };
+    world.inject(at(S, 80), local, stray);
+    world.advance(secs(700));
+    assert!(world.states(C).is_empty());
+    let fired = world.events.iter().filter_map(|(host, event)| match event {
+        Event::Timer { timer: TimerKind::FinWait2, change: TimerChange::Fired { after, count, next }, .. } => {
+            assert_eq!(*host, C);
+            Some((*after, *count, *next))
+        }
+        _ => None,
+    });
+    let again = Some(secs(75));
+    assert_eq!(
+        fired.collect::<Vec<_>>(),
+        [(secs(600), 1, again), (secs(75), 2, again), (secs(75), 3, None)],
+        "heard after 100 s, so that it is over at 750 s"
+    );
 }
 
 /// 12 retransmissions with max(rexmit_min, ...) doubled nine times at most, and 200 ms each time; then tcp_drop() resets

@@ -2,9 +2,9 @@
 
 use super::pair::{Pair, perfect};
 use super::script::{check, check_with};
-use wirefate::endpoint::State;
-use wirefate::tcp::{Knobs, Setup};
-use wirefate::time::{Span, secs};
+use wirefate::endpoint::{MsgFlags, State};
+use wirefate::tcp::{CheckRule, Knobs, Setup};
+use wirefate::time::{Span, ms, secs};
 use wirefate::wire::{Flags, Segment};
 
 const OPEN: &str = "open
@@ -95,6 +95,53 @@ fn a_forged_fin_makes_no_storm() {
     // The ACK of the forged FIN, the challenge to it, and one answer to that with its challenge.
     assert_eq!(sent(&Knobs { challenge_acks: None, ..Knobs::default() }), 4);
     assert_eq!(sent(&Knobs::default()), 4);
+}
+
+fn bsd() -> Knobs {
+    Knobs { checks: CheckRule::Bsd, challenge_acks: None, empty_answers: ms(200), ..Knobs::default() }
+}
+
+/// BSD repeats its FIN with every acknowledgment. Where something is lost ahead of both FINs each repetition would be
+/// answered by the other's.
+#[test]
+fn two_ends_that_repeat_their_fins_fall_silent() {
+    let mut pair = Pair::new(&bsd(), &Setup::default());
+    pair.ends[0].open();
+    pair.run(ms(100), &mut perfect);
+    for end in &mut pair.ends {
+        end.verb(|conn, cx| _ = conn.send(cx, &"lost".into(), MsgFlags::empty()));
+        end.verb(|conn, cx| conn.close(cx));
+    }
+    let mut fins = 0;
+    pair.run(ms(600), &mut |_, seg| {
+        fins += u32::from(seg.flags.contains(Flags::FIN));
+        if seg.payload.is_empty() { vec![ms(10)] } else { vec![] }
+    });
+    // Ours, one with the answer to the peer's, and one with the answer to the first that came again.
+    assert_eq!((pair.states(), fins), ([State::FinWait1; 2], 2 * 3));
+}
+
+/// Each has heard a FIN, and text, that the other has not sent, and acknowledges it with its own FIN.
+#[test]
+fn two_ends_that_acknowledge_what_was_not_sent_fall_silent() {
+    let mut pair = Pair::new(&bsd(), &Setup::default());
+    pair.ends[0].open();
+    pair.run(ms(100), &mut perfect);
+    for end in [0, 1] {
+        let snd = pair.ends[1 - end].conn().snd_view();
+        let (src_port, dst_port) = [(80, 1000), (1000, 80)][end];
+        let ack = pair.ends[end].conn().snd_view().nxt;
+        let (seq, flags) = (snd.nxt, Flags::FIN | Flags::ACK);
+        let text = Segment { src_port, dst_port, seq, ack, flags, window: 1000, ..Segment::default() };
+        pair.ends[end].arrive(&Segment { payload: "never sent".into(), ..text });
+    }
+    for end in &mut pair.ends {
+        end.verb(|conn, cx| conn.close(cx));
+    }
+    let before = pair.segments;
+    pair.run(ms(600), &mut |_, _| vec![ms(10)]);
+    assert_eq!(pair.states(), [State::LastAck; 2]);
+    assert!(pair.segments - before <= 10, "{}", pair.segments - before);
 }
 
 #[test]

@@ -279,7 +279,7 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
     }),
     does(
         "delayed ACK",
-        "delacktime, and every second segment, whatever its size",
+        "delacktime, and every second segment, whatever its size; none of what comes after a window of 0 was told",
         ("TCPTV_DELACK in tcp_timer.h, DELAY_ACK() in tcp_input.c", Specified),
         |s| s.knobs.acks = AckRule::Bsd,
     ),
@@ -326,8 +326,7 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
     ),
     does(
         "FIN again",
-        "with every acknowledgment, until it is acknowledged itself; but not here with one that tells of a gap or answers \
-                what acknowledges more than was sent, so that two such ends do not answer each other",
+        "with every acknowledgment, until it is acknowledged itself; not with a challenge ACK",
         ("tcp_outflags[], tcp_output() in tcp_output.c", Specified),
         |s| s.knobs.checks = CheckRule::Bsd,
     ),
@@ -339,8 +338,8 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
     ),
     does(
         "TIME-WAIT of the host with itself",
-        "none by nolocaltimewait; towards other hosts of an IPv6 link, where there is none either, as any other",
-        ("tcp_twstart() in tcp_timewait.c", Specified),
+        "none by nolocaltimewait; nor with a link-local IPv6 address or one that has its first 64 bits in common with the host's",
+        ("tcp_twstart() in tcp_timewait.c, in6_localaddr() in in6.c; prefixes of 64 bits are our choice", Specified),
         |_| {},
     ),
     does(
@@ -371,8 +370,9 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
     }),
     does("challenge ACKs", "the whole host has no limit", MEMORY, |s| s.knobs.challenge_acks = None),
     does(
-        "answers to empty segments outside the window",
-        "ack_war_cnt in ack_war_timewindow for each connection, spaced evenly here; each in TIME-WAIT. Only FreeBSD's RACK \
+        "answers to segments without text",
+        "outside the window, or that acknowledge more than was sent, or repeat a FIN ahead of a gap: ack_war_cnt in \
+                ack_war_timewindow for each connection, spaced evenly here; each in TIME-WAIT. Only FreeBSD's RACK \
                 and BBR stacks count them, its default one has no limit",
         ("ctf_ack_war_checks() in rack_bbr_common.c; our choice, so that answers end", Chosen),
         |_| {},
@@ -391,8 +391,18 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
     ),
     does(
         "SYN cookies",
-        "every SYN-ACK has one for its number; it counts for 15 s after its row has overflowed or the cache had no place",
-        ("syncookie_generate(), SYNCOOKIE_LIFETIME in tcp_syncache.h", Specified),
+        "every SYN-ACK has one for its number; it counts for 15 s after its row has overflowed, and while the cache is paused. \
+                What finds no place in a full cache and an empty row is answered by one, which counts no sooner",
+        ("syncache_add(), syncache_expand() in tcp_syncache.c, SYNCOOKIE_LIFETIME in tcp_syncache.h", Specified),
+        |s| s.queues = QueueRule::Syncache,
+    ),
+    does(
+        "SYN queue overflow",
+        "while cookies are used the cache is paused from then on: nothing new is remembered, only cookies open, and what is half \
+                open is forgotten at its row's next timeout. For 15 s; twice as long as the last time, up to 960 s, where \
+                that has ended no longer ago than it lasted. To the nanosecond here, to the second there; which 4-tuples \
+                share a row is our own choice",
+        ("syncache_pause(), syncache_cookiesonly(), syncache_timer() in tcp_syncache.c", Specified),
         |s| s.queues = QueueRule::Syncache,
     ),
     does(
@@ -436,6 +446,12 @@ pub(super) const BEHAVIOURS: &[Behaviour] = &[
                 kern.ipc.maxsockbuf",
         ("tcp_mss() in tcp_input.c", Specified),
         |_| {},
+    ),
+    does(
+        "text and FIN beyond the window",
+        "are taken as far as the receive buffer has room, though silly-window avoidance has told less",
+        DO_SEGMENT,
+        |s| s.knobs.checks = CheckRule::Bsd,
     ),
     does(
         "window",

@@ -9,7 +9,7 @@ impl Closing {
     pub(super) fn on_segment_bsd(&mut self, cx: &mut Context<'_>, seg: &Segment) -> ClosingStep {
         if self.state != State::TimeWait {
             // tcp_do_segment() resets t_rcvtime before it looks at anything.
-            if self.listens {
+            if self.prolonged.is_some() {
                 self.entered = cx.now;
             }
             return self.on_segment_rfc9293(cx, seg);

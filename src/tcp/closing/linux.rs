@@ -114,10 +114,4 @@ impl Closing {
         cx.dropped(why);
         self.answer(Due::Ack)
     }
-
-    /// A reset, and the end.
-    fn refuse(&mut self, cx: &mut Context<'_>, seg: &Segment) -> ClosingStep {
-        self.due = if seg.has(Flags::ACK) { Due::Reset(seg.ack) } else { Due::Refuse(seg.end()) };
-        self.gone(cx)
-    }
 }

@@ -24,10 +24,10 @@ pub struct Closing {
     ts: Option<Timestamps>,
     throttle: Throttle,
     due: Due,
-    /// When it entered its state, or where it `listens`, when the peer was heard last.
+    /// When it entered its state, or where it may be `prolonged`, when the peer was heard last.
     entered: HostTime,
-    /// Whether FIN-WAIT-2 goes on while the peer is heard.
-    listens: bool,
+    /// How often FIN-WAIT-2 was prolonged, where it goes on while the peer is heard.
+    prolonged: Option<u8>,
     fires: HostTime,
 }
 
@@ -76,9 +76,9 @@ impl Closing {
         let Remains { ports, snd_nxt, rcv_nxt, rcv_wnd, shift, state, ts, throttle, heard } = remains;
         debug_assert!(matches!(state, State::TimeWait | State::FinWait2));
         let (due, fires) = (Due::Nothing, cx.after(lasts));
-        let (entered, listens) = (heard.unwrap_or(cx.now), heard.is_some());
+        let (entered, prolonged) = (heard.unwrap_or(cx.now), heard.map(|_| 0));
         let closing =
-            Closing { ports, snd_nxt, rcv_nxt, rcv_wnd, shift, state, ts, throttle, due, entered, listens, fires };
+            Closing { ports, snd_nxt, rcv_nxt, rcv_wnd, shift, state, ts, throttle, due, entered, prolonged, fires };
         cx.timer(closing.timer(), TimerChange::Set(closing.fires));
         closing
     }
@@ -142,23 +142,34 @@ impl Closing {
         if cx.now < self.fires || self.state == State::Closed {
             return ClosingStep::Stay;
         }
-        let after = match self.state {
-            State::TimeWait => cx.knobs.time_wait,
-            _ => self.fires.since(self.entered),
-        };
+        let (after, count) = (self.set_for(cx), self.prolonged.map_or(1, |times| u32::from(times) + 1));
         if let Some(again) = cx.knobs.fin_wait2_again.filter(|_| self.was_heard(cx)) {
             self.fires = cx.after(again);
-            cx.timer(self.timer(), TimerChange::Fired { after, count: 1, next: Some(again) });
+            self.prolonged = self.prolonged.map(|times| times.saturating_add(1));
+            cx.timer(self.timer(), TimerChange::Fired { after, count, next: Some(again) });
             return ClosingStep::Stay;
         }
-        cx.timer(self.timer(), TimerChange::Fired { after, count: 1, next: None });
+        cx.timer(self.timer(), TimerChange::Fired { after, count, next: None });
         self.gone(cx)
+    }
+
+    /// How long the timer had been set for. What may be prolonged has no room for when that was, and lasts as long as the host
+    /// says (`TP_MAXIDLE()`, `TP_KEEPINTVL()`).
+    fn set_for(&self, cx: &Context<'_>) -> Span {
+        let known = match (self.state, self.prolonged) {
+            (State::TimeWait, _) => Some(cx.knobs.time_wait),
+            (_, Some(0)) => cx.knobs.fin_wait2,
+            (_, Some(_)) => cx.knobs.fin_wait2_again,
+            (_, None) => None,
+        };
+        known.unwrap_or_else(|| self.fires.since(self.entered))
     }
 
     /// `tcp_timer_2msl()`: "ticks - tp->t_rcvtime <= TP_MAXIDLE(tp)", so that whom the last acknowledgment has brought here
     /// counts as heard when its time is over.
     fn was_heard(&self, cx: &Context<'_>) -> bool {
-        self.listens && cx.knobs.fin_wait2.is_some_and(|idle| cx.now.since(self.entered) <= idle)
+        let silent = cx.now.since(self.entered);
+        self.prolonged.is_some() && cx.knobs.fin_wait2.is_some_and(|idle| silent <= idle)
     }
 
     /// A segment of the old connection, or of one that wants to take its place.
@@ -193,6 +204,12 @@ impl Closing {
 
     fn challenge(&mut self, cx: &mut Context<'_>) -> ClosingStep {
         if cx.allow_challenge() { self.answer(Due::Ack) } else { ClosingStep::Stay }
+    }
+
+    /// A reset, as CLOSED answers (RFC 9293 3.10.7.1), and the end.
+    fn refuse(&mut self, cx: &mut Context<'_>, seg: &Segment) -> ClosingStep {
+        self.due = if seg.has(Flags::ACK) { Due::Reset(seg.ack) } else { Due::Refuse(seg.end()) };
+        self.gone(cx)
     }
 
     fn gone(&mut self, cx: &mut Context<'_>) -> ClosingStep {

@@ -109,8 +109,7 @@ impl Closing {
             // RFC 9293 3.6.1: "if new data is received after CLOSE is called, its TCP implementation SHOULD send a
             // RST to show that data was lost".
             cx.dropped(DropReason::DataAfterClose);
-            self.due = Due::Reset(seg.ack);
-            return self.gone(cx);
+            return self.refuse(cx, seg);
         }
         if new == 1 {
             self.rcv_nxt += 1;
@@ -118,7 +117,7 @@ impl Closing {
                 self.rcv_wnd = self.rcv_wnd.saturating_sub(1);
             }
             cx.transition(&mut self.state, State::TimeWait, Some(cx.knobs.time_wait), None);
-            (self.entered, self.listens) = (cx.now, false);
+            (self.entered, self.prolonged) = (cx.now, None);
             self.fires = cx.after(cx.knobs.time_wait);
             cx.timer(TimerKind::TimeWait, TimerChange::Set(self.fires));
         }

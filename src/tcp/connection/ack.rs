@@ -26,6 +26,10 @@ impl Connection {
         }
         if seg.ack.gt(self.snd.max) {
             // "If the ACK acks something not yet sent (SEG.ACK > SND.NXT), then send an ACK, drop the segment".
+            if cx.knobs.checks == CheckRule::Bsd {
+                self.drop_after_ack(cx, seg);
+                return Step::Done;
+            }
             return self.refuse_ack(cx, DropReason::AckUnsent);
         }
         // tcp_do_segment() of BSD takes an old acknowledgment for what it is, however old.
@@ -68,7 +72,7 @@ impl Connection {
         let is_old = if early { seg.ack.lt(self.snd.una) } else { seg.ack.le(self.snd.una) };
         if is_old || seg.ack.gt(self.snd.max) {
             cx.dropped(DropReason::AckUnsent);
-            self.urgently = Some(Urgently::Reset(seg.ack, None));
+            self.answer_by_reset(seg);
             return Some(Step::Done);
         }
         if early {
@@ -209,8 +213,7 @@ impl Connection {
             // tcp_rcv_state_process(): the acknowledgment of the FIN is answered as one of no connection.
             cx.count(Tally::AbortOnData);
             self.die(cx, None);
-            self.urgently = Some(Urgently::Reset(seg.ack, None));
-            return;
+            return self.answer_by_reset(seg);
         }
         self.leave_fin_wait2(cx);
     }

@@ -16,8 +16,7 @@ impl Connection {
             return Step::Done;
         }
         // "Note: to take into account delayed ACKs, we should test against last_ack_sent instead of rcv_nxt."
-        // "Receive window is amount of space in rcv queue, but not less than advertised window", told or not.
-        let (first, wnd) = (self.rcv.last_ack, self.rcv.space().max(self.rcv.wnd()));
+        let (first, wnd) = (self.rcv.last_ack, self.rcv.space_edge().since(self.rcv.nxt));
         if seg.has(Flags::RST) {
             // "Note 2: we handle special case of closed window, not covered by the RFC."
             let inside = seg.seq.within(first, wnd) || (wnd == 0 && seg.seq == first);
@@ -65,11 +64,11 @@ impl Connection {
     /// "Check that at least some bytes of segment are within receive window. If segment begins before rcv_nxt, drop leading
     /// data; if nothing left, just ack": the acknowledgment of what is old counts, however old it is.
     fn trim(&mut self, cx: &mut Context<'_>, seg: &Segment) -> Step {
-        let (nxt, edge) = (self.rcv.nxt, self.rcv.edge);
+        let (nxt, edge) = (self.rcv.nxt, self.rcv.space_edge());
         let (len, end) = (seg.seq_len(), seg.seq + seg.payload.len());
-        let unanswered = |tcp: &mut Connection, cx: &mut Context<'_>| len == 0 && !tcp.throttle.allows(cx);
+        let beyond = seg.has(Flags::ACK) && seg.ack.gt(self.snd.max);
         if seg.seq.lt(nxt) && (end.lt(nxt) || (end == nxt && !seg.has(Flags::FIN))) {
-            if unanswered(self, cx) {
+            if (len == 0 || beyond) && !self.may_repeat(cx, seg) {
                 cx.dropped(DropReason::OutOfWindowUnanswered);
                 return Step::NoText;
             }
@@ -99,7 +98,7 @@ impl Connection {
             self.ack = Ack::Now;
             return Step::NoText;
         }
-        if unanswered(self, cx) {
+        if !self.may_repeat(cx, seg) {
             cx.dropped(DropReason::OutOfWindowUnanswered);
         } else {
             cx.dropped(DropReason::OutOfWindow);
@@ -108,15 +107,27 @@ impl Connection {
         Step::Done
     }
 
-    /// The acknowledgment that is due. As long as the FIN is not acknowledged itself each one has it (`tcp_outflags`), but for
-    /// one that tells of a gap: the peer may have one too, and two ends that repeat their FINs ahead of what was lost
-    /// would answer each other until that comes again. So would two to whom forged FINs have come, and what acknowledges
-    /// more than was sent is answered without.
+    /// Whether a segment that tells nothing new is answered. FreeBSD answers all of them. But what has no text, and is outside
+    /// the window, acknowledges more than was sent, or repeats a FIN ahead of a gap, may be such an answer itself, with our
+    /// peer's FIN in it, and two such ends would answer each other at once until something is sent again, or for ever.
+    pub(super) fn may_repeat(&mut self, cx: &Context<'_>, seg: &Segment) -> bool {
+        !seg.payload.is_empty() || self.throttle.allows(cx)
+    }
+
+    /// "If the ACK acks something not yet sent": `dropafterack` of `tcp_do_segment()`, which is an acknowledgment like any other.
+    pub(super) fn drop_after_ack(&mut self, cx: &mut Context<'_>, seg: &Segment) {
+        cx.dropped(DropReason::AckUnsent);
+        if self.ack != Ack::Now && self.may_repeat(cx, seg) {
+            self.ack = Ack::Now;
+        }
+    }
+
+    /// The acknowledgment that is due. As long as the FIN is not acknowledged itself each one has it (`tcp_outflags`).
     pub(super) fn acknowledge(&mut self, cx: &mut Context<'_>) -> Segment {
         let nxt = self.snd.nxt;
         let sent = nxt == self.snd.all_end();
         let waits = matches!(self.state, State::FinWait1 | State::Closing | State::LastAck);
-        let repeats = cx.knobs.checks == CheckRule::Bsd && sent && waits && !self.rcv.has_gap();
+        let repeats = cx.knobs.checks == CheckRule::Bsd && sent && waits;
         let (seq, flags) = if repeats { (nxt - 1, Flags::FIN | Flags::ACK) } else { (nxt, Flags::ACK) };
         self.header(cx, seq, flags)
     }

@@ -1,9 +1,9 @@
 //! The connection of a listener that is there before its handshake is over: its SYN brought a Fast Open cookie
 //! (RFC 7413 4.2.2; `tcp_fastopen_create_child()`, `tcp_check_req()`, `tcp_fastopen_synack_timer()`).
 
+use super::Connection;
 use super::fast_open::Fast;
 use super::segment::Step;
-use super::{Connection, Urgently};
 use crate::endpoint::{DropReason, Errno, State};
 use crate::tcp::handshake::{Agreed, Offer};
 use crate::tcp::timers::Timer;
@@ -183,10 +183,7 @@ impl Connection {
         if seg.has(Flags::SYN) {
             // "We try not to reset the local connection": the peer is told that its SYN has no place here.
             cx.dropped(DropReason::SynChallenged);
-            self.urgently = Some(match seg.has(Flags::ACK) {
-                true => Urgently::Reset(seg.ack, None),
-                false => Urgently::Refuse(end),
-            });
+            self.answer_by_reset(seg);
             return Step::Done;
         }
         if !seg.has(Flags::ACK) {

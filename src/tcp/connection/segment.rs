@@ -96,9 +96,7 @@ impl Connection {
         let acked = seg.has(Flags::ACK);
         if acked && (seg.ack.le(self.snd.iss) || seg.ack.gt(self.snd.max)) {
             cx.dropped(DropReason::AckUnsent);
-            if !seg.has(Flags::RST) {
-                self.urgently = Some(Urgently::Reset(seg.ack, None));
-            }
+            self.answer_by_reset(seg);
             if let Some(soon) = cx.knobs.syn_again.filter(|_| self.rto.tries == 0) {
                 let tick = cx.knobs.ticks.length.unwrap_or(cx.knobs.clock_granularity);
                 self.timers.set(cx, Timer::Retransmit, tick * u64::from(soon));
@@ -108,10 +106,7 @@ impl Connection {
         if acked && seg.has(Flags::SYN) && self.echoes_another(cx, seg) {
             cx.count(Tally::PawsActive);
             cx.dropped(DropReason::Paws);
-            if !seg.has(Flags::RST) {
-                self.urgently = Some(Urgently::Reset(seg.ack, None));
-            }
-            return;
+            return self.answer_by_reset(seg);
         }
         // Second: "If the ACK was acceptable, then signal to the user 'error: connection reset'".
         if seg.has(Flags::RST) {
@@ -315,6 +310,16 @@ impl Connection {
             cx.count(Tally::ChallengeAck);
             self.ack = Ack::Now;
         }
+    }
+
+    /// The segment at hand is answered by a reset, as CLOSED answers it, unless it is one (RFC 9293 3.10.7.1;
+    /// `tcp_dropwithreset()` of BSD, `tcp_v4_send_reset()` of Linux).
+    pub(super) fn answer_by_reset(&mut self, seg: &Segment) {
+        self.urgently = match (seg.has(Flags::RST), seg.has(Flags::ACK)) {
+            (true, _) => self.urgently,
+            (false, true) => Some(Urgently::Reset(seg.ack, None)),
+            (false, false) => Some(Urgently::Refuse(seg.end())),
+        };
     }
 
     /// There is something new to read.

@@ -1,7 +1,7 @@
 //! The sixth to eighth step: urgent pointer, text, FIN (RFC 9293 3.10.7.4).
 
 use super::segment::Step;
-use super::{Ack, Connection, Pending, Urgently};
+use super::{Ack, Connection, Pending};
 use crate::endpoint::{Arrival, DropReason, Errno, State};
 use crate::tcp::acks::Reply;
 use crate::tcp::rcv::{Reader, Taken};
@@ -50,32 +50,41 @@ impl Connection {
         if new_data && cx.limits.starved.is_some() && self.lacks_memory(cx, seg) {
             return Step::Done;
         }
-        let fin = seg.seq + len;
-        let had_gap = self.rcv.has_gap();
-        if seg.has(Flags::FIN) && fin.ge(self.rcv.nxt) && fin.le(self.rcv.edge) {
+        let (fin, edge) = (seg.seq + len, self.taking_edge(cx));
+        let (had_gap, had_fin) = (self.rcv.has_gap(), self.rcv.fin.is_some());
+        if seg.has(Flags::FIN) && fin.ge(self.rcv.nxt) && fin.le(edge) {
             self.rcv.fin.get_or_insert(fin);
         }
         if len == 0 {
             if self.rcv.has_gap() {
                 self.note_run(cx, (fin, fin + 1));
-                cx.note(TcpEvent::Arrival(Arrival::OutOfOrder));
-                self.ack = Ack::Now;
+                if had_fin && cx.knobs.checks == CheckRule::Bsd && !self.may_repeat(cx, seg) {
+                    cx.note(TcpEvent::Arrival(Arrival::Duplicate));
+                } else {
+                    cx.note(TcpEvent::Arrival(Arrival::OutOfOrder));
+                    self.ack = Ack::Now;
+                }
             }
             return Step::Next;
         }
-        self.take_text(cx, seg, had_gap);
+        self.take_text(cx, seg, edge, had_gap);
         Step::Next
     }
 
-    /// Takes what is new of the text, and decides how it is acknowledged.
-    fn take_text(&mut self, cx: &mut Context<'_>, seg: &Segment, had_gap: bool) {
+    /// As far as text and FIN are taken: BSD takes what it has room for, though silly-window avoidance has not told so.
+    fn taking_edge(&self, cx: &Context<'_>) -> Seq {
+        if cx.knobs.checks == CheckRule::Bsd { self.rcv.space_edge() } else { self.rcv.edge }
+    }
+
+    /// Takes what is new of the text up to `edge`, and decides how it is acknowledged.
+    fn take_text(&mut self, cx: &mut Context<'_>, seg: &Segment, edge: Seq, had_gap: bool) {
         let (len, before) = (seg.payload.len(), self.rcv.nxt);
         let offered = self.rcv.edge.since(self.rcv.last_ack);
         let had = self.rcv.overlap(seg.seq.max(before), seg.seq + len);
         if self.rcv.space.is_some() {
             self.measure_echo(cx, seg);
         }
-        let taken = self.rcv.take(seg.seq, &seg.payload);
+        let taken = self.rcv.take(seg.seq, &seg.payload, edge);
         if cx.knobs.acks == AckRule::Linux {
             self.pace_acks(cx, taken, len, offered);
         }
@@ -93,8 +102,10 @@ impl Connection {
                 if let Some(space) = &mut self.rcv.space {
                     space.data_came(cx.now, self.rcv.nxt, self.rcv.nxt + offered);
                 }
+                // DELAY_ACK(): nor is what comes after a window of 0 held back (TF_RXWIN0SENT).
+                let told_zero = cx.knobs.acks == AckRule::Bsd && offered == 0;
                 // RFC 5681 4.2: at once when a gap is filled in part or whole.
-                if filled || had_gap || self.rcv.has_gap() {
+                if filled || had_gap || self.rcv.has_gap() || told_zero {
                     self.ack = Ack::Now;
                 } else {
                     self.delay_ack(cx, len);
@@ -230,7 +241,7 @@ impl Connection {
         cx.dropped(DropReason::DataAfterClose);
         cx.count(Tally::AbortOnData);
         self.die(cx, error);
-        self.urgently = Some(Urgently::Reset(seg.ack, None));
+        self.answer_by_reset(seg);
     }
 
     /// Eighth: the FIN, once everything before it has come.
