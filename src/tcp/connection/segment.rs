@@ -86,7 +86,7 @@ impl Connection {
             }
             self.process_fin(cx);
         }
-        self.settle_fin_wait(cx, seg);
+        self.settle_fin_wait(cx);
     }
 
     /// RFC 9293 3.10.7.3.

@@ -7,7 +7,7 @@ use crate::tcp::acks::Reply;
 use crate::tcp::rcv::{Reader, Taken};
 use crate::tcp::timers::Timer;
 use crate::tcp::urgent::Urgent;
-use crate::tcp::{AckRule, CheckRule, Context, Tally, TcpEvent};
+use crate::tcp::{AckRule, CheckRule, ClosingRule, Context, Tally, TcpEvent};
 use crate::time::Span;
 use crate::wire::{Flags, Segment, Seq};
 
@@ -44,7 +44,8 @@ impl Connection {
         }
         let len = seg.payload.len();
         let new_data = len > 0 && (seg.seq + len).gt(self.rcv.nxt);
-        if new_data && self.refuses_text(cx, seg) {
+        let lost = new_data || (cx.knobs.closing == ClosingRule::Linux && self.brings_more(seg));
+        if lost && self.refuses_text(cx, seg) {
             return Step::Done;
         }
         if new_data && cx.limits.starved.is_some() && self.lacks_memory(cx, seg) {
@@ -208,6 +209,11 @@ impl Connection {
         cx.dropped(DropReason::NoMemory);
         self.ack = Ack::Now;
         true
+    }
+
+    /// Whether data, or a FIN behind data that has not come, lies beyond what is in order (`tcp_rcv_state_process()`).
+    pub(super) fn brings_more(&self, seg: &Segment) -> bool {
+        seg.seq_len() > 0 && (seg.end() - u32::from(seg.has(Flags::FIN))).gt(self.rcv.nxt)
     }
 
     /// Whether nobody takes new data any more, and the peer is told so by RST.
