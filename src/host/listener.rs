@@ -112,12 +112,16 @@ impl Host {
         }
         let socket = self.sockets.get_mut(id)?;
         let Some(bound) = &mut socket.bound else { return Err(Errno::EINVAL) };
-        if self.tcp_ports.listened(bound.addr.port(), bound.scope, bound.reuse) {
-            return Err(Errno::EADDRINUSE);
+        let (port, scope) = (bound.addr.port(), bound.scope);
+        self.tcp_ports.release(port, scope, bound.hold, bound.reuse);
+        let refused = self.tcp_ports.keeps_from_listening(port, scope, bound.reuse);
+        if refused.is_none() {
+            bound.hold = Hold::Listening;
         }
-        self.tcp_ports.release(bound.addr.port(), bound.scope, bound.hold, bound.reuse);
-        bound.hold = Hold::Listening;
-        self.tcp_ports.hold(bound.addr.port(), bound.scope, bound.hold, bound.reuse);
+        self.tcp_ports.hold(port, scope, bound.hold, bound.reuse);
+        if let Some(errno) = refused {
+            return Err(errno);
+        }
         self.listeners.get_or_insert_with((bound.scope, bound.addr.port()), Vec::new).push(id);
         let local = bound.addr;
         let listener = Listener {

@@ -525,3 +525,29 @@ fn a_path_mtu_is_remembered() {
     world.advance(secs(1));
     assert_eq!(mss(&mut world), (Some(1_460), 1_500, 1_448));
 }
+
+/// `listen` asks once more whether the port may be shared, by what the sockets say then (`inet_csk_listen_start()`).
+#[test]
+fn listen_checks_the_port_as_bind_does() {
+    for (first, second, result) in [
+        ((true, false), (true, false), Ok(())),
+        ((false, false), (true, false), Err(Errno::EADDRINUSE)),
+        ((true, false), (false, false), Err(Errno::EADDRINUSE)),
+        ((false, true), (false, true), Ok(())),
+        ((true, false), (false, true), Err(Errno::EADDRINUSE)),
+    ] {
+        let mut world = plain();
+        let ids = [bound(&mut world, 80), bound(&mut world, 80)];
+        for (id, (addr, port)) in ids.into_iter().zip([first, second]) {
+            world.call(C, |s, cx| {
+                s.set_option(cx, id, SockOpt::ReuseAddr(addr)).unwrap();
+                s.set_option(cx, id, SockOpt::ReusePort(port)).unwrap();
+            });
+        }
+        let listen = |world: &mut World| world.call(C, |s, cx| s.listen(cx, ids[0], 1));
+        assert_eq!(listen(&mut world), result, "{first:?} beside {second:?}");
+        // The socket keeps its port: alone on it, it may listen.
+        world.close(C, ids[1]);
+        assert_eq!(listen(&mut world), Ok(()));
+    }
+}
