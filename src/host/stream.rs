@@ -175,6 +175,23 @@ impl Host {
         }
     }
 
+    /// A connection looks again at what is known of its path before it sends anything: another may have been told that less
+    /// fits, or what was told is out of date (`tcp_current_mss()`: `dst_mtu()`, `__sk_dst_check()`).
+    #[inline(never)]
+    fn follow_path(&mut self, index: u32, now: HostTime) {
+        let Some((peer, before)) = self.conns.get(index).map(|conn| (conn.tuple.remote.ip(), conn.path.mtu)) else {
+            return;
+        };
+        let lasts = self.settings.path_mtu_lasts > Span::ZERO;
+        let Some(path) = self.path_to(peer, now).filter(|path| lasts && path.mtu != before) else { return };
+        let most = self.routes.to(peer).and_then(|metrics| metrics.mtu).unwrap_or(u32::MAX);
+        if let Some(conn) = self.conns.get_mut(index)
+            && conn.tcp.follow_path(path.mtu.min(most))
+        {
+            conn.path.mtu = path.mtu;
+        }
+    }
+
     /// What a connection of this socket over this path is born with.
     pub(super) fn setup(&self, options: &Options, tuple: Tuple, path: Path) -> Setup {
         let knobs = &self.settings.knobs;
@@ -263,6 +280,9 @@ impl Host {
         index: u32,
         f: impl FnOnce(&mut Connection, &mut Context<'_>) -> R,
     ) -> Option<R> {
+        if !self.path_mtus.is_empty() {
+            self.follow_path(index, cx.now());
+        }
         let conn = self.conns.get_mut(index)?;
         let (now, detail) = (cx.now(), cx.detail());
         let (limits, events) = (&mut self.limits, &mut self.events);

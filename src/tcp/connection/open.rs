@@ -72,7 +72,7 @@ impl Connection {
 
     /// Takes over what the SYNs agreed on.
     pub(super) fn agree(&mut self, cx: &Context<'_>, agreed: Agreed) {
-        self.snd.mss = agreed.effective_mss();
+        (self.snd.mss, self.snd.agreed_mss) = (agreed.effective_mss(), agreed.mss);
         if let Some(most) = cx.knobs.whole_buffers {
             for buf in [&mut self.snd.buf, &mut self.rcv.buf] {
                 *buf = whole_segments(*buf, agreed.mss).min(most).max(*buf);
