@@ -112,6 +112,7 @@ scripts! {
         defer_accept_waits_for_data
         defer_accept_without_data
         delayed_ack
+        dsack_among_compressed_acks
         empty_acks_out_of_the_window
         fin_joins_data_held_by_nagle
         fin_out_of_order

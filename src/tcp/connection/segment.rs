@@ -305,6 +305,13 @@ impl Connection {
         self.sacks.came_twice(from, to);
     }
 
+    /// The same of what joins the queue with the segment at hand (`tcp_dsack_extend()`).
+    pub(super) fn came_twice_too(&mut self, cx: &mut Context<'_>, from: Seq, to: Seq) {
+        if self.sacks.came_twice_too(from, to) && self.sack && cx.knobs.dsack {
+            cx.count(if from.lt(self.rcv.nxt) { Tally::DSackOldSent } else { Tally::DSackOfoSent });
+        }
+    }
+
     /// "<SEQ=SND.NXT><ACK=RCV.NXT><CTL=ACK>", where the limit allows one more.
     pub(super) fn challenge(&mut self, cx: &mut Context<'_>) {
         if cx.knobs.checks == CheckRule::Bsd {
