@@ -400,8 +400,11 @@ impl Host {
         let mut context = Context { now, knobs: &self.settings.knobs, limits, events, detail, ecn: 0 };
         let tcp = half.complete(&mut context, segment, &setup);
         let new = NewConn { tuple, key, path, owner: Owner::Queue(id), hold: Hold::Bound, reuse };
-        let conn = self.add_conn(cx, tcp, new);
-        self.enqueue(cx, id, conn);
+        let index = self.add_conn(cx, tcp, new);
+        if let Some(conn) = self.conns.get_mut(index) {
+            conn.traffic.came(segment);
+        }
+        self.enqueue(cx, id, index);
     }
 
     pub(super) fn enqueue(&mut self, cx: &mut Cx<'_>, id: SocketId, conn: u32) {

@@ -53,6 +53,7 @@ impl Connection {
         self.open_window(cx, rcv_wnd);
         self.snd.set_window(u32::from(snd_wnd), self.rcv.irs, self.snd.iss);
         self.start_sending(cx, retries);
+        self.rto.total = retries.into();
         self.rto.handshake_done(started.is_none(), cx.knobs);
         if !syn_ack_due {
             self.snd.nxt = self.snd.iss + 1;

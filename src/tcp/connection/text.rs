@@ -58,6 +58,7 @@ impl Connection {
         }
         if len == 0 {
             if self.rcv.has_gap() {
+                self.rcv.out_of_order += 1;
                 self.note_run(cx, (fin, fin + 1));
                 cx.note(TcpEvent::Arrival(Arrival::OutOfOrder));
                 self.ack = Ack::Now;
@@ -116,6 +117,7 @@ impl Connection {
         if let Some((from, to)) = had {
             self.came_twice(cx, from, to);
         }
+        self.rcv.out_of_order += 1;
         let run = (seg.seq.max(self.rcv.nxt), seg.end());
         self.release_compressed(cx, run);
         self.note_run(cx, run);
@@ -128,6 +130,7 @@ impl Connection {
         if !self.pace.is_compressing() || self.sacks.place_of(run) < 2 {
             return;
         }
+        self.pace.release();
         let ack = self.acknowledge(cx);
         if let Some(sender) = &mut self.sender {
             sender.outbox.push_back(ack);
@@ -139,6 +142,7 @@ impl Connection {
         if seg.seq.ge(self.rcv.nxt) {
             cx.note(TcpEvent::Arrival(Arrival::Duplicate));
             self.came_twice(cx, seg.seq, seg.seq + seg.payload.len());
+            self.rcv.out_of_order += 1;
             let run = (seg.seq, seg.end());
             self.release_compressed(cx, run);
             self.note_run(cx, run);
