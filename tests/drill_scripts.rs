@@ -116,9 +116,12 @@ scripts! {
         defer_accept_waits_for_data
         defer_accept_without_data
         delayed_ack
+        dsack_among_compressed_acks
         empty_acks_out_of_the_window
         fin_joins_data_held_by_nagle
         fin_out_of_order
+        fin_out_of_order_for_an_orphan
+        fin_out_of_order_for_an_orphan_in_fin_wait_1
         fin_wait_2_in_time
         fin_wait_2_longest
         fin_wait_2_of_an_open_socket
@@ -137,6 +140,7 @@ scripts! {
         keepalive_unanswered
         keepalive_with_user_timeout
         last_ack_repeats_its_fin
+        linger2_negative_and_the_fin_of_the_peer
         linger2_negative_resets
         linger2_shortens_fin_wait_2
         linger_gives_up

@@ -268,7 +268,7 @@ fn on_linux() -> Vec<Case> {
             r#"[[fault]]
             packet = { conn = "c1", link = "client > server", data = true, nth = 5 }
             do = "drop""#,
-            "TcpActiveOpens 1, TcpCurrEstab 1, TcpRetransSegs 1, TcpExtTCPLossProbes 1",
+            "TcpActiveOpens 1, TcpCurrEstab 1, TcpRetransSegs 1, TcpExtTCPLossProbes 1, TcpExtTCPDelivered 6",
             "TcpPassiveOpens 1, TcpCurrEstab 1",
         ),
         bare(
@@ -281,15 +281,24 @@ fn on_linux() -> Vec<Case> {
             ),
             r#"[hosts.server.sysctl]
             net.ipv4.tcp_rmem = "4096 10000 10000""#,
-            "TcpActiveOpens 1, TcpCurrEstab 1, TcpExtTCPWinProbe 1",
+            "TcpActiveOpens 1, TcpCurrEstab 1, TcpExtTCPDelivered 18, TcpExtTCPWinProbe 1",
             "TcpPassiveOpens 1, TcpCurrEstab 1, TcpExtDelayedACKs 1, TcpExtTCPFromZeroWindowAdv 1, TcpExtTCPToZeroWindowAdv 1",
         ),
         case(
             "close",
             r#"{ at = "1s", on = "c1", do = "close" },"#,
             "",
-            "TcpActiveOpens 1, TcpExtTW 1",
-            "TcpPassiveOpens 1",
+            "TcpActiveOpens 1, TcpExtTW 1, TcpExtTCPDelivered 2",
+            "TcpPassiveOpens 1, TcpExtTCPDelivered 1",
+        ),
+        case(
+            "a gap that many are behind",
+            r#"{ at = "1s", on = "c1", do = "send", bytes = 200000 },"#,
+            r#"[[fault]]
+            packet = { conn = "c1", link = "client > server", data = true, nth = 60 }
+            do = "drop""#,
+            "TcpActiveOpens 1, TcpCurrEstab 1, TcpRetransSegs 2, TcpExtTCPSackRecovery 1, TcpExtTCPDSACKRecv 1, TcpExtTCPFastRetrans 2, TcpExtTCPDelivered 141, TcpExtTCPLostRetransmit 1, TcpExtTCPDSACKRecvSegs 1",
+            "TcpPassiveOpens 1, TcpCurrEstab 1, TcpExtDelayedACKLost 1, TcpExtTCPDSACKOldSent 1, TcpExtTCPOFOQueue 71, TcpExtTCPAckCompressed 66",
         ),
     ]
 }

@@ -71,7 +71,8 @@ const WITHOUT_EFFECT: [&str; 6] = [
     "net.ipv4.tcp_fack",
 ];
 
-/// Defaults of Linux 6.18 (ip-sysctl.rst): to set one to its default changes nothing.
+/// Defaults of Linux 6.18 (ip-sysctl.rst): to set one to its default changes nothing. Our profile lacks what else
+/// `ip_no_pmtu_disc`, `tcp_mtu_probing` and `tcp_base_mss` would do, so that any other value is unsupported.
 const LINUX: [(&str, &str); 22] = [
     ("net.ipv4.tcp_frto", "2"),
     ("net.ipv4.tcp_dsack", "1"),

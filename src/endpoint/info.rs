@@ -7,6 +7,11 @@ use crate::time::Span;
 /// rounds to microseconds or milliseconds, and **sizes are bytes where the kernel counts segments** (`snd_cwnd`,
 /// `snd_ssthresh`, `unacked`): divide by [`TcpInfo::snd_mss`] to compare. What is not known yet is `None`, where the
 /// kernel has a 0 or a number that means so.
+///
+/// Not there: `tcpi_ato`, `tcpi_rcv_ssthresh`, `tcpi_rcv_rtt`, `tcpi_rcv_space` (the receiver's estimates),
+/// `tcpi_pacing_rate`, `tcpi_max_pacing_rate`, `tcpi_delivery_rate` and its flag (nothing is paced),
+/// `tcpi_total_rto_recoveries`, `tcpi_total_rto_time`, `tcpi_fastopen_client_fail`, `tcpi_rehash`, and `tcpi_fackets` and
+/// `tcpi_last_ack_sent`, which the kernel leaves at 0 itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TcpInfo {
     /// `tcpi_state`. CLOSED also for a socket that never connected.
@@ -64,6 +69,26 @@ pub struct TcpInfo {
     pub rcv_wnd: u32,
     /// `tcpi_total_retrans`: segments with data, SYN or FIN that were sent again, in its whole life.
     pub total_retrans: u32,
+    /// `tcpi_segs_out`: segments sent, pure acknowledgments and those sent again included.
+    pub segs_out: u32,
+    /// `tcpi_segs_in`: segments that came for it, whatever became of them.
+    pub segs_in: u32,
+    /// `tcpi_data_segs_out`: those sent that had data.
+    pub data_segs_out: u32,
+    /// `tcpi_data_segs_in`: those that came with data.
+    pub data_segs_in: u32,
+    /// `tcpi_bytes_sent`: data sent, what was sent again included.
+    pub bytes_sent: u64,
+    /// `tcpi_bytes_retrans`: how much of it was sent again.
+    pub bytes_retrans: u64,
+    /// `tcpi_bytes_acked`: acknowledged by the peer; the FIN counts, and so does the SYN of who connects.
+    pub bytes_acked: u64,
+    /// `tcpi_bytes_received`: in order, whether read or not; the FIN counts.
+    pub bytes_received: u64,
+    /// `tcpi_rcv_ooopack`: segments that came out of order.
+    pub rcv_ooopack: u32,
+    /// `tcpi_total_rto`: retransmission timeouts in its whole life, those of the handshake included.
+    pub total_rto: u16,
     /// The same and more in segments, where the endpoint counts them.
     pub segments: Option<SegmentCounts>,
     /// `tcpi_last_data_sent` (ms there): since something new left, or else since the connection was made.
@@ -155,6 +180,16 @@ impl TcpInfo {
         snd_wnd: 0,
         rcv_wnd: 0,
         total_retrans: 0,
+        segs_out: 0,
+        segs_in: 0,
+        data_segs_out: 0,
+        data_segs_in: 0,
+        bytes_sent: 0,
+        bytes_retrans: 0,
+        bytes_acked: 0,
+        bytes_received: 0,
+        rcv_ooopack: 0,
+        total_rto: 0,
         segments: None,
         last_data_sent: None,
         last_data_recv: None,

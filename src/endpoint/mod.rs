@@ -68,6 +68,10 @@ pub trait Endpoint: std::any::Any {
 
     /// Its counters by name, in a fixed order, where it keeps any: group, dot, name as in `/proc/net/snmp` and
     /// `/proc/net/netstat` (`TcpExt.ListenOverflows`; `nstat` writes `TcpExtListenOverflows`).
+    ///
+    /// What Linux counts and our hosts do not: header prediction (`TCPHPHits`, `TCPHPAcks`, `TCPPureAcks`), memory that is
+    /// joined (`TCPRcvCoalesce`, `TCPSackShifted`, `TCPBacklogCoalesce` …), `TcpTimeoutRehash`, `TCPAutoCorking`, MPTCP, MD5
+    /// and AO, and octets and ECN marks of IP (`IpExt`).
     fn counters(&self, _visit: &mut dyn FnMut(&'static str, u64)) {}
 
     /// The queues of each listener, where it has any.

@@ -113,6 +113,11 @@ counters! {
     SynChallenge = "TcpExt.TCPSYNChallenge";
     OrigDataSent = "TcpExt.TCPOrigDataSent";
     SynRetrans = "TcpExt.TCPSynRetrans";
+    Delivered = "TcpExt.TCPDelivered";
+    DeliveredCe = "TcpExt.TCPDeliveredCE";
+    LostRetransmit = "TcpExt.TCPLostRetransmit";
+    DSackRecvSegs = "TcpExt.TCPDSACKRecvSegs";
+    AckCompressed = "TcpExt.TCPAckCompressed";
     AckSkippedSynRecv = "TcpExt.TCPACKSkippedSynRecv";
     AckSkippedPaws = "TcpExt.TCPACKSkippedPAWS";
     AckSkippedTimeWait = "TcpExt.TCPACKSkippedTimeWait";
@@ -148,6 +153,10 @@ impl Counters {
 
     pub(super) fn add(&mut self, counter: Counter) {
         self.values[counter as usize] += 1;
+    }
+
+    pub(super) fn add_many(&mut self, counter: Counter, n: u32) {
+        self.values[counter as usize] += u64::from(n);
     }
 
     /// The host forgot its connections.
@@ -307,6 +316,8 @@ fn of(tally: Tally) -> Counter {
         Tally::RcvQDrop => Counter::RcvQDrop,
         Tally::FastOpenActive => Counter::FastOpenActive,
         Tally::FastOpenActiveFail => Counter::FastOpenActiveFail,
+        Tally::LostSyn => Counter::LostRetransmit,
+        Tally::AckCompressed => Counter::AckCompressed,
         Tally::OutOfWindowIcmps => Counter::OutOfWindowIcmps,
     }
 }

@@ -254,6 +254,7 @@ impl Host {
         let conn = self.add_conn(cx, tcp, new);
         if let Some(conn) = self.conns.get_mut(conn) {
             conn.early_for = Some(id);
+            conn.traffic.came(syn);
         }
         if let Some(listener) = self.sockets.listener(id) {
             listener.fast_open.open += 1;

@@ -75,6 +75,9 @@ impl Host {
         let key = Key { remote: peer.unwrap_or(0), local, local_port, remote_port };
         let place = peer.and_then(|_| self.demux.get(&key)).map(|slot| slot.place());
         if let Some(Place::Conn(index)) = place {
+            if let Some(conn) = self.conns.get_mut(index) {
+                conn.traffic.came(segment);
+            }
             self.touch(cx, index, |tcp, context| {
                 context.ecn = packet.tos & 3;
                 tcp.on_segment(context, segment);

@@ -40,6 +40,11 @@ impl PathMtus {
         self.told.insert(peer, (mtu, now));
     }
 
+    /// Whether nobody has told anything.
+    pub(super) fn is_empty(&self) -> bool {
+        self.told.is_empty()
+    }
+
     /// What is known of the way to `peer`, where such knowledge lasts for `lasts`.
     pub(super) fn to(&self, peer: IpAddr, now: HostTime, lasts: Span) -> Option<u32> {
         self.told.get(&peer).filter(|(_, since)| now.since(*since) < lasts).map(|(mtu, _)| *mtu)

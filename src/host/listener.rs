@@ -112,12 +112,16 @@ impl Host {
         }
         let socket = self.sockets.get_mut(id)?;
         let Some(bound) = &mut socket.bound else { return Err(Errno::EINVAL) };
-        if self.tcp_ports.listened(bound.addr.port(), bound.scope, bound.reuse) {
-            return Err(Errno::EADDRINUSE);
+        let (port, scope) = (bound.addr.port(), bound.scope);
+        self.tcp_ports.release(port, scope, bound.hold, bound.reuse);
+        let refused = self.tcp_ports.keeps_from_listening(port, scope, bound.reuse);
+        if refused.is_none() {
+            bound.hold = Hold::Listening;
         }
-        self.tcp_ports.release(bound.addr.port(), bound.scope, bound.hold, bound.reuse);
-        bound.hold = Hold::Listening;
-        self.tcp_ports.hold(bound.addr.port(), bound.scope, bound.hold, bound.reuse);
+        self.tcp_ports.hold(port, scope, bound.hold, bound.reuse);
+        if let Some(errno) = refused {
+            return Err(errno);
+        }
         self.listeners.get_or_insert_with((bound.scope, bound.addr.port()), Vec::new).push(id);
         let local = bound.addr;
         let listener = Listener {
@@ -398,8 +402,11 @@ impl Host {
         let mut context = Context { now, knobs: &self.settings.knobs, limits, events, detail, ecn: 0 };
         let tcp = half.complete(&mut context, segment, &setup);
         let new = NewConn { tuple, key, path, owner: Owner::Queue(id), hold: Hold::Bound, reuse };
-        let conn = self.add_conn(cx, tcp, new);
-        self.enqueue(cx, id, conn);
+        let index = self.add_conn(cx, tcp, new);
+        if let Some(conn) = self.conns.get_mut(index) {
+            conn.traffic.came(segment);
+        }
+        self.enqueue(cx, id, index);
     }
 
     pub(super) fn enqueue(&mut self, cx: &mut Cx<'_>, id: SocketId, conn: u32) {

@@ -41,6 +41,7 @@ mod syncache;
 mod sysctl;
 mod time_wait;
 mod timers;
+mod traffic;
 mod verbs;
 mod views;
 

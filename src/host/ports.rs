@@ -249,14 +249,20 @@ impl Ports {
         }
     }
 
-    /// Whether somebody listens on an address of `scope` who does not share it.
-    pub(super) fn listened(&self, port: u16, scope: Scope, sharing: Sharing) -> bool {
+    /// Why a socket that has its port may not listen on it; it is not among the holders meanwhile. On Linux it is as if it
+    /// were bound once more, for what shares the port may have changed since (`inet_csk_listen_start()`: `get_port`); on
+    /// others only those count that listen and do not share.
+    pub(super) fn keeps_from_listening(&self, port: u16, scope: Scope, sharing: Sharing) -> Option<Errno> {
         let listens = |other: &Holders| {
-            // Where bind() decides, listen() does not.
-            let shares = sharing.port && other.sharing.port || self.binding == BindRule::Windows;
+            let shares = sharing.port && other.sharing.port;
             other.hold == Hold::Listening && other.scope.overlaps(scope) && !shares
         };
-        self.buckets.get(&port).is_some_and(|bucket| bucket.iter().any(listens))
+        match self.binding {
+            BindRule::LeftStays => self.conflict(port, scope, sharing),
+            BindRule::LeftYields => self.buckets.get(&port)?.iter().any(listens).then_some(Errno::EADDRINUSE),
+            // Where bind() decides, listen() does not.
+            BindRule::Windows => None,
+        }
     }
 
     /// Adds a holder.

@@ -7,6 +7,7 @@ use super::options::Options;
 use super::output::{IpHeader, Output};
 use super::ports::{Destination, Hold, Scope, Sharing};
 use super::sockets::{Phase, Role};
+use super::traffic::Traffic;
 use crate::endpoint::{Cx, Errno, Readiness, SocketId, State, TcpInfo, Tuple};
 use crate::tcp::{Closing, ClosingStep, ConnEvent, Connection, Context, Knobs, Ports, Setup, Tally, TcpEvent};
 use crate::time::{HostTime, Span, secs};
@@ -33,6 +34,7 @@ pub(super) struct Conn {
     sent: Seq,
     /// Segments that were sent again.
     resent: u32,
+    pub(super) traffic: Traffic,
     /// When new data came in order, or before that, when the handshake ended.
     received: Option<HostTime>,
     /// Pages that it takes.
@@ -73,12 +75,14 @@ const _: () = assert!(
 impl Conn {
     /// `TCP_INFO`; of a connection that is over, what it was like at its end.
     pub(super) fn info(&self, now: HostTime, knobs: &Knobs) -> TcpInfo {
-        TcpInfo {
+        let mut info = TcpInfo {
             pmtu: self.path.mtu,
             total_retrans: self.resent,
             last_data_recv: self.received.map(|at| now.since(at)),
             ..self.tcp.info(now, knobs)
-        }
+        };
+        self.traffic.tell(&mut info);
+        info
     }
 }
 
@@ -173,6 +177,23 @@ impl Host {
         }
     }
 
+    /// A connection looks again at what is known of its path before it sends anything: another may have been told that less
+    /// fits, or what was told is out of date (`tcp_current_mss()`: `dst_mtu()`, `__sk_dst_check()`).
+    #[inline(never)]
+    fn follow_path(&mut self, index: u32, now: HostTime) {
+        let Some((peer, before)) = self.conns.get(index).map(|conn| (conn.tuple.remote.ip(), conn.path.mtu)) else {
+            return;
+        };
+        let lasts = self.settings.path_mtu_lasts > Span::ZERO;
+        let Some(path) = self.path_to(peer, now).filter(|path| lasts && path.mtu != before) else { return };
+        let most = self.routes.to(peer).and_then(|metrics| metrics.mtu).unwrap_or(u32::MAX);
+        if let Some(conn) = self.conns.get_mut(index)
+            && conn.tcp.follow_path(path.mtu.min(most))
+        {
+            conn.path.mtu = path.mtu;
+        }
+    }
+
     /// What a connection of this socket over this path is born with.
     pub(super) fn setup(&self, options: &Options, tuple: Tuple, path: Path) -> Setup {
         let knobs = &self.settings.knobs;
@@ -227,6 +248,8 @@ impl Host {
         let NewConn { tuple, key, path, owner, hold, reuse } = new;
         let view = tcp.snd_view();
         let (birth, sent) = (self.birth(), if tcp.is_early() { view.iss } else { view.nxt });
+        let taken = u32::from(!tcp.is_early() && matches!(owner, Owner::Queue(_)));
+        let traffic = Traffic::new(&tcp, taken);
         let armed = HostTime::NEVER;
         self.tcp_ports.hold(key.local_port, self.scope_of(key), hold, reuse);
         let conn = Conn {
@@ -242,6 +265,7 @@ impl Host {
             indexed: true,
             sent,
             resent: 0,
+            traffic,
             received: None,
             pages: 0,
             early_for: None,
@@ -260,6 +284,9 @@ impl Host {
         index: u32,
         f: impl FnOnce(&mut Connection, &mut Context<'_>) -> R,
     ) -> Option<R> {
+        if !self.path_mtus.is_empty() {
+            self.follow_path(index, cx.now());
+        }
         let conn = self.conns.get_mut(index)?;
         let (now, detail) = (cx.now(), cx.detail());
         let (limits, events) = (&mut self.limits, &mut self.events);
@@ -285,7 +312,9 @@ impl Host {
             // A window probe asks; the byte in it is sent when it fits.
             let before = std::mem::replace(&mut probes, context.limits.tally(Tally::WinProbe));
             let data = segment.seq_len() > 0 && probes == before;
-            if data && segment.seq.lt(conn.sent) {
+            let again = data && segment.seq.lt(conn.sent);
+            conn.traffic.left(&segment, again);
+            if again {
                 conn.resent += 1;
                 out.counters.sent_again(&segment, conn.tcp.is_early());
             } else {
@@ -304,6 +333,7 @@ impl Host {
         if self.settings.memory.is_some() || conn.pages > 0 {
             self.memory.count(conn, &self.settings, &mut self.limits, &mut self.counters);
         }
+        conn.traffic.look(&conn.tcp, &mut self.counters);
         let (owner, heard) = (conn.owner, conn.hear(now));
         if heard.connected
             && let Some(learned) = conn.tcp.poll_fast_open()

@@ -177,7 +177,7 @@ mod tests {
             assert!(pause.is_on(now + secs(seconds) - ms(1)) && !pause.is_on(now + secs(seconds)), "{seconds}");
             now = now + secs(2 * seconds) - ms(1);
         }
-        now = now + ms(1);
+        now += ms(1);
         pause.begin(now);
         assert!(!pause.is_on(now + secs(15)), "960 s after the end of the last one it is another attack");
     }

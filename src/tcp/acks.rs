@@ -112,15 +112,21 @@ impl Acks {
         self.is_interactive = on;
     }
 
-    /// A segment with an acknowledgment leaves; `owed`: one was due.
-    pub(super) fn sent(&mut self, owed: bool) {
+    /// A segment with an acknowledgment leaves; `owed`: one was due. How many others it takes along.
+    pub(super) fn sent(&mut self, owed: bool) -> u32 {
         if owed && self.quick > 0 {
             self.quick -= 1;
             if self.quick == 0 {
                 self.ato = LEAST;
             }
         }
-        (self.pushed, self.due, self.compressed) = (0, None, 0);
+        (self.pushed, self.due) = (0, None);
+        std::mem::take(&mut self.compressed)
+    }
+
+    /// Those that wait are sent as the one that is due: it counts for itself (`tcp_sack_compress_send_ack()`).
+    pub(super) fn release(&mut self) {
+        self.compressed = self.compressed.saturating_sub(1);
     }
 
     /// Whether the timer at hand is that of acknowledgments that wait for one another.
@@ -141,11 +147,12 @@ impl Acks {
             self.dups.1 += 1;
             return Reply::Now;
         }
-        self.compressed += 1;
         match (self.compressed, delay.min(rtt / 20)) {
-            (_, Span::ZERO) => Reply::Now,
-            (1, wait) => Reply::After(wait),
-            _ => Reply::AsSet,
+            (0, Span::ZERO) => Reply::Now,
+            (waiting, wait) => {
+                self.compressed += 1;
+                if waiting == 0 { Reply::After(wait) } else { Reply::AsSet }
+            }
         }
     }
 
@@ -205,9 +212,11 @@ mod tests {
         assert_eq!(replies, [Reply::Now, Reply::Now, Reply::Now, wait, Reply::AsSet, Reply::Now]);
         assert!(acks.is_compressing());
         // One that leaves takes all of them along; the sender knows of the loss by now.
-        acks.sent(true);
+        assert_eq!(acks.sent(true), 2);
         assert_eq!(acks.compress(Seq(7), rule, ms(100)), Reply::After(ms(1)));
-        acks.sent(true);
+        // When the wait is over, one goes for itself.
+        acks.release();
+        assert_eq!(acks.sent(true), 0);
         // Another gap is news, and without a round trip nothing waits.
         assert_eq!(acks.compress(Seq(8), rule, ms(10)), Reply::Now);
         acks.dups.1 = 3;

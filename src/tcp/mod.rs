@@ -56,5 +56,5 @@ pub use knobs::{
     NagleRule, RecoveryRule, Route, RttRule, Setup, SynLayout, SynReceivedRule, WindowProbe, WindowRule,
 };
 pub use reset::reset_for;
-pub use tally::Tally;
+pub use tally::{Arrived, Tally};
 pub use ticks::{Ticks, TimerRule};

@@ -32,6 +32,8 @@ pub(super) struct Rcv {
     pub(super) queue: Rope,
     /// Ahead of `nxt`: disjoint, sorted.
     ahead: VecDeque<(Seq, Payload)>,
+    /// Segments that came ahead.
+    pub(super) out_of_order: u32,
     /// Size of the receive buffer in bytes.
     pub(super) buf: u32,
     /// How the window grows, where it is not just the free part of the buffer.
@@ -78,6 +80,7 @@ impl Rcv {
             reader: Reader::Present,
             queue: Rope::new(),
             ahead: VecDeque::new(),
+            out_of_order: 0,
             buf,
             window: None,
             space: None,

@@ -18,6 +18,8 @@ pub(super) struct Rto {
     pub(super) backoff: u8,
     /// Tries in a row without any sign of life, for giving up.
     pub(super) tries: u8,
+    /// Timeouts in its whole life.
+    pub(super) total: u16,
     /// When the first of these tries was made; while something is unacknowledged.
     pub(super) since: Option<HostTime>,
     /// When the first of them was repeated.
@@ -45,6 +47,7 @@ impl Rto {
             timed: None,
             backoff: 0,
             tries: 0,
+            total: 0,
             since: None,
             resent: None,
         }
@@ -128,7 +131,7 @@ impl Rto {
 
     /// The timer fired.
     pub(super) fn timed_out(&mut self, backs_off: bool, now: HostTime) {
-        self.tries = self.tries.saturating_add(1);
+        (self.tries, self.total) = (self.tries.saturating_add(1), self.total.saturating_add(1));
         self.resent.get_or_insert(now);
         if backs_off {
             self.backoff = self.backoff.saturating_add(1);

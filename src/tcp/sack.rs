@@ -50,6 +50,30 @@ impl Sacks {
         self.twice = Some((from, to));
     }
 
+    /// More of the same segment came although it was there: one duplicate is told, so what lies apart from it is not
+    /// (`tcp_dsack_extend()`). Whether it is the first.
+    pub(super) fn came_twice_too(&mut self, from: Seq, to: Seq) -> bool {
+        let Some((first, last)) = self.twice else {
+            self.twice = Some((from, to));
+            return true;
+        };
+        if from.le(last) && first.le(to) {
+            self.twice = Some((first.min(from), last.max(to)));
+        }
+        false
+    }
+
+    /// Nothing came twice that is still to be told.
+    pub(super) fn forget_twice(&mut self) {
+        self.twice = None;
+    }
+
+    /// How many runs are told before the one that `block` joins, or before there is one of its own.
+    pub(super) fn place_of(&self, block: (Seq, Seq)) -> usize {
+        let apart = |&&(left, right): &&(Seq, Seq)| right.lt(block.0) || left.gt(block.1);
+        self.blocks.iter().take_while(apart).count()
+    }
+
     /// Whether there is nothing to tell.
     pub(super) fn is_empty(&self) -> bool {
         self.blocks.is_empty() && self.twice.is_none()

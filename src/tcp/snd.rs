@@ -24,6 +24,8 @@ pub(super) struct Snd {
     pub(super) max_wnd: u32,
     /// Eff.snd.MSS: data a segment carries at most.
     pub(super) mss: u16,
+    /// The MSS that the handshake has agreed on, without options: what a wider path gives back.
+    pub(super) agreed_mss: u16,
     /// Shift of the peer's window field (RFC 7323 2).
     pub(super) shift: u8,
     /// SND.UP: the number after the last urgent byte, until it is acknowledged.
@@ -67,6 +69,7 @@ impl Snd {
             wl2: iss,
             max_wnd: 0,
             mss,
+            agreed_mss: mss,
             shift: 0,
             up: None,
             syn: Syn::Unacked,

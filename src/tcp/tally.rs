@@ -105,13 +105,17 @@ pub enum Tally {
     FastOpenActive,
     /// `TcpExtTCPFastOpenActiveFail`: SYNs whose data was not.
     FastOpenActiveFail,
+    /// `TcpExtTCPLostRetransmit`: here SYNs, sent again and lost again; other segments are told as [`Arrived`].
+    LostSyn,
+    /// `TcpExtTCPAckCompressed`: acknowledgments that others have taken along.
+    AckCompressed,
     /// `TcpExtOutOfWindowIcmps`: ICMP errors about nothing in flight.
     OutOfWindowIcmps,
 }
 
 impl Tally {
     /// Everything that is counted.
-    pub const ALL: [Tally; 53] = [
+    pub const ALL: [Tally; 55] = [
         Tally::InErrs,
         Tally::DelayedAcks,
         Tally::RenoRecovery,
@@ -164,8 +168,23 @@ impl Tally {
         Tally::RcvQDrop,
         Tally::FastOpenActive,
         Tally::FastOpenActiveFail,
+        Tally::LostSyn,
+        Tally::AckCompressed,
         Tally::OutOfWindowIcmps,
     ];
+}
+
+/// What a connection has heard of its segments, and the kernel counts by segments; numbers go round.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Arrived {
+    /// `TcpExtTCPDelivered`: arrived, retransmissions included.
+    pub segments: u32,
+    /// `TcpExtTCPDeliveredCE`: of these, the ones that the peer says were marked.
+    pub marked: u32,
+    /// `TcpExtTCPDSACKRecvSegs`: those that D-SACKs told of.
+    pub twice: u32,
+    /// `TcpExtTCPLostRetransmit`: retransmissions that were lost in their turn.
+    pub lost_again: u32,
 }
 
 /// The tallies of one host.

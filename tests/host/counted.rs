@@ -267,3 +267,74 @@ fn a_half_open_connection_counts_its_timeouts() {
     assert_eq!(counts(&world, S, ["TCPTimeouts", "TCPSynRetrans", "ListenDrops"]), [3, 3, 0]);
     assert_eq!([world.counter(S, "Tcp.AttemptFails"), world.counter(S, "Tcp.PassiveOpens")], [0, 0]);
 }
+
+/// `TCP_INFO` of both ends after data that was lost once, and came out of order (RFC 4898).
+#[test]
+fn tcp_info_counts_segments_and_bytes() {
+    let mut world = plain();
+    let (client, _, server) = world.connected(80);
+    let mut lost = false;
+    world.lose = Some(Box::new(move |packet| {
+        let data = packet.segment().is_some_and(|segment| !segment.payload.is_empty());
+        data && !std::mem::replace(&mut lost, true)
+    }));
+    for _ in 0..2 {
+        world.send(C, client, &"x".repeat(1_448)).unwrap();
+        world.advance(ms(1));
+    }
+    world.advance(secs(1));
+    let now = world.now;
+    let mut info = |host, id| world.call(host, |s, _| s.tcp_info(now, id)).unwrap();
+    let [sent, came] = [info(C, client), info(S, server)];
+    // SYN, ACK, two segments, one of them again.
+    assert_eq!((sent.segs_out, sent.data_segs_out, sent.data_segs_in), (5, 3, 0));
+    assert_eq!((sent.bytes_sent, sent.bytes_retrans, sent.bytes_acked), (3 * 1_448, 1_448, 2 * 1_448 + 1));
+    // The SYN, the third segment, and what was not lost.
+    assert_eq!((came.segs_in, came.data_segs_in, came.data_segs_out), (4, 2, 0));
+    assert_eq!((came.bytes_received, came.rcv_ooopack, came.bytes_sent), (2 * 1_448, 1, 0));
+    // The SYN-ACK is the listener's.
+    assert_eq!((sent.segs_in, came.segs_out), (3, 2));
+    assert_eq!((came.bytes_acked, sent.bytes_received), (0, 0));
+    // The SYN and what was sent once.
+    assert_eq!(counts(&world, C, ["TCPDelivered", "TCPOrigDataSent"]), [3, 2]);
+    assert_eq!(counts(&world, S, ["TCPDelivered", "TCPOFOQueue"]), [0, 1]);
+}
+
+/// As `connect_blackhole_retries3_linear0` of the recordings has it.
+#[test]
+fn retransmissions_are_lost_in_their_turn() {
+    let client =
+        linux("client").sysctl("net.ipv4.tcp_syn_retries", "3").sysctl("net.ipv4.tcp_syn_linear_timeouts", "0");
+    let mut world = World::pair(client, linux("server"));
+    world.lose = Some(Box::new(|_| true));
+    let id = world.stream(C);
+    assert_eq!(world.connect(C, id, at(S, 80)), Err(Errno::EINPROGRESS));
+    let mut total = 0;
+    for _ in 0..30 {
+        world.advance(secs(1));
+        let now = world.now;
+        total = world.call(C, |s, _| s.tcp_info(now, id)).unwrap().total_rto.max(total);
+    }
+    assert_eq!(total, 3);
+    assert_eq!(counts(&world, C, ["TCPLostRetransmit", "TCPSynRetrans", "TCPTimeouts"]), [2, 3, 4]);
+}
+
+/// As `rto_first_data_4_notlp` of the recordings has it: the last of four gets through.
+#[test]
+fn data_is_lost_again() {
+    let client = linux("client").sysctl("net.ipv4.tcp_early_retrans", "0");
+    let mut world = World::pair(client, linux("server"));
+    let (client, ..) = world.connected(80);
+    world.lose = Some(Box::new(|_| true));
+    world.send(C, client, "x").unwrap();
+    for _ in 0..40 {
+        if counts(&world, C, ["TCPTimeouts"]) == [3] {
+            world.lose = None;
+        }
+        world.advance(ms(100));
+    }
+    let names = ["TCPLostRetransmit", "TCPTimeouts", "TCPDelivered", "TCPOrigDataSent"];
+    assert_eq!(counts(&world, C, names), [3, 4, 2, 1]);
+    let now = world.now;
+    assert_eq!(world.call(C, |s, _| s.tcp_info(now, client)).unwrap().total_rto, 4);
+}

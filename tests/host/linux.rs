@@ -452,7 +452,7 @@ fn ephemeral_ports_are_of_their_destination() {
 }
 
 /// A path MTU that one connection has learned is that of the next ones, for ten minutes, and the MSS that they announce.
-/// Of two connections each believes what it is told, and the next one the less of both.
+/// Of two that are told different things all go by the less.
 #[test]
 fn a_wider_path_mtu_takes_no_narrower_one_back() {
     let mut world = plain();
@@ -474,7 +474,7 @@ fn a_wider_path_mtu_takes_no_narrower_one_back() {
     let now = world.now;
     let known = |id, world: &mut World| world.call(C, |s, _| s.tcp_info(now, id)).unwrap().pmtu;
     let known: Vec<u32> = [first, second, third].into_iter().map(|id| known(id, &mut world)).collect();
-    assert_eq!(known, [1_000, 1_200, 1_000]);
+    assert_eq!(known, [1_000, 1_000, 1_000]);
 }
 
 /// RFC 1191 5: a router that is older says 0; what is believed is what is told.
@@ -524,4 +524,63 @@ fn a_path_mtu_is_remembered() {
     assert_eq!(mss(&mut world), (Some(960), 1_000, 948));
     world.advance(secs(1));
     assert_eq!(mss(&mut world), (Some(1_460), 1_500, 1_448));
+}
+
+/// A connection looks at its path before each segment: it follows what another was told, and what is forgotten of that.
+#[test]
+fn the_others_follow_a_path_mtu() {
+    let mut world = plain();
+    let (first, listener, _) = world.connected(80);
+    let second = world.stream(C);
+    assert_eq!(world.connect(C, second, at(S, 80)), Err(Errno::EINPROGRESS));
+    world.run();
+    world.accept(S, listener).unwrap();
+    let longest = |world: &mut World, id| {
+        let most = std::rc::Rc::new(std::cell::Cell::new(0));
+        let seen = most.clone();
+        world.lose = Some(Box::new(move |packet| {
+            let len = packet.segment().map_or(0, |segment| segment.payload.len());
+            seen.set(seen.get().max(len));
+            false
+        }));
+        world.send(C, id, &"x".repeat(4_000)).unwrap();
+        world.run();
+        most.get()
+    };
+    assert_eq!(longest(&mut world, second), 1_448);
+    world.lose = Some(Box::new(|_| true));
+    world.send(C, first, &"x".repeat(1_448)).unwrap();
+    let told = world.views(C).remove(0);
+    world.icmp(&told, IcmpKind::TooBig { mtu: 1_000 });
+    assert_eq!(longest(&mut world, second), 948);
+    world.advance(secs(599));
+    assert_eq!(longest(&mut world, second), 948);
+    world.advance(secs(1));
+    assert_eq!([second, first].map(|id| longest(&mut world, id)), [1_448; 2]);
+}
+
+/// `listen` asks once more whether the port may be shared, by what the sockets say then (`inet_csk_listen_start()`).
+#[test]
+fn listen_checks_the_port_as_bind_does() {
+    for (first, second, result) in [
+        ((true, false), (true, false), Ok(())),
+        ((false, false), (true, false), Err(Errno::EADDRINUSE)),
+        ((true, false), (false, false), Err(Errno::EADDRINUSE)),
+        ((false, true), (false, true), Ok(())),
+        ((true, false), (false, true), Err(Errno::EADDRINUSE)),
+    ] {
+        let mut world = plain();
+        let ids = [bound(&mut world, 80), bound(&mut world, 80)];
+        for (id, (addr, port)) in ids.into_iter().zip([first, second]) {
+            world.call(C, |s, cx| {
+                s.set_option(cx, id, SockOpt::ReuseAddr(addr)).unwrap();
+                s.set_option(cx, id, SockOpt::ReusePort(port)).unwrap();
+            });
+        }
+        let listen = |world: &mut World| world.call(C, |s, cx| s.listen(cx, ids[0], 1));
+        assert_eq!(listen(&mut world), result, "{first:?} beside {second:?}");
+        // The socket keeps its port: alone on it, it may listen.
+        world.close(C, ids[1]);
+        assert_eq!(listen(&mut world), Ok(()));
+    }
 }

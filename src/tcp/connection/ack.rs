@@ -61,7 +61,7 @@ impl Connection {
                 self.timers.set(cx, Timer::Persist, wait);
             }
         }
-        self.after_fin_acked(cx)
+        self.after_fin_acked(cx, seg)
     }
 
     /// The acknowledgment in SYN-RECEIVED, where it is dealt with by that.
@@ -180,8 +180,9 @@ impl Connection {
     }
 
     /// "If our FIN is now acknowledged": CLOSING -> TIME-WAIT, LAST-ACK -> CLOSED. FIN-WAIT-1 is settled after the
-    /// segment's own FIN, so that a segment that has both makes one transition.
-    fn after_fin_acked(&mut self, cx: &mut Context<'_>) -> Step {
+    /// segment's own FIN, so that a segment that has both makes one transition; but for orphans of Linux, which look no
+    /// further.
+    fn after_fin_acked(&mut self, cx: &mut Context<'_>, seg: &Segment) -> Step {
         if !self.snd.fin_acked() {
             return Step::Next;
         }
@@ -194,27 +195,40 @@ impl Connection {
                 self.die(cx, None);
                 Step::Done
             }
+            State::FinWait1 if self.is_orphan() && cx.knobs.closing == ClosingRule::Linux => {
+                self.settle_orphan(cx, seg)
+            }
             _ => Step::Next,
         }
     }
 
+    /// `tcp_rcv_state_process()`, FIN-WAIT-1 of an orphan: where it may not linger, or what comes along lies beyond
+    /// RCV.NXT, it ends before anything else of the segment is looked at.
+    #[inline(never)]
+    fn settle_orphan(&mut self, cx: &mut Context<'_>, seg: &Segment) -> Step {
+        if self.setup.linger2 != Linger2::Never && !self.brings_more(seg) {
+            return Step::Next;
+        }
+        let lasts = self.fin_wait2(cx);
+        cx.transition(&mut self.state, State::FinWait2, lasts, None);
+        // The acknowledgment of the FIN is answered as one of no connection.
+        cx.count(Tally::AbortOnData);
+        self.die(cx, None);
+        self.answer_by_reset(seg);
+        Step::Done
+    }
+
     /// FIN-WAIT-1 -> FIN-WAIT-2, where the segment at hand brought the ACK of our FIN and no FIN.
-    pub(super) fn settle_fin_wait(&mut self, cx: &mut Context<'_>, seg: &Segment) {
+    pub(super) fn settle_fin_wait(&mut self, cx: &mut Context<'_>) {
         if self.state == State::FinWait1 && self.snd.fin_acked() {
-            self.enter_fin_wait2(cx, seg);
+            self.enter_fin_wait2(cx);
         }
     }
 
     #[inline(never)]
-    fn enter_fin_wait2(&mut self, cx: &mut Context<'_>, seg: &Segment) {
+    fn enter_fin_wait2(&mut self, cx: &mut Context<'_>) {
         let lasts = self.fin_wait2(cx).filter(|_| self.is_orphan());
         cx.transition(&mut self.state, State::FinWait2, lasts, None);
-        if self.is_orphan() && self.setup.linger2 == Linger2::Never && cx.knobs.closing == ClosingRule::Linux {
-            // tcp_rcv_state_process(): the acknowledgment of the FIN is answered as one of no connection.
-            cx.count(Tally::AbortOnData);
-            self.die(cx, None);
-            return self.answer_by_reset(seg);
-        }
         self.leave_fin_wait2(cx);
     }
 

@@ -39,6 +39,19 @@ impl Connection {
         None
     }
 
+    /// What is known of the path has changed, though not by an error about a segment of ours: segments from here on, those
+    /// that go again included, are as large as it takes (`tcp_sync_mss()`). Whether that was heard: a SYN keeps to the MSS
+    /// that it announces.
+    pub fn follow_path(&mut self, mtu: u32) -> bool {
+        if matches!(self.state, State::SynSent | State::Closed) {
+            return false;
+        }
+        let fits = mtu.saturating_sub(self.setup.overhead.into()).max(8);
+        let mss = self.snd.agreed_mss.min(u16::try_from(fits).unwrap_or(u16::MAX));
+        self.snd.mss = effective_mss(mss, self.ts);
+        true
+    }
+
     fn on_unreachable(&mut self, cx: &mut Context<'_>, kind: IcmpKind, seq: Seq) {
         let (error, hard) = match kind {
             kind if matches!(cx.knobs.icmp, IcmpRule::Bsd { .. }) => return self.on_error_as_bsd(cx, kind),

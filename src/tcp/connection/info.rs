@@ -2,6 +2,7 @@
 
 use super::{Connection, Persist};
 use crate::endpoint::{CaState, SegmentCounts, State, TcpInfo};
+use crate::tcp::Arrived;
 use crate::tcp::knobs::Knobs;
 use crate::tcp::newreno::Phase;
 use crate::tcp::snd::Syn;
@@ -49,8 +50,15 @@ impl Connection {
             last_data_sent: (snd.nxt != snd.iss).then(|| now.since(self.last_sent)),
             last_ack_recv: synchronized.then(|| now.since(self.keep.heard)),
             segments: self.segment_counts(now, knobs),
+            rcv_ooopack: rcv.out_of_order,
+            total_rto: self.rto.total,
             ..TcpInfo::CLOSED
         }
+    }
+
+    /// What the sender has heard of its segments so far.
+    pub fn arrived(&self) -> Arrived {
+        self.sender.as_ref().map_or(Arrived::default(), |sender| sender.arrived())
     }
 
     fn segment_counts(&self, now: HostTime, knobs: &Knobs) -> Option<SegmentCounts> {

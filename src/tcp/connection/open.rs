@@ -53,6 +53,7 @@ impl Connection {
         self.open_window(cx, rcv_wnd);
         self.snd.set_window(u32::from(snd_wnd), self.rcv.irs, self.snd.iss);
         self.start_sending(cx, retries);
+        self.rto.total = retries.into();
         self.rto.handshake_done(started.is_none(), cx.knobs);
         if !syn_ack_due {
             self.snd.nxt = self.snd.iss + 1;
@@ -72,7 +73,7 @@ impl Connection {
 
     /// Takes over what the SYNs agreed on.
     pub(super) fn agree(&mut self, cx: &Context<'_>, agreed: Agreed) {
-        self.snd.mss = agreed.effective_mss();
+        (self.snd.mss, self.snd.agreed_mss) = (agreed.effective_mss(), agreed.mss);
         if let Some(most) = cx.knobs.whole_buffers {
             for buf in [&mut self.snd.buf, &mut self.rcv.buf] {
                 *buf = whole_segments(*buf, agreed.mss).min(most).max(*buf);

@@ -349,7 +349,8 @@ impl Connection {
                 _ => {}
             }
             self.rcv.last_ack = self.rcv.nxt;
-            self.pace.sent(self.ack != Ack::None);
+            let along = self.pace.sent(self.ack != Ack::None);
+            (0..along).for_each(|_| cx.count(Tally::AckCompressed));
             self.ack = Ack::None;
             self.timers.stop(Timer::DelayedAck);
         }

@@ -86,7 +86,7 @@ impl Connection {
             }
             self.process_fin(cx);
         }
-        self.settle_fin_wait(cx, seg);
+        self.settle_fin_wait(cx);
     }
 
     /// RFC 9293 3.10.7.3.
@@ -298,6 +298,13 @@ impl Connection {
             cx.count(if from.lt(self.rcv.nxt) { Tally::DSackOldSent } else { Tally::DSackOfoSent });
         }
         self.sacks.came_twice(from, to);
+    }
+
+    /// The same of what joins the queue with the segment at hand (`tcp_dsack_extend()`).
+    pub(super) fn came_twice_too(&mut self, cx: &mut Context<'_>, from: Seq, to: Seq) {
+        if self.sacks.came_twice_too(from, to) && self.sack && cx.knobs.dsack {
+            cx.count(if from.lt(self.rcv.nxt) { Tally::DSackOldSent } else { Tally::DSackOfoSent });
+        }
     }
 
     /// "<SEQ=SND.NXT><ACK=RCV.NXT><CTL=ACK>", where the limit allows one more.

@@ -7,7 +7,7 @@ use crate::tcp::acks::Reply;
 use crate::tcp::rcv::{Reader, Taken};
 use crate::tcp::timers::Timer;
 use crate::tcp::urgent::Urgent;
-use crate::tcp::{AckRule, CheckRule, Context, Tally, TcpEvent};
+use crate::tcp::{AckRule, CheckRule, ClosingRule, Context, Tally, TcpEvent};
 use crate::time::Span;
 use crate::wire::{Flags, Segment, Seq};
 
@@ -44,7 +44,8 @@ impl Connection {
         }
         let len = seg.payload.len();
         let new_data = len > 0 && (seg.seq + len).gt(self.rcv.nxt);
-        if new_data && self.refuses_text(cx, seg) {
+        let lost = new_data || (cx.knobs.closing == ClosingRule::Linux && self.brings_more(seg));
+        if lost && self.refuses_text(cx, seg) {
             return Step::Done;
         }
         if new_data && cx.limits.starved.is_some() && self.lacks_memory(cx, seg) {
@@ -57,6 +58,7 @@ impl Connection {
         }
         if len == 0 {
             if self.rcv.has_gap() {
+                self.rcv.out_of_order += 1;
                 self.note_run(cx, (fin, fin + 1));
                 if had_fin && cx.knobs.checks == CheckRule::Bsd && !self.may_repeat(cx, seg) {
                     cx.note(TcpEvent::Arrival(Arrival::Duplicate));
@@ -86,7 +88,7 @@ impl Connection {
         }
         let taken = self.rcv.take(seg.seq, &seg.payload, edge);
         if cx.knobs.acks == AckRule::Linux {
-            self.pace_acks(cx, taken, len, offered);
+            self.pace_acks(cx, (taken, seg.seq.ge(before)), len, offered);
         }
         if seg.seq.lt(before) {
             self.came_twice(cx, seg.seq, seg.end().min(before));
@@ -94,9 +96,12 @@ impl Connection {
         match taken {
             Taken::InOrder { filled } => {
                 self.sacks.advance(self.rcv.nxt);
-                if let Some((from, to)) = had.filter(|_| cx.knobs.acks == AckRule::Bsd && seg.seq == before) {
+                match (had, cx.knobs.acks) {
                     // tcp_update_dsack_list()
-                    self.sacks.came_twice(from, to);
+                    (Some((from, to)), AckRule::Bsd) if seg.seq == before => self.sacks.came_twice(from, to),
+                    // tcp_ofo_queue()
+                    (Some((from, to)), AckRule::Linux) => self.came_twice_too(cx, from, to),
+                    _ => {}
                 }
                 self.readable_now();
                 if let Some(space) = &mut self.rcv.space {
@@ -123,28 +128,50 @@ impl Connection {
         if let Some((from, to)) = had {
             self.came_twice(cx, from, to);
         }
-        self.note_run(cx, (seg.seq.max(self.rcv.nxt), seg.end()));
+        self.rcv.out_of_order += 1;
+        let run = (seg.seq.max(self.rcv.nxt), seg.end());
+        self.release_compressed(cx, run);
+        self.note_run(cx, run);
         self.ack_out_of_order(cx);
+    }
+
+    /// `tcp_sack_new_ofo_skb()`: acknowledgments that wait for one another go before `run` pushes what they tell out of the
+    /// two first places (`TCP_SACK_BLOCKS_EXPECTED`).
+    fn release_compressed(&mut self, cx: &mut Context<'_>, run: (Seq, Seq)) {
+        if !self.pace.is_compressing() || self.sacks.place_of(run) < 2 {
+            return;
+        }
+        self.pace.release();
+        let ack = self.acknowledge(cx);
+        if let Some(sender) = &mut self.sender {
+            sender.outbox.push_back(ack);
+        }
     }
 
     #[inline(never)]
     fn note_duplicate(&mut self, cx: &mut Context<'_>, seg: &Segment) {
         if seg.seq.ge(self.rcv.nxt) {
+            cx.note(TcpEvent::Arrival(Arrival::Duplicate));
             self.came_twice(cx, seg.seq, seg.seq + seg.payload.len());
-            self.note_run(cx, (seg.seq, seg.end()));
+            self.rcv.out_of_order += 1;
+            let run = (seg.seq, seg.end());
+            self.release_compressed(cx, run);
+            self.note_run(cx, run);
             // tcp_data_queue_ofo()
             cx.count(Tally::OfoQueue);
             cx.count(Tally::OfoMerge);
-        } else {
-            cx.count(Tally::DelayedAckLost);
+            return self.ack_out_of_order(cx);
         }
+        cx.count(Tally::DelayedAckLost);
         cx.note(TcpEvent::Arrival(Arrival::Duplicate));
         self.ack = Ack::Now;
     }
 
     #[inline(never)]
-    fn pace_acks(&mut self, cx: &Context<'_>, taken: Taken, len: u32, offered: u32) {
+    fn pace_acks(&mut self, cx: &Context<'_>, (taken, ahead): (Taken, bool), len: u32, offered: u32) {
         match taken {
+            // tcp_data_queue_ofo(): what waits there twice is no alarm.
+            Taken::Nothing if ahead => self.note_marks(cx, offered),
             Taken::Nothing => self.pace.alarm(offered, self.rcv_mss()),
             Taken::InOrder { .. } | Taken::Ahead => {
                 let rto = self.rto.current(cx.knobs);
@@ -219,6 +246,11 @@ impl Connection {
         cx.dropped(DropReason::NoMemory);
         self.ack = Ack::Now;
         true
+    }
+
+    /// Whether data, or a FIN behind data that has not come, lies beyond what is in order (`tcp_rcv_state_process()`).
+    pub(super) fn brings_more(&self, seg: &Segment) -> bool {
+        seg.seq_len() > 0 && (seg.end() - u32::from(seg.has(Flags::FIN))).gt(self.rcv.nxt)
     }
 
     /// Whether nobody takes new data any more, and the peer is told so by RST.

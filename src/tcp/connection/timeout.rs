@@ -35,7 +35,9 @@ impl Connection {
                     if self.ack != Ack::None {
                         self.note_fired(cx, timer, span, 1u32, None);
                         let compressed = self.pace.is_compressing();
-                        if !compressed {
+                        if compressed {
+                            self.pace.release();
+                        } else {
                             self.pace.missed(self.rto.current(cx.knobs));
                         }
                         self.ack = Ack::Now;
@@ -96,6 +98,10 @@ impl Connection {
                 self.recovery.on_timeout(self.snd.una, self.snd.nxt, self.snd.mss, self.rto.tries == 0);
             }
             // Of the SYN only itself can be lost, and congestion need not be to blame.
+            Some(_) if self.rto.tries > 0 => {
+                cx.count(Tally::LostSyn);
+                return self.recovery.on_too_big(self.snd.una, self.snd.iss + 1);
+            }
             _ => return self.recovery.on_too_big(self.snd.una, self.snd.iss + 1),
         }
         let (cwnd, ssthresh) = self.window_bytes();

@@ -205,5 +205,6 @@ impl Connection {
     /// `TCP_MAXSEG` after the handshake: segments carry no more than this.
     pub fn set_max_seg(&mut self, _cx: &mut Context<'_>, mss: u16) {
         self.snd.mss = self.snd.mss.min(mss.max(1));
+        self.snd.agreed_mss = self.snd.agreed_mss.min(mss.max(1));
     }
 }

@@ -64,6 +64,8 @@ impl Connection {
         if seg.seq_len() == 0 {
             return Step::Next;
         }
+        // tcp_data_queue(): what was to be told of a segment before, and waits for its acknowledgment, is told no more.
+        self.sacks.forget_twice();
         if seg.end().le(self.rcv.nxt) {
             cx.note(TcpEvent::Arrival(Arrival::Duplicate));
             self.came_again(cx, seg);

@@ -32,7 +32,7 @@ use self::min_rtt::MinRtt;
 use self::rack::Rack;
 use super::rto::Rto;
 use super::timestamps::clock;
-use super::{Knobs, Route, Tally};
+use super::{Arrived, Knobs, Route, Tally};
 use crate::endpoint::{CaState, Congestion, SegmentCounts};
 use crate::time::{HostTime, Span, secs};
 use crate::wire::{Segment, Seq};
@@ -284,6 +284,12 @@ impl Sender {
             rwnd_limited,
             sndbuf_limited,
         }
+    }
+
+    /// What has been heard of its segments so far.
+    pub(super) fn arrived(&self) -> Arrived {
+        let (segments, marked, twice) = (self.delivered, self.marked, self.duplicates);
+        Arrived { segments, marked, twice, lost_again: self.queue.lost_again }
     }
 
     /// Least round trip in microseconds.

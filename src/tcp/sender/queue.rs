@@ -51,6 +51,8 @@ pub(in crate::tcp) struct Queue {
     pub(super) resent: u32,
     /// Segments ever marked lost.
     pub(super) ever_lost: u32,
+    /// Retransmissions that were lost in their turn, in the whole life.
+    pub(super) lost_again: u32,
     /// No segment before this one is lost without having been sent again.
     first_due: Option<Seq>,
     /// Where the highest selectively acknowledged segment ends.
@@ -215,6 +217,7 @@ impl Queue {
         self.ever_lost += 1;
         // The retransmission is lost in its turn; of one that was not taken for lost, both are in flight.
         let gone = if tags.contains(Tags::LOST) { Tags::RESENT } else { Tags::empty() };
+        self.lost_again += u32::from(!gone.is_empty());
         self.retag(at, (tags | Tags::LOST) - gone);
         self.first_due = Some(self.first_due.map_or(seq, |due| due.min(seq)));
     }
@@ -252,6 +255,6 @@ impl Queue {
     }
 
     pub(super) fn clear(&mut self) {
-        *self = Queue { ever_lost: self.ever_lost, ..Queue::default() };
+        *self = Queue { ever_lost: self.ever_lost, lost_again: self.lost_again, ..Queue::default() };
     }
 }
