@@ -52,6 +52,10 @@ impl Meter {
     }
 }
 
+/// Places of columns, what is before the first `|` being 0.
+pub(crate) const SECONDS: usize = 3;
+pub(crate) const DIGEST: usize = 5;
+
 pub(crate) fn heading() -> String {
     let rule = |n: usize| "-".repeat(n);
     let columns = [("workload", 17), ("operations", 23), ("CPU s", 7), ("per CPU s", 10), ("digest", 35), ("", 0)];
