@@ -451,16 +451,22 @@ fn ephemeral_ports_are_of_their_destination() {
     assert!(any.iter().any(|&port| port >= half) && !any.is_sorted() && any.iter().all(|port| port % 2 == 1));
 }
 
-/// A path MTU that one connection has learned is that of the next ones, for ten minutes, and the MSS that they announce.
-/// Of two that are told different things all go by the less.
-#[test]
-fn a_wider_path_mtu_takes_no_narrower_one_back() {
+/// Two connections of the client, to one server.
+fn two_connections() -> (World, [SocketId; 2]) {
     let mut world = plain();
     let (first, listener, _) = world.connected(80);
     let second = world.stream(C);
     assert_eq!(world.connect(C, second, at(S, 80)), Err(Errno::EINPROGRESS));
     world.run();
     world.accept(S, listener).unwrap();
+    (world, [first, second])
+}
+
+/// A path MTU that one connection has learned is that of the next ones, for ten minutes, and the MSS that they announce.
+/// Of two that are told different things all go by the less.
+#[test]
+fn a_wider_path_mtu_takes_no_narrower_one_back() {
+    let (mut world, [first, second]) = two_connections();
     world.lose = Some(Box::new(|_| true));
     for id in [first, second] {
         world.send(C, id, &"x".repeat(1_448)).unwrap();
@@ -529,12 +535,7 @@ fn a_path_mtu_is_remembered() {
 /// A connection looks at its path before each segment: it follows what another was told, and what is forgotten of that.
 #[test]
 fn the_others_follow_a_path_mtu() {
-    let mut world = plain();
-    let (first, listener, _) = world.connected(80);
-    let second = world.stream(C);
-    assert_eq!(world.connect(C, second, at(S, 80)), Err(Errno::EINPROGRESS));
-    world.run();
-    world.accept(S, listener).unwrap();
+    let (mut world, [first, second]) = two_connections();
     let longest = |world: &mut World, id| {
         let most = std::rc::Rc::new(std::cell::Cell::new(0));
         let seen = most.clone();
