@@ -6,7 +6,7 @@ use crate::tcp::{Arrived, Connection};
 use crate::wire::{Segment, Seq};
 
 /// The counts of one connection.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Traffic {
     segs_out: u32,
     segs_in: u32,
@@ -28,19 +28,8 @@ impl Traffic {
     /// Of a connection just made; a SYN that made it has been taken before (`tcp_create_openreq_child()`).
     pub(super) fn new(tcp: &Connection, taken: u32) -> Traffic {
         let (snd, rcv, arrived) = (tcp.snd_view(), tcp.rcv_view(), tcp.arrived());
-        Traffic {
-            segs_out: 0,
-            segs_in: taken,
-            data_segs_out: 0,
-            data_segs_in: 0,
-            bytes_sent: 0,
-            bytes_retrans: 0,
-            bytes_acked: 0,
-            bytes_received: 0,
-            una: snd.una,
-            nxt: rcv.map(|rcv| rcv.irs + 1),
-            arrived,
-        }
+        let nxt = rcv.map(|rcv| rcv.irs + 1);
+        Traffic { segs_in: taken, una: snd.una, nxt, arrived, ..Traffic::default() }
     }
 
     /// A segment has come for it (`tcp_segs_in()`).
